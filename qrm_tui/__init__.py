@@ -1,0 +1,3 @@
+"""openQRM in a terminal."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,139 @@
+"""LVM2: volumes, groups, classic and thin snapshots. Reads lvs(8) and vgs(8), writes argv.
+
+A volume of ours carries the tag `qrm` and `qrm.image.ID`, the image's own id: made in the same commit as the volume
+itself, so it is ours from the first moment, and found by it whatever it is called.
+"""
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from qrm_tui.core.errors import StepFailed
+from qrm_tui.core.facts import Group, Volume
+from qrm_tui.core.plan import Check, Run, Undo
+
+TAG = "qrm"
+_FIELDS = ("vg_name,lv_name,lv_uuid,lv_size,lv_attr,lv_tags,origin,origin_size,pool_lv,data_percent,metadata_percent,"
+           "lv_device_open")
+_REPORT = ("--reportformat", "json", "--units", "b", "--nosuffix")
+
+
+def image_tag(image_id: str) -> str:
+    """The tag that says which image a volume is."""
+    return f"{TAG}.image.{image_id}"
+
+
+def volumes_argv(group: str) -> tuple[str, ...]:
+    return ("lvs", *_REPORT, "-o", _FIELDS, group)
+
+
+def group_argv(group: str) -> tuple[str, ...]:
+    return ("vgs", *_REPORT, "-o", "vg_name,vg_uuid,vg_size,vg_free,vg_extent_size", group)
+
+
+def _report(text: str, what: str) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = json.loads(text)["report"][0][what]
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise StepFailed(f"{what}s printed no report that can be read: {text[:80]!r}") from None
+    return rows
+
+
+def _share(text: str) -> float | None:
+    return round(float(text) / 100, 6) if text else None
+
+
+def parse_volumes(text: str) -> dict[str, Volume]:
+    """Volumes by name, from `volumes_argv`."""
+    return {
+        row["lv_name"]: Volume(
+            name=row["lv_name"], group=row["vg_name"], id=row["lv_uuid"], size=int(row["lv_size"] or 0),
+            attributes=row["lv_attr"], tags=tuple(tag for tag in row["lv_tags"].split(",") if tag),
+            origin=row["origin"].strip("[]"), origin_size=int(row["origin_size"] or 0),
+            pool=row["pool_lv"].strip("[]"), data=_share(row["data_percent"]),
+            metadata=_share(row["metadata_percent"]), open=row["lv_device_open"] in ("open", "1"),
+        )
+        for row in _report(text, "lv")
+    }
+
+
+def parse_group(text: str) -> Group:
+    """The group, from `group_argv`."""
+    row = _report(text, "vg")[0]
+    return Group(name=row["vg_name"], id=row["vg_uuid"], size=int(row["vg_size"]), free=int(row["vg_free"]),
+                 extent=int(row["vg_extent_size"]))
+
+
+def device(group: str, name: str) -> str:
+    """The volume's device path."""
+    return f"/dev/{group}/{name}"
+
+
+def select(name: str, image_id: str) -> str:
+    """lvm(8) selection of the volume of one image and no other."""
+    return f'lv_name="{name}" && lv_tags="{image_tag(image_id)}"'
+
+
+def _listed(group: str, selection: str, expect: Any, otherwise: str = "", fields: str = "lv_name") -> Check:
+    return Check(argv=("lvs", "--noheadings", "-o", fields, "-S", selection, group), expect=expect,
+                 otherwise=otherwise)
+
+
+def _remove_argv(group: str, name: str, image_id: str) -> tuple[str, ...]:
+    return ("lvremove", "--yes", "-S", select(name, image_id), group)
+
+
+def _create(machine: str, group: str, name: str, image_id: str, summary: str, arguments: tuple[str, ...]) -> Run:
+    chosen = select(name, image_id)
+    return Run(
+        machine=machine, summary=summary,
+        argv=("lvcreate", "--yes", *arguments, "--name", name, "--addtag", TAG, "--addtag", image_tag(image_id)),
+        done=_listed(group, chosen, "some"),
+        undo=Undo(argv=_remove_argv(group, name, image_id), done=_listed(group, chosen, "empty")),
+    )
+
+
+def create_volume(machine: str, group: str, pool: str, name: str, size: int, image_id: str) -> Run:
+    """A plain volume, or a thin one where a pool is named; old signatures on it are wiped."""
+    if pool:
+        return _create(machine, group, name, image_id, f"make thin volume {group}/{name} in pool {pool}",
+                       ("--thin", "--virtualsize", f"{size}b", f"{group}/{pool}"))
+    return _create(machine, group, name, image_id, f"make volume {group}/{name}",
+                   ("--wipesignatures", "y", "--size", f"{size}b", group))
+
+
+def snapshot_volume(machine: str, origin: Volume, name: str, reserve: int, image_id: str) -> Run:
+    """A snapshot: thin of a thin origin, else classic with `reserve` bytes of room for changes."""
+    source = f"{origin.group}/{origin.name}"
+    if origin.pool:
+        # thin snapshots are left inactive at boot unless told otherwise (lvmthin(7))
+        return _create(machine, origin.group, name, image_id, f"make thin snapshot {name} of {source}",
+                       ("--snapshot", "--setactivationskip", "n", source))
+    return _create(machine, origin.group, name, image_id, f"make snapshot {name} of {source}",
+                   ("--snapshot", "--size", f"{reserve}b", source))
+
+
+def remove_volume(machine: str, group: str, volume: Volume, image_id: str) -> Run:
+    """The volume goes, if it is still the one that was seen, is ours, is not open, and nothing hangs on it."""
+    # by its UUID and tag: a volume that was renamed or made anew by hand is not this one
+    chosen = f'lv_uuid="{volume.id}" && lv_tags="{image_tag(image_id)}"'
+    return Run(
+        machine=machine, summary=f"remove volume {group}/{volume.name} and all that is in it",
+        argv=("lvremove", "--yes", "-S", chosen, group),
+        done=_listed(group, chosen, "empty"),
+        guards=(
+            # lvremove of an origin takes its snapshots with it
+            _listed(group, f'origin="{volume.name}"', "empty",
+                    f"volume {group}/{volume.name} has snapshots, which would go with it: remove them first"),
+            _listed(group, f'{chosen} && lv_device_open="open"', "empty",
+                    f"volume {group}/{volume.name} is open: something on {machine} still uses it"),
+        ),
+    )
+
+
+def extend_volume(machine: str, volume: Volume, size: int) -> Run:
+    """The volume (of a classic snapshot: its room for changes) grows to `size` bytes."""
+    path = f"{volume.group}/{volume.name}"
+    at_least = f'lv_uuid="{volume.id}" && lv_size >= {size}b'
+    return Run(machine=machine, summary=f"grow volume {path}", argv=("lvextend", "--yes", "--size", f"{size}b", path),
+               done=_listed(volume.group, at_least, "some"))

@@ -1,0 +1,48 @@
+"""The kernel's NFS server: one file an image in /etc/exports.d, read back from the server's own list.
+
+exports(5): a path without a client is exported to everybody, so an image that no machine may mount has no line at
+all. `mountpoint` keeps the empty folder under an unmounted image from being exported in its place. Clones share
+their file system's UUID until it is renewed, and the server tells exports apart by it: each gets an fsid of its own.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qrm_tui.backends.rendering import render
+from qrm_tui.core.plan import Tell
+
+#: The list that exportfs(8) keeps and mountd(8) answers from.
+LIST_ARGV = ("cat", "/var/lib/nfs/etab")
+RELOAD_ARGV = ("exportfs", "-r")
+
+
+def export_path(image: str) -> str:
+    """The file of one image's export."""
+    return f"/etc/exports.d/{image}.exports"
+
+
+def export_text(image: str, path: str, export_id: str, allowed: Sequence[str]) -> str:
+    """The file's content: one line for all machines that may mount the image, or none."""
+    return render("nfs/image.exports.j2", image=image, path=path, export_id=export_id, allowed=sorted(allowed))
+
+
+def parse_exports(text: str) -> dict[str, tuple[str, ...]]:
+    """Path → clients, from etab: `PATH\\tCLIENT(OPTIONS)` a line; `*` is everybody."""
+    exports: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        path, tab, client = line.partition("\t")
+        if tab and not line.startswith("#"):
+            exports.setdefault(_unescape(path), []).append(client.partition("(")[0])
+    return {path: tuple(clients) for path, clients in exports.items()}
+
+
+def _unescape(path: str) -> str:
+    # etab writes blanks and the like as \ooo (nfs-utils, support/nfs/xio.c)
+    parts = path.split("\\")
+    return parts[0] + "".join(chr(int(part[:3], 8)) + part[3:] if part[:3].isdigit() else "\\" + part
+                              for part in parts[1:])
+
+
+def reload(machine: str) -> Tell:
+    """The server takes the files as they are now."""
+    return Tell(machine=machine, summary="let the NFS server take its exports anew", argv=RELOAD_ARGV)

@@ -1,0 +1,51 @@
+"""What a planner is given, and what it makes."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from qrm_tui.core.facts import Reading
+from qrm_tui.core.model import StorageWanted
+from qrm_tui.core.plan import Inverse, Lock, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an operation: its parsed arguments, the farm and facts, and identifiers allocated beforehand."""
+
+    arguments: dict[str, Any]
+    reading: Reading
+    #: a fresh UUID for each purpose; the same one for the same purpose
+    identity: Callable[[str], str]
+
+
+@dataclass(slots=True)
+class Draft:
+    """A plan in the making."""
+
+    object: str
+    steps: list[Step] = field(default_factory=list)
+    locks: list[Lock] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    no_return: int | None = None
+    inverse: Inverse | None = None
+
+    def point_of_no_return(self) -> None:
+        """What comes from here on cannot be undone."""
+        if self.no_return is None:
+            self.no_return = len(self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a planner wants to know of one machine besides volumes, mounts and exports."""
+
+    machine: str
+    files: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    #: a machine that is not registered yet
+    server: StorageWanted | None = None
+    #: asks for versions too, which rarely change
+    versions: bool = False

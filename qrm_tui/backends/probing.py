@@ -1,0 +1,57 @@
+"""What a storage server is asked when it is looked at, as commands, and its facts from the answers."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from qrm_tui.backends import lvm, mounts, nfs
+from qrm_tui.core.facts import File, StorageFacts
+
+#: Says of each path: absent, empty (a folder with nothing in it) or used.
+PATHS_SCRIPT = ('for p; do if [ ! -e "$p" ] && [ ! -L "$p" ]; then echo absent; '
+                'elif [ -d "$p" ] && [ -z "$(ls -A -- "$p")" ]; then echo empty; else echo used; fi; done')
+
+#: What is known of versions: words → the command that tells; the last word that looks like a version counts.
+VERSIONS: Mapping[str, tuple[str, ...]] = {
+    "kernel": ("uname", "-r"),
+    "lvm": ("lvm", "version"),
+    "nfs": ("dpkg-query", "-W", "-f", "${Version}", "nfs-kernel-server"),
+    "systemd": ("systemctl", "--version"),
+    "python": ("python3", "--version"),
+    "rsync": ("rsync", "--version"),
+    "e2fsprogs": ("dpkg-query", "-W", "-f", "${Version}", "e2fsprogs"),
+}
+#: A storage server cannot do without these; what to install on Debian and Ubuntu.
+NEEDED: Mapping[str, str] = {"lvm": "lvm2", "nfs": "nfs-kernel-server", "systemd": "systemd", "python": "python3"}
+
+
+def paths_argv(paths: Sequence[str]) -> tuple[str, ...]:
+    return ("sh", "-c", PATHS_SCRIPT, "qrm", *paths)
+
+
+def parse_paths(text: str, paths: Sequence[str]) -> dict[str, str]:
+    """Path → absent, empty or used."""
+    return dict(zip(paths, text.split(), strict=True))
+
+
+def parse_version(text: str) -> str:
+    """The first word of the answer that looks like a version: `LVM version:     2.03.16(2) (2022-05-18)`."""
+    for word in text.replace("(", " ").split():
+        if word[0].isdigit() or (word[0] == "v" and word[1:2].isdigit()):
+            return word.strip("(),")[:40]
+    return ""
+
+
+def missing(versions: Mapping[str, str]) -> tuple[str, ...]:
+    """A line for each thing that a storage server needs and does not have."""
+    return tuple(f"{package} is not installed there: apt-get install {package}"
+                 for what, package in NEEDED.items() if not versions.get(what))
+
+
+def facts(*, volumes: str, group: str, mounted: str, exports: str, files: Mapping[str, File | None],
+          paths: Mapping[str, str], versions: Mapping[str, str], troubles: Sequence[str]) -> StorageFacts:
+    """Facts from what the commands printed; an empty text is a command that failed, told by its trouble."""
+    return StorageFacts(
+        volumes=lvm.parse_volumes(volumes) if volumes else {}, group=lvm.parse_group(group) if group else None,
+        mounts=mounts.parse_mounts(mounted) if mounted else {}, exports=nfs.parse_exports(exports),
+        files=dict(files), paths=dict(paths), versions=dict(versions), troubles=tuple(troubles),
+    )

@@ -1,0 +1,49 @@
+"""What an operation is: plain data that command line, HTTP, screen, help and journal are made from."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+from qrm_tui.core.operations.arguments import Argument
+
+
+class Role(IntEnum):
+    """Who may do what; each includes the ones before it."""
+
+    nobody = 0
+    viewer = 1
+    operator = 2
+    administrator = 3
+
+
+#: record: changes the product's own records, at once. job: a plan that runs. session: console, ssh.
+Sort = Literal["record", "job", "session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that can be done, declared once."""
+
+    kind: str
+    verb: str
+    sort: Sort
+    summary: str
+    arguments: tuple[Argument, ...]
+    example: str
+    role: Role = Role.operator
+    #: wants the object's name typed, or `--yes`
+    destructive: bool = False
+    #: the argument that names the object acted on; None where the operation makes a new one
+    subject: str | None = None
+    #: its key on screens that list this kind
+    key: str | None = None
+    #: the argument that names the object whose entry the journal gets
+    target: str = "name"
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}.{self.verb}"
+
+    def argument(self, name: str) -> Argument:
+        return next(argument for argument in self.arguments if argument.name == name)

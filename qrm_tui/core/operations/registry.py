@@ -1,0 +1,27 @@
+"""All operations by name."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qrm_tui.core.errors import BadInput
+from qrm_tui.core.operations import image, job, storage
+from qrm_tui.core.operations.declarations import Operation
+
+OPERATIONS: Mapping[str, Operation] = {
+    operation.name: operation
+    for module in (storage, image, job)
+    for operation in module.OPERATIONS
+}
+
+
+def find(name: str) -> Operation:
+    """The operation of that name; BadInput if there is none."""
+    try:
+        return OPERATIONS[name]
+    except KeyError:
+        raise BadInput(f"there is no operation {name!r}") from None
+
+
+def of_kind(kind: str) -> list[Operation]:
+    """The operations on one kind of object, in the order they are declared."""
+    return [operation for operation in OPERATIONS.values() if operation.kind == kind]

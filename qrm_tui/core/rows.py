@@ -1,0 +1,66 @@
+"""Objects as flat rows: the fields that scripts, filters and screens read."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from qrm_tui.core import states
+from qrm_tui.core.farm import Farm
+from qrm_tui.core.model import Item, StorageSeen
+from qrm_tui.core.units import format_time
+
+Row = dict[str, Any]
+#: Fields that hold times; seconds inside, RFC 3339 outside.
+TIMES = frozenset(("since", "seen_at", "created", "started", "ended", "asked", "full_at", "at"))
+#: Fields that hold bytes.
+SIZES = frozenset(("size", "used", "free", "pool_size", "pool_promised", "reserve"))
+
+
+def _storage(item: Item, farm: Farm) -> Row:
+    seen = item.seen or StorageSeen()
+    return {
+        "type": item.wanted.type, "address": item.wanted.address, "env": dict(item.wanted.env),
+        "size": seen.size, "free": seen.free, "images": len(farm.images_on(item.name)),
+        "pool_size": seen.pool_size, "pool_data": seen.pool_data, "pool_metadata": seen.pool_metadata,
+        "pool_promised": seen.pool_promised, "versions": dict(seen.versions), "user": item.wanted.user,
+        "port": item.wanted.port, "host_key": item.wanted.host_key,
+    }
+
+
+def _image(item: Item, farm: Farm) -> Row:
+    wanted, seen = item.wanted, item.seen
+    return {
+        "storage": wanted.storage, "path": wanted.path, "size": (seen.size if seen else 0) or wanted.size,
+        "used": seen.used if seen else None, "origin": wanted.origin or None,
+        "fill": seen.fill if seen else None, "full_at": seen.full_at if seen else None,
+        "used_by": list(wanted.allowed), "clones": farm.clones(item.name), "fs": wanted.filesystem,
+        "thin": wanted.thin, "managed": wanted.managed, "hostname": wanted.hostname, "export_id": wanted.export_id,
+        "mounted": bool(seen and seen.mounted), "volume_id": seen.volume_id if seen else "", "id": wanted.id,
+    }
+
+
+def _job(item: Item, farm: Farm) -> Row:
+    fields: Row = msgspec.to_builtins(item.wanted)
+    return fields
+
+
+_FIELDS: dict[str, Callable[[Item, Farm], Row]] = {"storage": _storage, "image": _image, "job": _job}
+
+
+def row_of(item: Item, farm: Farm) -> Row:
+    """The row of an object, times in seconds."""
+    return {"name": item.name, "state": item.state, "since": item.since, "seen_at": item.seen_at,
+            "revision": item.revision, **_FIELDS[item.kind](item, farm)}
+
+
+def detail_of(item: Item, farm: Farm) -> Row:
+    """The row with *why*: reason, remedy."""
+    verdict = states.judge(item, farm)
+    return {**row_of(item, farm), "why": verdict.why, "next": verdict.remedy}
+
+
+def outside(row: Row) -> Row:
+    """A row as scripts read it: times in RFC 3339."""
+    return {key: format_time(value) if key in TIMES else value for key, value in row.items()}

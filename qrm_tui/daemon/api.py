@@ -1,0 +1,170 @@
+"""qrmd's HTTP: reading is the same for every kind, and what changes something is planned, then run."""
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from qrm_tui import __version__
+from qrm_tui.core.errors import BadInput, NotPermitted, QrmError
+from qrm_tui.core.farm import WORDS
+from qrm_tui.core.operations.declarations import Role
+from qrm_tui.daemon.openapi import document
+from qrm_tui.daemon.peer import Peer, peer_from_scope, role_of
+from qrm_tui.daemon.records import Author
+from qrm_tui.daemon.server import Qrmd
+
+_log = logging.getLogger("qrmd.api")
+#: The largest request taken, in bytes.
+_MOST = 1 << 20
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+RoleOf = Callable[[Peer], Role]
+
+
+class _PlanRequest(msgspec.Struct):
+    operation: str
+    arguments: dict[str, Any] = {}
+    reason: str = ""
+    #: ask each step whether it is done already
+    look: bool = True
+
+
+class _RunRequest(msgspec.Struct):
+    plan: str
+    reason: str = ""
+
+
+def _json(data: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(data), status, media_type="application/json")
+
+
+def _trouble(error: QrmError) -> Response:
+    return _json({"error": {"code": error.code, "reasons": list(error.reasons)}}, error.status)
+
+
+def _whole(text: str | None, default: int | None, name: str) -> int | None:
+    if text in (None, ""):
+        return default
+    if not text.isdigit() or len(text) > 15:  # type: ignore[union-attr]
+        raise BadInput(f"{name}: {text!r} is no whole number")
+    return int(text)  # type: ignore[arg-type]
+
+
+async def _body(request: Request, kind: type) -> Any:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > _MOST:
+            raise BadInput(f"a request has at most {_MOST} bytes")
+    try:
+        return msgspec.json.decode(bytes(content), type=kind)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"the request cannot be read: {error}") from None
+
+
+def _lines(events: AsyncIterator[Any]) -> StreamingResponse:
+    async def encoded() -> AsyncIterator[bytes]:
+        async for event in events:
+            yield msgspec.json.encode(event) + b"\n"
+
+    return StreamingResponse(encoded(), media_type="application/x-ndjson")
+
+
+class Api:
+    """The routes over one server."""
+
+    def __init__(self, qrmd: Qrmd, role_of_peer: RoleOf = role_of) -> None:
+        self._qrmd, self._role_of = qrmd, role_of_peer
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        get = {
+            "/v1/hello": self.hello, "/v1/farm": self.farm, "/v1/list/{kind}": self.list,
+            "/v1/show/{kind}/{name}": self.show, "/v1/watch": self.watch, "/v1/job/{number}/plan": self.job_plan,
+            "/v1/job/{number}/log": self.job_log, "/v1/journal/verify": self.verify, "/openapi.json": self.openapi,
+        }
+        routes = [Route(path, self._guarded(endpoint), methods=["GET"]) for path, endpoint in get.items()]
+        routes += [Route("/v1/plan", self._guarded(self.plan), methods=["POST"]),
+                   Route("/v1/run", self._guarded(self.run), methods=["POST"])]
+        return Starlette(routes=routes)
+
+    def _guarded(self, endpoint: Callable[[Request, Peer, Role], Awaitable[Response]]) -> Endpoint:
+        async def guarded(request: Request) -> Response:
+            peer = peer_from_scope(request.scope.get("client"))
+            role = self._role_of(peer)
+            try:
+                if role is Role.nobody and request.url.path != "/v1/hello":
+                    raise NotPermitted(f"{peer.user} may nothing here: become a member of qrm-viewer, qrm-operator or "
+                                       "qrm-admin")
+                return await endpoint(request, peer, role)
+            except QrmError as error:
+                return _trouble(error)
+            except Exception:
+                _log.exception("%s %s", request.method, request.url.path)
+                return _trouble(QrmError("qrmd is in trouble; its log says more (/var/log/qrm/qrm.log)"))
+
+        return guarded
+
+    async def hello(self, request: Request, peer: Peer, role: Role) -> Response:
+        qrmd = self._qrmd
+        return _json({"version": __version__, "server": qrmd.host, "farm": qrmd.name, "practice": qrmd.practice,
+                      "user": peer.user, "role": role.name, "revision": qrmd.farm.revision, "pid": os.getpid(),
+                      "started": qrmd.started})
+
+    async def farm(self, request: Request, peer: Peer, role: Role) -> Response:
+        return _json(self._qrmd.status())
+
+    async def list(self, request: Request, peer: Peer, role: Role) -> Response:
+        query = request.query_params
+        return _json(await self._qrmd.list(
+            request.path_params["kind"], query.get("filter", ""), query.get("sort", ""),
+            _whole(query.get("limit"), None, "limit"), _whole(query.get("offset"), 0, "offset") or 0))
+
+    async def show(self, request: Request, peer: Peer, role: Role) -> Response:
+        return _json(await self._qrmd.show(request.path_params["kind"], request.path_params["name"]))
+
+    async def watch(self, request: Request, peer: Peer, role: Role) -> Response:
+        kinds = [kind for kind in request.query_params.get("kinds", "").split(",") if kind]
+        unknown = [kind for kind in kinds if kind not in WORDS]
+        if unknown or not kinds:
+            raise BadInput(f"kinds: some of {', '.join(WORDS)}, with commas between")
+        return _lines(self._qrmd.changes.watch(kinds, _whole(request.query_params.get("since"), None, "since")))
+
+    async def plan(self, request: Request, peer: Peer, role: Role) -> Response:
+        asked = await _body(request, _PlanRequest)
+        plan = await self._qrmd.plan(asked.operation, asked.arguments, role, asked.reason[:1000])
+        return _json(await self._qrmd.planning.describe(plan, look=asked.look))
+
+    async def run(self, request: Request, peer: Peer, role: Role) -> Response:
+        asked = await _body(request, _RunRequest)
+        author = Author(peer.user, peer.terminal)
+        return _json(await self._qrmd.run(asked.plan, author, role, asked.reason[:1000]))
+
+    def _number(self, request: Request) -> int:
+        number = _whole(request.path_params["number"], None, "job")
+        assert number is not None
+        self._qrmd.farm.get("job", str(number))
+        return number
+
+    async def job_plan(self, request: Request, peer: Peer, role: Role) -> Response:
+        return _json(await self._qrmd.job_plan(self._number(request)))
+
+    async def job_log(self, request: Request, peer: Peer, role: Role) -> Response:
+        log = self._qrmd.jobs.log(self._number(request))
+        start = _whole(request.query_params.get("from"), 0, "from") or 0
+        return _lines(log.read(start, request.query_params.get("follow") in ("1", "true")))
+
+    async def verify(self, request: Request, peer: Peer, role: Role) -> Response:
+        entries, trouble = await self._qrmd.store.verify_journal()
+        return _json({"ok": not trouble, "entries": entries, "trouble": trouble})
+
+    async def openapi(self, request: Request, peer: Peer, role: Role) -> Response:
+        return _json(document())

@@ -1,0 +1,151 @@
+"""qrmd's command: options, settings, log, signals."""
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import logging
+import logging.handlers
+import os
+import signal
+import socket
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from qrm_tui import __version__
+from qrm_tui.core.errors import BadInput, QrmError
+from qrm_tui.core.operations.declarations import Role
+from qrm_tui.daemon import peer
+from qrm_tui.daemon.api import Api
+from qrm_tui.daemon.machines import RealMachines
+from qrm_tui.daemon.server import Qrmd
+
+SOCKET, STATE = Path("/run/qrm/qrmd.sock"), Path("/var/lib/qrm")
+LOG, SETTINGS = Path("/var/log/qrm/qrm.log"), Path("/etc/qrm/qrmd.toml")
+_LOG_BYTES, _LOG_FILES = 5 << 20, 5
+_PR_SET_PDEATHSIG = 1
+_log = logging.getLogger("qrmd")
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("qrmd", description="qrm's server: owns the farm, runs its jobs.")
+    parser.add_argument("--socket", type=Path, default=SOCKET, help=f"where clients connect ({SOCKET})")
+    parser.add_argument("--state", type=Path, default=STATE, help=f"database, keys, job logs ({STATE})")
+    parser.add_argument("--log", type=Path, help=f"log file ({LOG}; with --practice in the state folder)")
+    parser.add_argument("--settings", type=Path, default=SETTINGS, help=f"settings ({SETTINGS}), may be absent")
+    parser.add_argument("--practice", metavar="FARM", help="simulate this farm; nothing real is touched")
+    parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
+    parser.add_argument("--version", action="version", version=f"qrmd {__version__}")
+    return parser
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """`name` of the farm, `database` URL, and `[groups]`: name = role. BadInput tells what is wrong in it."""
+    if not path.exists():
+        return {}
+    try:
+        settings = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{path}: {error}") from None
+    wrong = [f"{path}: there is no setting {key!r}; there are name, database and groups" for key in settings
+             if key not in ("name", "database", "groups")]
+    for group, role in settings.get("groups", {}).items():
+        if role not in Role.__members__:
+            wrong.append(f"{path}: group {group}: {role!r} is no role; there are {', '.join(Role.__members__)}")
+    if wrong:
+        raise BadInput(*wrong)
+    return settings
+
+
+def _start_log(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for chatty in ("asyncssh", "uvicorn", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _end_with_parent() -> None:
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        sys.exit("qrmd: the parent has ended already")
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def _tell_systemd() -> None:
+    """sd_notify(3): READY=1, where systemd waits for it."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
+
+
+def _groups(settings: Mapping[str, Any]) -> Mapping[str, Role]:
+    return {group: Role[role] for group, role in settings["groups"].items()} if "groups" in settings else peer.GROUPS
+
+
+async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
+    with contextlib.ExitStack() as stack:
+        if options.practice:
+            # only here: a real server has no use for simulated machines
+            from qrm_tui.daemon.practice import open_practice
+
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qrm-practice-")))
+            qrmd, fill = open_practice(options.practice, options.state, folder)
+        else:
+            qrmd = Qrmd(options.state, RealMachines(options.state), name=settings.get("name", "farm"),
+                        database=settings.get("database", ""))
+            fill = None
+        listener = peer.open_socket(options.socket)
+        try:
+            await qrmd.start()
+            if fill:
+                await fill(qrmd)
+            app = Api(qrmd, partial(peer.role_of, groups=_groups(settings))).app()
+            server = _Server(uvicorn.Config(app, http=peer.PeerProtocol, lifespan="off", log_config=None,
+                                            access_log=False, timeout_graceful_shutdown=1, ws="none"))
+            _tell_systemd()
+            await server.serve(sockets=[listener])
+        finally:
+            listener.close()
+            options.socket.unlink(missing_ok=True)
+            await qrmd.stop()
+            _log.info("ended")
+
+
+def main() -> None:
+    """Run qrmd until it is told to end."""
+    options = _options().parse_args()
+    if options.with_parent:
+        _end_with_parent()
+    try:
+        settings = read_settings(options.settings)
+        options.state.mkdir(parents=True, exist_ok=True)
+        options.state.chmod(0o700)
+        _start_log(options.log or (options.state / "qrm.log" if options.practice else LOG))
+        asyncio.run(_serve(options, settings))
+    except (QrmError, OSError) as error:
+        _log.error("%s", error)
+        sys.exit(f"qrmd: {error}")
+
+
+if __name__ == "__main__":
+    main()

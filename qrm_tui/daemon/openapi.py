@@ -1,0 +1,77 @@
+"""The OpenAPI document, printed from the declarations: one schema of arguments an operation."""
+from __future__ import annotations
+
+from typing import Any
+
+from qrm_tui import __version__
+from qrm_tui.core.operations.arguments import TYPES, Argument
+from qrm_tui.core.operations.declarations import Operation
+from qrm_tui.core.operations.registry import OPERATIONS
+
+
+def _argument(argument: Argument) -> dict[str, Any]:
+    if argument.type == "setting":
+        schema: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
+    elif argument.type == "flag":
+        schema = {"type": "boolean"}
+    else:
+        schema = {"type": "string", **({"enum": list(argument.choices)} if argument.choices else {})}
+        if argument.many:
+            schema = {"type": "array", "items": schema}
+    hint = TYPES[argument.type].hint
+    return {**schema, "description": f"{argument.help} ({hint})",
+            **({"default": argument.default} if argument.default is not None else {})}
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    return {
+        "type": "object", "title": operation.name,
+        "description": f"{operation.summary}; role {operation.role.name}; sort {operation.sort}"
+                       f"{'; destructive' if operation.destructive else ''}; as in: {operation.example}",
+        "properties": {argument.name: _argument(argument) for argument in operation.arguments},
+        "required": [argument.name for argument in operation.arguments if argument.required],
+        "additionalProperties": False,
+    }
+
+
+def _get(summary: str, *parameters: str) -> dict[str, Any]:
+    return {"get": {"summary": summary, "parameters": [
+        {"name": name.strip("{}"), "in": "path" if name.startswith("{") else "query", "schema": {"type": "string"},
+         "required": name.startswith("{")} for name in parameters],
+        "responses": {"200": {"description": "JSON"}, "default": {"$ref": "#/components/responses/Trouble"}}}}
+
+
+def _post(summary: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"post": {"summary": summary, "requestBody": {"content": {"application/json": {"schema": schema}}},
+                     "responses": {"200": {"description": "JSON"},
+                                   "default": {"$ref": "#/components/responses/Trouble"}}}}
+
+
+def document() -> dict[str, Any]:
+    """OpenAPI 3.1."""
+    one_of = [{"type": "object", "required": ["operation", "arguments"], "properties": {
+        "operation": {"const": name}, "arguments": {"$ref": f"#/components/schemas/{name}"},
+        "reason": {"type": "string"}, "look": {"type": "boolean", "default": True}}} for name in OPERATIONS]
+    run = {"type": "object", "required": ["plan"],
+           "properties": {"plan": {"type": "string"}, "reason": {"type": "string"}}}
+    return {
+        "openapi": "3.1.0", "info": {"title": "qrmd", "version": __version__},
+        "paths": {
+            "/v1/hello": _get("who you are here, and the server"), "/v1/farm": _get("the farm at a glance"),
+            "/v1/list/{kind}": _get("rows of a kind", "{kind}", "filter", "sort", "limit", "offset"),
+            "/v1/show/{kind}/{name}": _get("one row, with its why", "{kind}", "{name}"),
+            "/v1/watch": _get("a snapshot, then changes, as JSON lines", "kinds", "since"),
+            "/v1/plan": _post("plan an operation; nothing is changed", {"oneOf": one_of}),
+            "/v1/run": _post("run a plan", run),
+            "/v1/job/{number}/plan": _get("a job's plan and how far it is", "{number}"),
+            "/v1/job/{number}/log": _get("what its steps printed, as JSON lines", "{number}", "follow", "from"),
+            "/v1/journal/verify": _get("whether the journal's chain holds"),
+        },
+        "components": {
+            "schemas": {name: _operation(operation) for name, operation in OPERATIONS.items()},
+            "responses": {"Trouble": {"description": "what is wrong, a reason a line", "content": {
+                "application/json": {"schema": {"type": "object", "properties": {"error": {"type": "object",
+                 "properties": {"code": {"type": "string"}, "reasons": {"type": "array", "items": {"type": "string"}}},
+                }}}}}}},
+        },
+    }

@@ -1,0 +1,34 @@
+"""Which planner makes the plan of which operation. A test holds these names and the declarations equal."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qrm_tui.backends import lvm_nfs, storage_servers
+from qrm_tui.backends.planning import Call, Draft, Probe
+from qrm_tui.core.farm import Farm
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """What is asked of machines first, and the plan from the answers."""
+
+    probes: Callable[[Farm, Mapping[str, Any]], list[Probe]]
+    plan: Callable[[Call], Draft]
+
+
+PLANNERS: Mapping[str, Planner] = {
+    "storage.add": Planner(storage_servers.probe_add, storage_servers.plan_add),
+    "storage.remove": Planner(storage_servers.probe_nothing, storage_servers.plan_remove),
+    "image.add": Planner(lvm_nfs.probe_new_image, lvm_nfs.plan_add),
+    "image.clone": Planner(lvm_nfs.probe_new_image, lvm_nfs.plan_clone),
+    "image.copy": Planner(lvm_nfs.probe_copy, lvm_nfs.plan_copy),
+    "image.resize": Planner(lvm_nfs.probe_image, lvm_nfs.plan_resize),
+    "image.allow": Planner(lvm_nfs.probe_image, lvm_nfs.plan_allow),
+    "image.revoke": Planner(lvm_nfs.probe_image, lvm_nfs.plan_revoke),
+    "image.remove": Planner(lvm_nfs.probe_image, lvm_nfs.plan_remove),
+}
+
+#: Operations on jobs themselves, which the job engine does without a plan of steps.
+JOB_CONTROLS = frozenset(("job.cancel", "job.undo"))

@@ -1,0 +1,160 @@
+"""From a call to a plan: who may, what is given, what is found, what will be done; and the same asked again later."""
+from __future__ import annotations
+
+import asyncio
+import shlex
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qrm_tui.backends.planning import Call, Probe
+from qrm_tui.core.errors import BadInput, NotPermitted, QrmError, Refused, Stale
+from qrm_tui.core.facts import Reading, StorageFacts, check_reliances
+from qrm_tui.core.farm import Farm
+from qrm_tui.core.operations.arguments import check_arguments
+from qrm_tui.core.operations.declarations import Operation, Role
+from qrm_tui.core.operations.registry import find
+from qrm_tui.core.plan import HERE, Plan, Record, describe_step
+from qrm_tui.daemon.machines import Machines
+from qrm_tui.daemon.planners import PLANNERS
+from qrm_tui.runners import ssh
+from qrm_tui.runners.steps import is_done
+
+#: Seconds that a plan is kept for whoever looked at it, and how many are kept.
+KEPT, MOST = 3600.0, 1000
+
+
+def command_of(operation: Operation, arguments: Mapping[str, Any]) -> str:
+    """The `qrm` command that does the same."""
+    words = ["qrm", operation.kind, operation.verb]
+    for argument in operation.arguments:
+        value = arguments.get(argument.name)
+        if value in (None, [], {}) or (value == argument.default and not argument.required):
+            continue
+        if argument.type == "flag":
+            words += [argument.option] if value else []
+            continue
+        values = [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else \
+            value if isinstance(value, list) else [value]
+        for one in values:
+            shown = f"{round(one * 100)}%" if argument.type == "share" else str(one)
+            words += [shown] if argument.positional else [argument.option, shown]
+    return shlex.join(words)
+
+
+def check_role(operation: Operation, role: Role) -> None:
+    """NotPermitted unless the role reaches; the one place where roles are enforced."""
+    if role < operation.role:
+        raise NotPermitted(f"{operation.name} needs the role {operation.role.name}; you are {role.name}")
+
+
+class Planning:
+    """Makes plans, keeps them for a while, and holds them against what is found later."""
+
+    def __init__(self, farm: Farm, machines: Machines, identity: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+        self._farm, self._machines, self._identity = farm, machines, identity
+        self._plans: dict[str, tuple[float, Plan, str]] = {}
+
+    def new_id(self) -> str:
+        """An identifier that nothing has yet."""
+        return self._identity()
+
+    async def make(self, name: str, given: Mapping[str, Any], role: Role) -> Plan:
+        """The plan of an operation; nothing is changed."""
+        operation = find(name)
+        check_role(operation, role)
+        return await self.draw(operation, check_arguments(operation.arguments, given))
+
+    async def draw(self, operation: Operation, arguments: dict[str, Any]) -> Plan:
+        """The plan for arguments that are parsed already."""
+        planner = PLANNERS[operation.name]
+        probes = planner.probes(self._farm, arguments)
+        facts = await self._ask(probes)
+        for probe in probes:
+            if probe.server is not None and facts[probe.machine].host_key:
+                ssh.check_fingerprint(facts[probe.machine].host_key, arguments.get("host_key"), probe.server.address)
+        reading = Reading(self._farm, facts)
+        identities: dict[str, str] = {}
+
+        def identity(purpose: str) -> str:
+            return identities.setdefault(purpose, self._identity())
+
+        draft = planner.plan(Call(arguments, reading, identity))
+        return Plan(
+            id=self._identity(), operation=operation.name, object=draft.object, arguments=arguments,
+            steps=tuple(draft.steps), locks=tuple(sorted(draft.locks)), relies=reading.relies,
+            warnings=tuple(draft.warnings), notes=tuple(draft.notes), no_return=draft.no_return,
+            inverse=draft.inverse, destructive=operation.destructive,
+            confirm=draft.object.partition("/")[2] if operation.destructive else "",
+        )
+
+    async def _ask(self, probes: list[Probe]) -> dict[str, StorageFacts]:
+        found = await asyncio.gather(*(self._machines.probe(probe) for probe in probes))
+        return {probe.machine: facts for probe, facts in zip(probes, found, strict=True)}
+
+    async def check(self, plan: Plan) -> None:
+        """Ask again what a plan relied on; Stale if an answer is another now."""
+        machines: dict[str, tuple[set[str], set[str]]] = {}
+        for reliance in plan.relies:
+            if reliance.machine == HERE:
+                continue
+            files, paths = machines.setdefault(reliance.machine, (set(), set()))
+            if reliance.question == "file":
+                files.add(reliance.arguments[0])
+            elif reliance.question == "path":
+                paths.add(reliance.arguments[0])
+        for machine in machines:
+            if self._farm.find("storage", machine) is None:
+                raise Stale(f"storage server {machine} was removed meanwhile; nothing was done")
+        facts = await self._ask([Probe(machine, files=tuple(sorted(files)), paths=tuple(sorted(paths)))
+                                 for machine, (files, paths) in machines.items()])
+        check_reliances(plan.relies, self._farm, facts)
+
+    # plans that people look at
+
+    def keep(self, plan: Plan, reason: str) -> None:
+        """Keep a plan until it is run."""
+        now = self._farm.clock()
+        for known in [known for known, (at, _, _) in self._plans.items() if now - at > KEPT]:
+            del self._plans[known]
+        while len(self._plans) >= MOST:
+            del self._plans[next(iter(self._plans))]
+        self._plans[plan.id] = (now, plan, reason)
+
+    def take(self, plan_id: str) -> tuple[Plan, str]:
+        """A plan that was kept, and the reason given with it; it runs once."""
+        found = self._plans.pop(plan_id, None)
+        if found is None:
+            raise Refused("that plan was run already, or is older than an hour: make it anew")
+        return found[1], found[2]
+
+    async def describe(self, plan: Plan, *, look: bool) -> dict[str, Any]:
+        """A plan as people and scripts read it; `look` asks each step whether it is done already."""
+        operation = find(plan.operation)
+        done = await asyncio.gather(*(self._done(step) for step in plan.steps)) if look else [False] * len(plan.steps)
+        return {
+            "id": plan.id, "operation": plan.operation, "object": plan.object, "sort": operation.sort,
+            "arguments": plan.arguments, "warnings": list(plan.warnings), "notes": list(plan.notes),
+            "steps": [describe_step(step, there) for step, there in zip(plan.steps, done, strict=True)],
+            "no_return": plan.no_return, "destructive": plan.destructive, "confirm": plan.confirm,
+            "command": command_of(operation, plan.arguments),
+        }
+
+    async def _done(self, step: Any) -> bool:
+        if isinstance(step, Record):
+            return False
+        try:
+            return await is_done(step, self._machines.runner(step.machine))
+        except QrmError:
+            return False  # what it asks about is made by an earlier step
+
+
+def inverse_of(plan: Plan) -> tuple[Operation, dict[str, Any]]:
+    """The operation that undoes a finished plan; Refused if there is none."""
+    if plan.inverse is None:
+        raise Refused(f"{plan.operation} of {plan.object} has no inverse: what it took away is gone")
+    operation = find(plan.inverse.operation)
+    try:
+        return operation, check_arguments(operation.arguments, plan.inverse.arguments)
+    except BadInput as error:
+        raise Refused(*error.reasons) from None

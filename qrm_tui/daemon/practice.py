@@ -1,0 +1,53 @@
+"""A practice farm: the same server over simulated machines, filled by the same operations."""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from qrm_tui.core.errors import Unreachable
+from qrm_tui.core.model import StorageWanted
+from qrm_tui.core.operations.declarations import Role
+from qrm_tui.daemon.records import Author
+from qrm_tui.daemon.server import Qrmd
+from qrm_tui.practice.farms import PracticeFarm, load_farm
+from qrm_tui.runners.base import Runner
+
+Fill = Callable[[Qrmd], Awaitable[None]]
+
+
+class PracticeMachines:
+    """Simulated machines by address."""
+
+    public_key = "ssh-ed25519 PRACTICE qrmd"
+
+    def __init__(self, farm: PracticeFarm) -> None:
+        self._farm = farm
+
+    async def host_key(self, server: StorageWanted) -> str:
+        """Simulated machines show none."""
+        self.make("", server)
+        return ""
+
+    def make(self, name: str, server: StorageWanted) -> Runner:
+        """The machine at that address."""
+        machine = self._farm.machines.get(server.address)
+        if machine is None:
+            raise Unreachable(f"{server.address} does not answer: the practice farm has machines at "
+                              f"{', '.join(self._farm.machines)}")
+        return machine
+
+
+async def fill(qrmd: Qrmd, farm: PracticeFarm) -> None:
+    """Run the farm's operations, as an administrator would."""
+    for operation, arguments in farm.fill:
+        plan = await qrmd.plan(operation, arguments, Role.administrator)
+        outcome = await qrmd.run(plan.id, Author("practice"), Role.administrator, "the practice farm is set up")
+        if "job" in outcome:
+            await qrmd.jobs.wait(outcome["job"]["id"])
+
+
+def open_practice(name: str, state: Path, folder: Path) -> tuple[Qrmd, Fill]:
+    """The server of a practice farm, and what fills it once it has started."""
+    farm = load_farm(name, folder)
+    qrmd = Qrmd(state, PracticeMachines(farm), name=farm.name, practice=True, look_every=5)
+    return qrmd, lambda server: fill(server, farm)

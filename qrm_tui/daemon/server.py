@@ -1,0 +1,213 @@
+"""qrmd as an object: the farm with everything that keeps it, started and stopped as one."""
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from qrm_tui import __version__
+from qrm_tui.core import rows
+from qrm_tui.core.errors import BadInput, QrmError
+from qrm_tui.core.farm import WORDS, Farm
+from qrm_tui.core.filters import compile_filter
+from qrm_tui.core.model import JobRecord
+from qrm_tui.core.operations.arguments import check_arguments
+from qrm_tui.core.operations.declarations import Role
+from qrm_tui.core.operations.registry import find
+from qrm_tui.core.plan import Plan, Record
+from qrm_tui.daemon.changes import Changes
+from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
+from qrm_tui.daemon.machines import Machines, MakesRunners
+from qrm_tui.daemon.planners import JOB_CONTROLS
+from qrm_tui.daemon.planning import Planning, check_role, inverse_of
+from qrm_tui.daemon.records import Author, Records, plan_digest
+from qrm_tui.daemon.watchers import PAUSE, Watchers
+from qrm_tui.db.store import Entry, Store, Write
+
+_log = logging.getLogger("qrmd")
+
+#: Entries of the journal that a filter looks through.
+_JOURNAL_SEARCH = 20_000
+
+
+class Qrmd:
+    """The server. `name` is the farm's; `practice` says that its machines are simulated."""
+
+    def __init__(self, state: Path, makes_runners: MakesRunners, *, name: str = "farm", practice: bool = False,
+                 database: str = "", clock: Callable[[], float] = time.time, look_every: float = PAUSE,
+                 first_pause: float = FIRST_PAUSE) -> None:
+        self.name, self.practice, self.clock = name, practice, clock
+        self.started = clock()
+        self.host = socket.gethostname()
+        self.farm = Farm(clock)
+        self.store = Store(database or f"sqlite:///{state / 'qrm.db'}", clock, durable=not practice)
+        self.machines = Machines(self.farm, makes_runners)
+        self.changes = Changes(self.farm)
+        self.records = Records(self.farm, self.store)
+        self.watchers = Watchers(self.farm, self.store, self.machines, look_every)
+        self.planning = Planning(self.farm, self.machines)
+        self.jobs = Jobs(self.farm, self.store, self.machines, self.records, state / "jobs", check=self.planning.check,
+                         look=self.watchers.look, first_pause=first_pause)
+
+    async def start(self) -> None:
+        """Open the database, take up what was left, begin to watch."""
+        await self.store.open()
+        for item in await self.store.objects():
+            self.farm.put(item)
+        await self.jobs.start()
+        self.watchers.start()
+        _log.info("farm %s: %d storage servers, %d images", self.name, self.farm.count("storage"),
+                  self.farm.count("image"))
+
+    async def stop(self) -> None:
+        """End; jobs go on with the next server."""
+        await self.watchers.stop()
+        await self.jobs.stop()
+        await self.machines.close()
+        self.store.close()
+
+    # operations
+
+    async def plan(self, operation: str, arguments: Mapping[str, Any], role: Role, reason: str = "") -> Plan:
+        """A plan that is kept until it is run; changes nothing."""
+        if operation in JOB_CONTROLS:
+            plan = await self._plan_job_control(operation, arguments, role)
+        else:
+            plan = await self.planning.make(operation, arguments, role)
+        self.planning.keep(plan, reason)
+        return plan
+
+    async def _plan_job_control(self, operation: str, arguments: Mapping[str, Any], role: Role) -> Plan:
+        declared = find(operation)
+        check_role(declared, role)
+        parsed = check_arguments(declared.arguments, arguments)
+        number = str(parsed["name"])
+        self.farm.get("job", number)
+        if operation == "job.cancel":
+            return Plan(id=self.planning.new_id(), operation=operation, object=f"job/{number}", arguments=parsed,
+                        steps=(), notes=("it stops after the step that runs, and takes back what it did",))
+        stored = await self.store.plan_of(int(number))
+        assert stored is not None
+        state = self.farm.get("job", number).state
+        if state != "done":
+            raise BadInput(f"job {number} is {state}: only a job that is done can be undone")
+        inverse, inverse_arguments = inverse_of(stored[0])
+        check_role(inverse, role)
+        return await self.planning.draw(inverse, inverse_arguments)
+
+    async def run(self, plan_id: str, author: Author, role: Role, reason: str = "") -> dict[str, Any]:
+        """Run a plan: `{"job": row}`, or `{"changed": …, "removed": …}` where only our records change."""
+        plan, said = self.planning.take(plan_id)
+        operation = find(plan.operation)
+        check_role(operation, role)
+        reason = reason or said
+        if operation.name == "job.cancel":
+            record = await self.jobs.cancel(int(plan.arguments["name"]))
+            await self.store.write(Write(entry=self._entry(plan, author, reason)))
+            return {"changed": [{"kind": "job", **self._job_row(record)}], "removed": []}
+        if operation.sort == "record":
+            return await self._run_record(plan, author, reason)
+        record = await self.jobs.submit(plan, author, reason)
+        return {"job": self._job_row(record)}
+
+    def _job_row(self, record: JobRecord) -> dict[str, Any]:
+        return rows.row_of(self.farm.get("job", str(record.id)), self.farm)
+
+    def _entry(self, plan: Plan, author: Author, reason: str) -> Entry:
+        return Entry(who=author.who, terminal=author.terminal, operation=plan.operation, object=plan.object,
+                     outcome="done", reason=reason, details={"arguments": plan.arguments, "plan": plan_digest(plan)})
+
+    async def _run_record(self, plan: Plan, author: Author, reason: str) -> dict[str, Any]:
+        await self.planning.check(plan)
+        changes = [change for step in plan.steps if isinstance(step, Record) for change in step.changes]
+        await self.records.apply(changes, Write(entry=self._entry(plan, author, reason)))
+        for change in changes:
+            if change.kind == "storage" and change.wanted is not None:
+                try:
+                    await self.watchers.look(change.name)
+                except QrmError as error:
+                    _log.info("storage server %s: %s", change.name, error)
+        changed = [{"kind": change.kind, **rows.row_of(self.farm.get(change.kind, change.name), self.farm)}
+                   for change in changes if change.wanted is not None]
+        return {"changed": changed, "removed": [[change.kind, change.name] for change in changes
+                                                if change.wanted is None]}
+
+    # reading
+
+    async def list(self, kind: str, filter: str, sort: str, limit: int | None, offset: int) -> dict[str, Any]:
+        """Rows of a kind."""
+        if kind == "journal":
+            entries, _ = await self.store.journal(0, _JOURNAL_SEARCH)
+            found = [journal_row(entry) for entry in entries]
+        elif kind in WORDS:
+            found = [rows.row_of(item, self.farm) for item in self.farm.all(kind)]
+        else:
+            raise BadInput(f"there is no kind {kind!r}; there are {', '.join(WORDS)}")
+        if filter:
+            predicate = compile_filter(filter, frozenset(found[0]) if found else None, self.clock)
+            found = [row for row in found if predicate(row)]
+        for key in reversed([key for key in sort.split(",") if key]):
+            name = key.lstrip("-")
+            if found and name not in found[0]:
+                raise BadInput(f"there is no field {name!r} to sort by; there are {', '.join(sorted(found[0]))}")
+            found.sort(key=lambda row: _sortable(row.get(name)), reverse=key.startswith("-"))
+        return {"rows": found[offset:] if limit is None else found[offset: offset + limit], "total": len(found),
+                "revision": self.farm.revision}
+
+    async def show(self, kind: str, name: str) -> dict[str, Any]:
+        """One row with its *why*."""
+        if kind == "journal":
+            found = (await self.list(kind, f"name={name}", "", 1, 0))["rows"]
+            if not found:
+                raise BadInput(f"there is no journal entry {name!r}")
+            return {**found[0], "why": "", "next": ""}
+        return rows.detail_of(self.farm.get(kind, name), self.farm)
+
+    async def job_plan(self, number: int) -> dict[str, Any]:
+        """A job's plan with the state of each step."""
+        self.farm.get("job", str(number))
+        stored = await self.store.plan_of(number)
+        assert stored is not None
+        plan, steps = stored[0], self.jobs.rows(number) or stored[1]
+        shown = await self.planning.describe(plan, look=False)
+        for described, row in zip(shown["steps"], steps, strict=True):
+            described.update(state="running" if row.state == "begun" else row.state, started=row.started,
+                             ended=row.ended, error=row.error)
+        return shown
+
+    def status(self) -> dict[str, Any]:
+        """The farm at a glance."""
+        counts: dict[str, dict[str, int]] = {}
+        alerts = []
+        for kind in ("storage", "image", "job"):
+            count = counts[kind] = {"total": 0}
+            for item in self.farm.all(kind):
+                count["total"] += 1
+                count[item.state] = count.get(item.state, 0) + 1
+                if kind != "job" and item.state in ("error", "warning", "unknown"):
+                    detail = rows.detail_of(item, self.farm)
+                    alerts.append({"kind": kind, **{key: detail[key] for key in ("name", "state", "why", "next",
+                                                                                 "since")}})
+        capacity = [{"storage": item.name, "size": item.seen.size if item.seen else 0,
+                     "free": item.seen.free if item.seen else 0} for item in self.farm.all("storage")]
+        return {"farm": self.name, "server": self.host, "practice": self.practice, "version": __version__,
+                "started": self.started, "counts": counts, "capacity": capacity, "alerts": alerts,
+                "public_key": self.machines.public_key}
+
+
+def _sortable(value: Any) -> tuple[int, Any]:
+    if value is None:
+        return (0, 0)
+    if isinstance(value, (int, float)):
+        return (1, value)
+    return (2, str(value))
+
+
+def journal_row(entry: Any) -> dict[str, Any]:
+    """A journal entry as a row."""
+    return {"name": str(entry.seq), "seq": entry.seq, "at": entry.at, "who": entry.who, "terminal": entry.terminal,
+            "operation": entry.operation, "object": entry.object, "outcome": entry.outcome, "reason": entry.reason,
+            "job": entry.job, "hash": entry.hash, "state": entry.outcome, "since": entry.at}

@@ -1,0 +1,114 @@
+"""Looks at every storage server from time to time, and after each job; what is seen decides the states."""
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import msgspec
+
+from qrm_tui.backends import lvm_nfs_seen
+from qrm_tui.backends.planning import Probe
+from qrm_tui.core.errors import Broken, QrmError, StepFailed, Unreachable
+from qrm_tui.core.farm import Farm
+from qrm_tui.core.model import Item, StorageSeen
+from qrm_tui.daemon.machines import Machines
+from qrm_tui.db.store import Store, Write
+
+_log = logging.getLogger("qrmd.watchers")
+
+#: Seconds between two looks at a storage server, from the end of one to the beginning of the next.
+PAUSE = 20.0
+#: Every so many looks, versions are asked too.
+_VERSIONS_EVERY = 30
+
+
+class Watchers:
+    """One task a storage server."""
+
+    def __init__(self, farm: Farm, store: Store, machines: Machines, pause: float = PAUSE) -> None:
+        self._farm, self._store, self._machines, self._pause = farm, store, machines, pause
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._looks: dict[str, int] = {}
+        self._busy: dict[str, asyncio.Lock] = {}
+
+    def start(self) -> None:
+        """Watch what is there, and what comes."""
+        for item in self._farm.all("storage"):
+            self._watch(item.name)
+        self._farm.listen(self._changed)
+
+    async def stop(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _changed(self, kind: str, name: str, item: Item | None) -> None:
+        if kind != "storage":
+            return
+        if item is None:
+            task = self._tasks.pop(name, None)
+            if task:
+                task.cancel()
+        elif name not in self._tasks:
+            self._watch(name)
+
+    def _watch(self, name: str) -> None:
+        self._tasks[name] = asyncio.create_task(self._loop(name), name=f"watch {name}")
+
+    async def _loop(self, name: str) -> None:
+        while True:
+            try:
+                await self.look(name)
+            except QrmError as error:
+                _log.info("storage server %s: %s", name, error)
+            except Exception:
+                _log.exception("storage server %s cannot be watched", name)
+            await asyncio.sleep(self._pause)
+
+    async def look(self, name: str) -> None:
+        """Look at a storage server now; Unreachable if it does not answer (and it is shown so)."""
+        async with self._busy.setdefault(name, asyncio.Lock()):
+            await self._look(name)
+
+    async def _look(self, name: str) -> None:
+        item = self._farm.find("storage", name)
+        if item is None:
+            return
+        looks = self._looks[name] = self._looks.get(name, -1) + 1
+        registered = tuple(image.wanted.path for image in self._farm.images_on(name) if not image.wanted.managed)
+        probe = Probe(name, paths=registered, versions=looks % _VERSIONS_EVERY == 0)
+        try:
+            facts = await self._machines.probe(probe)
+        except (Unreachable, StepFailed) as error:
+            silent = msgspec.structs.replace(item.seen or StorageSeen(), silent=str(error))
+            await self._seen(name, "storage", silent, at=item.seen_at)
+            raise
+        item = self._farm.find("storage", name)
+        if item is None:
+            return
+        if not probe.versions and item.seen:
+            facts = msgspec.structs.replace(facts, versions=item.seen.versions)
+        now = self._farm.clock()
+        former = item.seen_at or now
+        await self._seen(name, "storage", lvm_nfs_seen.see_storage(facts, item.wanted), at=now)
+        images = self._farm.images_on(name)
+        for image, seen in lvm_nfs_seen.see_images(facts, images, former, now).items():
+            await self._seen(image, "image", seen, at=now)
+
+    async def _seen(self, name: str, kind: str, seen: object, at: float | None) -> None:
+        """Into memory; into the database only if the state is another one then."""
+        item = self._farm.find(kind, name)
+        if item is None:
+            return
+        before = item.state
+        if item.seen == seen:
+            item.seen_at = at
+            return
+        self._farm.put(msgspec.structs.replace(item, seen=seen, seen_at=at))
+        changed = self._farm.get(kind, name)
+        if changed.state != before:
+            try:
+                await self._store.write(Write(put=[changed]))
+            except Broken as error:
+                _log.error("%s %s: its state is not kept: %s", kind, name, error)

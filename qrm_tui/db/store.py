@@ -1,0 +1,211 @@
+"""The store: durability and history. One thread writes, in the order it is asked; reads of the farm never come here."""
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+import sqlalchemy
+from sqlalchemy import event
+from sqlmodel import Session, col, create_engine, func, select
+
+from qrm_tui.core.errors import Broken
+from qrm_tui.core.model import SEEN_TYPES, Item, JobRecord, convert_wanted
+from qrm_tui.core.plan import Plan
+from qrm_tui.db import chain, migrate
+from qrm_tui.db.tables import JobRow, JournalRow, ObjectRow, StepRow
+
+T = TypeVar("T")
+_encode = msgspec.json.encode
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What the journal is told of a job or a record operation."""
+
+    who: str
+    terminal: str
+    operation: str
+    object: str
+    outcome: str
+    reason: str = ""
+    job: int | None = None
+    details: dict[str, Any] = {}
+
+
+class Write(msgspec.Struct, kw_only=True):
+    """What goes into the database together, or not at all."""
+
+    put: Sequence[Item] = ()
+    delete: Sequence[tuple[str, str]] = ()
+    job: JobRecord | None = None
+    steps: Sequence[StepRow] = ()
+    entry: Entry | None = None
+
+
+class Store:
+    """The database. `url` is SQLAlchemy's; SQLite by default. `durable` False trades power failures for speed."""
+
+    def __init__(self, url: str, clock: Callable[[], float], *, durable: bool = True) -> None:
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._engine = create_engine(url)
+        if self._engine.dialect.name == "sqlite":
+            synchronous = "FULL" if durable else "OFF"
+
+            @event.listens_for(self._engine, "connect")
+            def _set_up(connection: Any, _: Any) -> None:
+                for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON",
+                               "busy_timeout=10000"):
+                    connection.execute(f"pragma {pragma}")
+
+        self._last = (0, chain.START)
+
+    async def _call(self, work: Callable[[Session], T]) -> T:
+        def inside() -> T:
+            try:
+                with Session(self._engine, expire_on_commit=False) as session, session.begin():
+                    return work(session)
+            except sqlalchemy.exc.SQLAlchemyError as error:
+                reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+                raise Broken(f"the database cannot be used: {reason}; if its disk is full, make room there") from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, inside)
+
+    async def open(self) -> None:
+        """Migrate, and find the journal's end."""
+        def inside() -> None:
+            try:
+                migrate.upgrade(self._engine)
+            except sqlalchemy.exc.SQLAlchemyError as error:
+                raise Broken(f"the database cannot be opened: {str(error).splitlines()[0]}") from error
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, inside)
+        self._last = await self._call(self._end_of_journal)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+        self._engine.dispose()
+
+    @staticmethod
+    def _end_of_journal(session: Session) -> tuple[int, str]:
+        row = session.exec(select(JournalRow).order_by(col(JournalRow.seq).desc()).limit(1)).first()
+        return (row.seq, row.hash) if row else (0, chain.START)
+
+    # writing
+
+    async def write(self, what: Write) -> JournalRow | None:
+        """All of it in one transaction; returns the journal's entry if there was one. Broken if it cannot be."""
+        entry, last = await self._call(lambda session: self._write(session, what))
+        # only a commit moves the end of the chain
+        self._last = last
+        return entry
+
+    def _write(self, session: Session, what: Write) -> tuple[JournalRow | None, tuple[int, str]]:
+        for item in what.put:
+            session.merge(_object_row(item))
+        for kind, name in what.delete:
+            row = session.get(ObjectRow, (kind, name))
+            if row is not None:
+                session.delete(row)
+        if what.job is not None:
+            job = session.get(JobRow, what.job.id)
+            assert job is not None
+            job.state, job.record = what.job.state, _encode(what.job).decode()
+        for step in what.steps:
+            session.merge(step)
+        if what.entry is None:
+            return None, self._last
+        entry = self._entry(what.entry)
+        session.add(entry)
+        return entry, (entry.seq, entry.hash)
+
+    def _entry(self, told: Entry) -> JournalRow:
+        seq, before = self._last
+        row = JournalRow(seq=seq + 1, at=self._clock(), who=told.who, terminal=told.terminal, reason=told.reason,
+                         operation=told.operation, object=told.object, outcome=told.outcome, job=told.job,
+                         details=json.dumps(told.details, separators=(",", ":"), sort_keys=True), hash="")
+        row.hash = chain.seal(row, before)
+        return row
+
+    async def new_job(self, record: JobRecord, plan: Plan) -> JobRecord:
+        """A job gets its number, and is there even if power fails now."""
+        def work(session: Session) -> JobRecord:
+            row = JobRow(operation=record.operation, object=record.object, state=record.state, asked=record.asked,
+                         record="", plan=_encode(plan).decode())
+            session.add(row)
+            session.flush()
+            assert row.id is not None
+            numbered = msgspec.structs.replace(record, id=row.id)
+            row.record = _encode(numbered).decode()
+            for number in range(len(plan.steps)):
+                session.add(StepRow(job=row.id, number=number, state="pending"))
+            return numbered
+
+        return await self._call(work)
+
+    # reading
+
+    async def objects(self) -> list[Item]:
+        """Every object, oldest first."""
+        def work(session: Session) -> list[Item]:
+            rows = session.exec(select(ObjectRow).order_by(col(ObjectRow.created), col(ObjectRow.name))).all()
+            return [_item(row) for row in rows]
+
+        return await self._call(work)
+
+    async def jobs(self, most: int = 1000) -> list[JobRecord]:
+        """The newest jobs, and all that are not finished, by number."""
+        def work(session: Session) -> list[JobRecord]:
+            newest = select(JobRow).order_by(col(JobRow.id).desc()).limit(most)
+            open_ = select(JobRow).where(col(JobRow.state).in_(("waiting", "running", "undoing")))
+            rows = {row.id: row for query in (newest, open_) for row in session.exec(query)}
+            return [msgspec.json.decode(rows[number].record, type=JobRecord) for number in sorted(rows, key=int)]
+
+        return await self._call(work)
+
+    async def plan_of(self, job: int) -> tuple[Plan, list[StepRow]] | None:
+        """A job's plan and how far its steps are."""
+        def work(session: Session) -> tuple[Plan, list[StepRow]] | None:
+            row = session.get(JobRow, job)
+            if row is None:
+                return None
+            steps = session.exec(select(StepRow).where(StepRow.job == job).order_by(col(StepRow.number))).all()
+            return msgspec.json.decode(row.plan, type=Plan), list(steps)
+
+        return await self._call(work)
+
+    async def journal(self, offset: int = 0, limit: int = 500) -> tuple[list[JournalRow], int]:
+        """Entries, newest first, and how many there are."""
+        def work(session: Session) -> tuple[list[JournalRow], int]:
+            total = session.exec(select(func.count()).select_from(JournalRow)).one()
+            query = select(JournalRow).order_by(col(JournalRow.seq).desc()).offset(offset).limit(limit)
+            return list(session.exec(query).all()), total
+
+        return await self._call(work)
+
+    async def verify_journal(self) -> tuple[int, str]:
+        """How many entries hold, and what is wrong with the next (empty: nothing)."""
+        def work(session: Session) -> tuple[int, str]:
+            rows: Iterable[JournalRow] = session.exec(
+                select(JournalRow).order_by(col(JournalRow.seq)).execution_options(yield_per=1000))
+            held, trouble = chain.first_break(rows)
+            if not trouble and held != self._last[0]:
+                trouble = f"entries after {held} are missing: {self._last[0]} were written"
+            return held, trouble
+
+        return await self._call(work)
+
+
+def _object_row(item: Item) -> ObjectRow:
+    return ObjectRow(kind=item.kind, name=item.name, wanted=_encode(item.wanted).decode(),
+                     seen=_encode(item.seen).decode() if item.seen is not None else None, seen_at=item.seen_at,
+                     state=item.state, since=item.since, revision=item.revision, created=item.created)
+
+
+def _item(row: ObjectRow) -> Item:
+    seen = msgspec.json.decode(row.seen, type=SEEN_TYPES[row.kind]) if row.seen else None
+    return Item(kind=row.kind, name=row.name, wanted=convert_wanted(row.kind, json.loads(row.wanted)), seen=seen,
+                seen_at=row.seen_at, state=row.state, since=row.since, revision=row.revision, created=row.created)

@@ -1,0 +1,153 @@
+"""Runs one step of a plan, finds it done, or takes it back. Nothing else in the product changes a machine.
+
+Record steps are not run here: they are rows of our own, written with the step's journal entry by the daemon.
+"""
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+from qrm_tui.core.errors import StepFailed
+from qrm_tui.core.plan import Check, EditTree, Record, RemoveFile, Run, Step, Tell, Wait, WriteFile
+from qrm_tui.runners.base import Completed, OnLine, Runner
+
+#: Tells a service, coalesced with others that wait for the same: (machine, argv) → its end.
+TellService = Callable[[Runner, tuple[str, ...]], Awaitable[Completed]]
+#: A share from 0 to 1.
+OnProgress = Callable[[float], None]
+
+_PROGRESS = {"rsync": re.compile(r"\s([0-9]{1,3})%\s")}
+_WAIT_PAUSE = 0.5
+
+
+class Stage:
+    """What a step needs of the job around it."""
+
+    def __init__(self, runner: Runner, unit: str, tell: TellService, on_line: OnLine, on_progress: OnProgress) -> None:
+        self.runner = runner
+        #: name of the command where the step is a long one
+        self.unit = unit
+        self.tell = tell
+        self.on_line = on_line
+        self.on_progress = on_progress
+
+
+async def holds(check: Check, runner: Runner) -> bool:
+    """Whether a check's answer is the expected one; StepFailed if it could not be asked."""
+    done = await runner.run(check.argv)
+    if check.expect in ("ok", "fails"):
+        return (done.status == 0) == (check.expect == "ok")
+    if done.status != 0:
+        if check.expect == "equals":
+            return False  # blkid(8) and the like answer "nothing there" by their status
+        raise StepFailed(f"{check.argv[0]} on {runner.name}: {done.complaint()}")
+    said = done.out.strip()
+    if check.expect == "equals":
+        return said == check.text
+    return bool(said) == (check.expect == "some")
+
+
+async def is_done(step: Step, runner: Runner) -> bool:
+    """Whether the step's effect is there already, as far as it can tell."""
+    if isinstance(step, WriteFile):
+        there = await runner.read_file(step.path)
+        return there is not None and there.content == step.content and there.mode == step.mode
+    if isinstance(step, RemoveFile):
+        return await runner.read_file(step.path) is None
+    if isinstance(step, Run):
+        return step.done is not None and await holds(step.done, runner)
+    if isinstance(step, Wait):
+        return await holds(step.check, runner)
+    return False
+
+
+async def perform(step: Step, stage: Stage) -> None:
+    """The step's effect; StepFailed with the reason if it does not come about."""
+    runner = stage.runner
+    if isinstance(step, WriteFile):
+        await _unchanged(step, step.former, runner)
+        await runner.write_file(step.path, step.content, step.mode, step.checker)
+    elif isinstance(step, RemoveFile):
+        await _unchanged(step, step.former, runner)
+        await runner.remove_file(step.path)
+    elif isinstance(step, Run):
+        await _run(step, stage)
+    elif isinstance(step, EditTree):
+        for path in await runner.edit_tree(step.root, step.edits):
+            stage.on_line("note", f"changed {path}")
+    elif isinstance(step, Tell):
+        _good(await stage.tell(runner, step.argv), step.argv, runner)
+    elif isinstance(step, Wait):
+        await _wait(step, runner)
+    elif isinstance(step, Record):
+        raise AssertionError("records are the daemon's")
+    else:
+        assert_never(step)
+
+
+async def _unchanged(step: WriteFile | RemoveFile, former: str | None, runner: Runner) -> None:
+    """A file that is neither as planned from nor as planned to was changed by somebody: it is left alone."""
+    there = await runner.read_file(step.path)
+    if (there.content if there else None) not in (former, step.content if isinstance(step, WriteFile) else None):
+        raise StepFailed(f"{step.path} on {runner.name} was changed by somebody since the plan was made; it was left "
+                         "as it is: look at it, and plan anew")
+
+
+async def _run(step: Run, stage: Stage) -> None:
+    for guard in step.guards:
+        if not await holds(guard, stage.runner):
+            raise StepFailed(guard.otherwise)
+    if not step.long:
+        _good(await stage.runner.run(step.argv, on_line=stage.on_line), step.argv, stage.runner)
+        return
+    pattern = _PROGRESS.get(step.progress)
+
+    def on_line(stream: str, text: str) -> None:
+        match = pattern.search(text) if pattern else None
+        if match:
+            stage.on_progress(int(match[1]) / 100)
+        else:
+            stage.on_line(stream, text)
+
+    done = await stage.runner.run_named(stage.unit, step.argv, on_line)
+    if done.status != 0:
+        # forgotten, so that it can be tried again under its name
+        await stage.runner.end_named(stage.unit)
+    _good(done, step.argv, stage.runner)
+
+
+def _good(done: Completed, argv: tuple[str, ...], runner: Runner) -> None:
+    if done.status != 0:
+        raise StepFailed(f"{argv[0]} on {runner.name}: {done.complaint()}")
+
+
+async def _wait(step: Wait, runner: Runner) -> None:
+    try:
+        async with asyncio.timeout(step.seconds):
+            while not await holds(step.check, runner):  # noqa: ASYNC110 another machine's state has no event here
+                await asyncio.sleep(_WAIT_PAUSE)
+    except TimeoutError:
+        raise StepFailed(f"{step.summary}: not so after {step.seconds:.0f} s; {step.check.otherwise}") from None
+
+
+async def undo(step: Step, stage: Stage) -> None:
+    """Take the step's effect back, whole or half as it is; doing so again is safe."""
+    runner = stage.runner
+    if isinstance(step, (WriteFile, RemoveFile)):
+        await _put_back(step.path, step.former, step.mode, step.tells, stage)
+    elif isinstance(step, Run):
+        if step.long:
+            await runner.end_named(stage.unit)
+        if step.undo and not (step.undo.done and await holds(step.undo.done, runner)):
+            _good(await runner.run(step.undo.argv, on_line=stage.on_line), step.undo.argv, runner)
+
+
+async def _put_back(path: str, former: str | None, mode: int, tells: tuple[str, ...], stage: Stage) -> None:
+    if former is None:
+        await stage.runner.remove_file(path)
+    else:
+        await stage.runner.write_file(path, former, mode, ())
+    if tells:
+        _good(await stage.tell(stage.runner, tells), tells, stage.runner)
