@@ -27,7 +27,8 @@ if mkdir "$folder/started" 2>/dev/null; then
         systemd-run --quiet --collect --unit="$name" --property=KillMode=mixed -- \
             setsid --wait sh -c "$body" "$folder" "$@" || { rm -rf "$folder"; exit 1; }
     else
-        setsid sh -c "$body" "$folder" "$@" >/dev/null 2>&1 </dev/null &
+        # twice forked: as a child of this shell it would stay a zombie, which looks alive
+        (setsid sh -c "$body" "$folder" "$@" >/dev/null 2>&1 </dev/null &)
     fi
 fi
 i=0

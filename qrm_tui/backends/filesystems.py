@@ -17,6 +17,8 @@ class Filesystem:
     #: smallest volume in bytes that its mkfs takes
     smallest: int
     package: str
+    #: of a clone's mount
+    clone_options: tuple[str, ...] = ()
 
 
 FILESYSTEMS: Mapping[str, Filesystem] = {
@@ -26,7 +28,8 @@ FILESYSTEMS: Mapping[str, Filesystem] = {
     "ext3": Filesystem(("mkfs.ext3", "-q", "-F", "-U", "{id}", "{device}"),
                        ("tune2fs", "-U", "{id}", "{device}"), ("resize2fs", "{device}"), 8 << 20, "e2fsprogs"),
     "xfs": Filesystem(("mkfs.xfs", "-q", "-f", "-m", "uuid={id}", "{device}"),
-                      ("xfs_admin", "-U", "{id}", "{device}"), ("xfs_growfs", "{path}"), 300 << 20, "xfsprogs"),
+                      # a frozen xfs leaves its log dirty, and then takes no new UUID; it is mounted beside its twin
+                      (), ("xfs_growfs", "{path}"), 300 << 20, "xfsprogs", ("nouuid",)),
 }
 
 
@@ -46,11 +49,13 @@ def make(machine: str, filesystem: str, device: str, filesystem_id: str) -> Run:
                done=has_id(device, filesystem_id))
 
 
-def renew_id(machine: str, filesystem: str, device: str, filesystem_id: str) -> Run:
-    """A clone's file system gets a UUID of its own."""
-    return Run(machine=machine, summary=f"give the file system on {device} an identity of its own",
-               argv=_filled(FILESYSTEMS[filesystem].renew_id, id=filesystem_id, device=device),
-               done=has_id(device, filesystem_id))
+def renew_id(machine: str, filesystem: str, device: str, filesystem_id: str) -> list[Run]:
+    """A clone's file system gets a UUID of its own, where that can be done at once."""
+    if not FILESYSTEMS[filesystem].renew_id:
+        return []
+    return [Run(machine=machine, summary=f"give the file system on {device} an identity of its own",
+                argv=_filled(FILESYSTEMS[filesystem].renew_id, id=filesystem_id, device=device),
+                done=has_id(device, filesystem_id))]
 
 
 def grow(machine: str, filesystem: str, device: str, path: str) -> Run:

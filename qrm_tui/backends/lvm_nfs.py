@@ -23,13 +23,13 @@ _MOST_RESERVE = 1.01
 
 def _mount(machine: str, wanted: ImageWanted, name: str, device: str) -> list[Step]:
     """Steps that mount a volume now and at every boot."""
+    options = filesystems.FILESYSTEMS[wanted.filesystem].clone_options if wanted.origin else ()
     unit = mounts.unit_path(wanted.path)
     return [
         mounts.make_folder(machine, wanted.path),
         WriteFile(machine=machine, summary=f"write the mount unit of {wanted.path}", path=unit,
-                  content=mounts.unit_text(name, device, wanted.path, wanted.filesystem),
+                  content=mounts.unit_text(name, device, wanted.path, wanted.filesystem, options),
                   checker=mounts.CHECKER, tells=mounts.RELOAD_ARGV),
-        mounts.reload(machine),
         mounts.mount(machine, wanted.path),
     ]
 
@@ -175,7 +175,7 @@ def plan_clone(call: Call) -> Draft:
     draft.steps = [
         _record(name, creating, None, f"note that image {name} is being made"),
         lvm.snapshot_volume(machine, origin, name, reserve, present.id),
-        filesystems.renew_id(machine, present.filesystem, device, present.filesystem_id),
+        *filesystems.renew_id(machine, present.filesystem, device, present.filesystem_id),
         *_mount(machine, present, name, device),
         sealing.seal(machine, path, hostname, present.id),
         _export(machine, name, present, None),

@@ -1,9 +1,14 @@
 """What a storage server of type lvm-nfs shows of itself and of its images."""
 from __future__ import annotations
 
+import msgspec
+
 from qrm_tui.backends import lvm
 from qrm_tui.core.facts import StorageFacts, Volume, promised
 from qrm_tui.core.model import ImageSeen, ImageWanted, Item, StorageSeen, StorageWanted
+
+#: A snapshot's pace is measured over at least and at most so many seconds: what a boot writes is no pace for a week.
+_PACE_FROM, _PACE_OVER = 60.0, 6 * 3600.0
 
 
 def see_storage(facts: StorageFacts, wanted: StorageWanted) -> StorageSeen:
@@ -23,16 +28,13 @@ def _pool_troubles(wanted: StorageWanted, pool: Volume | None) -> tuple[str, ...
     return ()
 
 
-def see_images(facts: StorageFacts, images: list[Item], former_at: float, now: float) -> dict[str, ImageSeen]:
-    """Each image as its server's facts show it; the pace of a snapshot is from what was seen at `former_at`."""
+def see_images(facts: StorageFacts, images: list[Item], now: float) -> dict[str, ImageSeen]:
+    """Each image as its server's facts show it."""
     by_tag = {tag: volume for volume in facts.volumes.values() for tag in volume.tags}
-    return {
-        item.name: _see_image(facts, item, by_tag.get(lvm.image_tag(item.wanted.id)), former_at, now)
-        for item in images
-    }
+    return {item.name: _see_image(facts, item, by_tag.get(lvm.image_tag(item.wanted.id)), now) for item in images}
 
 
-def _see_image(facts: StorageFacts, item: Item, volume: Volume | None, former_at: float, now: float) -> ImageSeen:
+def _see_image(facts: StorageFacts, item: Item, volume: Volume | None, now: float) -> ImageSeen:
     wanted: ImageWanted = item.wanted
     mount = facts.mounts.get(wanted.path)
     exported = tuple(sorted(facts.exports.get(wanted.path, ())))
@@ -42,22 +44,22 @@ def _see_image(facts: StorageFacts, item: Item, volume: Volume | None, former_at
                          present=mount is not None or facts.paths.get(wanted.path) != "absent")
     if volume is None:
         return ImageSeen(present=False, exported=exported)
-    classic = volume.kind == "s"
-    return ImageSeen(
-        volume_id=volume.id, size=volume.origin_size if classic else volume.size,
-        used=mount.used if mount else None, fill=volume.data if classic else None,
-        full_at=_full_at(item, volume.data, former_at, now) if classic else None,
-        mounted=mount is not None, exported=exported, lost=classic and volume.lost,
-    )
+    seen = ImageSeen(volume_id=volume.id, size=volume.size, used=mount.used if mount else None,
+                     mounted=mount is not None, exported=exported)
+    return _with_fill(seen, item.seen, volume, now) if volume.kind == "s" else seen
 
 
-def _full_at(item: Item, fill: float | None, former_at: float, now: float) -> float | None:
-    """When the snapshot is full if it goes on as since it was seen last; seconds since the epoch."""
-    seen: ImageSeen | None = item.seen
-    if fill is None or seen is None or seen.fill is None or now <= former_at:
-        return None
-    if fill <= seen.fill:
-        return seen.full_at if fill == seen.fill else None
-    former = seen.fill
-    pace = (fill - former) / (now - former_at)
-    return round(now + (1 - fill) / pace)
+def _with_fill(seen: ImageSeen, before: ImageSeen | None, volume: Volume, now: float) -> ImageSeen:
+    """A classic snapshot: how full, and when it will be full at its pace since it was last measured from."""
+    at, from_ = (before.paced_at, before.paced_fill) if before else (None, None)
+    full_at = before.full_at if before else None
+    fill = volume.data
+    if at is None or from_ is None or fill is None or fill < from_:
+        at, from_, full_at = now, fill, None
+    elif now - at >= _PACE_FROM:
+        grown = fill - from_
+        full_at = round(now + (1 - fill) * (now - at) / grown) if grown > 0 else None
+        if now - at >= _PACE_OVER:
+            at, from_ = now, fill
+    return msgspec.structs.replace(seen, size=volume.origin_size, reserve=volume.size, fill=fill, lost=volume.lost,
+                                   paced_at=at, paced_fill=from_, full_at=full_at)

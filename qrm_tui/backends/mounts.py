@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from qrm_tui.backends.rendering import render
 from qrm_tui.core.errors import StepFailed
@@ -12,6 +13,8 @@ LIST_ARGV = ("findmnt", "--json", "--bytes", "--list", "--output", "TARGET,SOURC
 RELOAD_ARGV = ("systemctl", "daemon-reload")
 #: what must accept a unit before it is put in place; `{file}` is where it lies then
 CHECKER = ("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", "{file}")
+#: What is inside belongs to a customer: nothing of it runs or becomes a device on the server.
+_OPTIONS = ("nosuid", "nodev", "noexec")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.")
 
 
@@ -33,9 +36,10 @@ def unit_path(path: str) -> str:
     return f"/etc/systemd/system/{unit_name(path)}"
 
 
-def unit_text(image: str, device: str, path: str, filesystem: str) -> str:
+def unit_text(image: str, device: str, path: str, filesystem: str, options: Sequence[str] = ()) -> str:
     """The unit: wanted, not required, by boot, so that one image that fails blocks nothing."""
-    return render("systemd/image.mount.j2", image=image, device=device, path=path, filesystem=filesystem)
+    return render("systemd/image.mount.j2", image=image, device=device, path=path, filesystem=filesystem,
+                  options=",".join((*_OPTIONS, *options)))
 
 
 def parse_mounts(text: str) -> dict[str, Mount]:
@@ -65,21 +69,27 @@ def _disable(unit: str) -> tuple[str, ...]:
     return ("systemctl", "disable", "--now", "--", unit)
 
 
-# Both are harmless when said again, and neither has a `done`: mounted alone would not tell that it is enabled.
+def _explain(unit: str) -> tuple[str, ...]:
+    # systemctl only says that a job failed; mount(8)'s own words are in the journal
+    return ("journalctl", "--quiet", "--no-pager", "--output", "cat", "--lines", "4", "--unit", unit)
+
+
+# enable and disable make systemd read its units anew by themselves. Both are harmless when said again, and neither
+# has a `done`: mounted alone would not tell that it is enabled.
 
 
 def mount(machine: str, path: str) -> Run:
     """Mounted now and at every boot."""
     unit = unit_name(path)
     return Run(machine=machine, summary=f"mount {path}, now and at every boot", argv=_enable(unit),
-               undo=Undo(argv=_disable(unit)))
+               explain=_explain(unit), undo=Undo(argv=_disable(unit)))
 
 
 def unmount(machine: str, path: str) -> Run:
     """No longer mounted, and not at the next boot."""
     unit = unit_name(path)
     return Run(machine=machine, summary=f"unmount {path}, for good", argv=_disable(unit),
-               undo=Undo(argv=_enable(unit)))
+               explain=_explain(unit), undo=Undo(argv=_enable(unit)))
 
 
 def make_folder(machine: str, path: str) -> Run:

@@ -19,7 +19,7 @@ from qrm_tui.core.rows import SIZES, TIMES
 from qrm_tui.core.units import parse_size
 
 Predicate = Callable[[Mapping[str, Any]], bool]
-_TOKEN = re.compile(r'\s*(?:([()])|("[^"]*")|([A-Za-z_]+)(!=|<=|>=|=|<|>|~)("[^"]*"|[^\s()]+)|([^\s()"]+))')
+_TOKEN = re.compile(r'\s*(?:([()])|("[^"]*")|([A-Za-z_]+)(!=|<=|>=|=|<|>|~)("[^"]*"|[^\s()"]+)|([^\s()"]+))')
 _AGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -87,7 +87,12 @@ class ImageSeen(msgspec.Struct, frozen=True, kw_only=True):
     used: int | None = None
     #: of a snapshot: how full its room for changes is, 0 to 1
     fill: float | None = None
-    #: when a snapshot is full at the pace seen lately
+    #: of a classic snapshot: bytes of that room
+    reserve: int | None = None
+    #: when and how full it was when its pace was last measured from
+    paced_at: float | None = None
+    paced_fill: float | None = None
+    #: when a snapshot is full at that pace
     full_at: float | None = None
     mounted: bool = False
     #: addresses that the kernel exports it to now

@@ -75,8 +75,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", omit_defaults=Tr
     undo: Undo | None = None
     #: runs under a name of its own, so that it outlives qrmd and the line, and is found again
     long: bool = False
-    #: how progress is read from its output (see runners.progress)
+    #: how progress is read from its output (see runners.steps)
     progress: str = ""
+    #: says why, where the command itself does not
+    explain: tuple[str, ...] = ()
 
 
 class EditTree(msgspec.Struct, frozen=True, kw_only=True, tag="edit", omit_defaults=True):

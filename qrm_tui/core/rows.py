@@ -34,7 +34,8 @@ def _image(item: Item, farm: Farm) -> Row:
     return {
         "storage": wanted.storage, "path": wanted.path, "size": (seen.size if seen else 0) or wanted.size,
         "used": seen.used if seen else None, "origin": wanted.origin or None,
-        "fill": seen.fill if seen else None, "full_at": seen.full_at if seen else None,
+        "reserve": seen.reserve if seen else None, "fill": seen.fill if seen else None,
+        "full_at": seen.full_at if seen else None,
         "used_by": list(wanted.allowed), "clones": farm.clones(item.name), "fs": wanted.filesystem,
         "thin": wanted.thin, "managed": wanted.managed, "hostname": wanted.hostname, "export_id": wanted.export_id,
         "mounted": bool(seen and seen.mounted), "volume_id": seen.volume_id if seen else "", "id": wanted.id,

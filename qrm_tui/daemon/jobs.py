@@ -227,20 +227,23 @@ class Jobs:
                     await self._write(job, Write(job=job.record, steps=[row]))
                 self._show(job.record)
                 self.on_point("begun", job, number)
-                await self._effect(job, number, step)
+                await self._effect(job, number, step, again)
                 self.on_point("effect", job, number)
                 row.state, row.ended = "done", self._farm.clock()
                 await self._write(job, Write(job=job.record, steps=[row]))
             self._show(job.record)
         await self._end(job, "done", "")
 
-    async def _effect(self, job: Job, number: int, step: Step) -> None:
+    async def _effect(self, job: Job, number: int, step: Step, again: bool) -> None:
         """The step's effect, whatever it takes to reach its machine; cancelled in the middle, it is half done."""
         async def once() -> None:
+            nonlocal again
             runner = self._machines.runner(step.machine)
-            if await running.is_done(step, runner):
+            # only what was begun before can be done already: the plan was just held against what is there
+            if again and await running.is_done(step, runner):
                 job.log.add(number, "note", f"{step.summary}: done already")
                 return
+            again = True
             job.log.add(number, "note", step.summary)
             await running.perform(step, self._stage(job, number, runner))
 

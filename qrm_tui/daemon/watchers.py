@@ -90,10 +90,9 @@ class Watchers:
         if not probe.versions and item.seen:
             facts = msgspec.structs.replace(facts, versions=item.seen.versions)
         now = self._farm.clock()
-        former = item.seen_at or now
         await self._seen(name, "storage", lvm_nfs_seen.see_storage(facts, item.wanted), at=now)
         images = self._farm.images_on(name)
-        for image, seen in lvm_nfs_seen.see_images(facts, images, former, now).items():
+        for image, seen in lvm_nfs_seen.see_images(facts, images, now).items():
             await self._seen(image, "image", seen, at=now)
 
     async def _seen(self, name: str, kind: str, seen: object, at: float | None) -> None:

@@ -99,9 +99,17 @@ async def _run(step: Run, stage: Stage) -> None:
     for guard in step.guards:
         if not await holds(guard, stage.runner):
             raise StepFailed(guard.otherwise)
-    if not step.long:
-        _good(await stage.runner.run(step.argv, on_line=stage.on_line), step.argv, stage.runner)
-        return
+    done = await (_run_long(step, stage) if step.long else stage.runner.run(step.argv, on_line=stage.on_line))
+    if done.status != 0:
+        reasons = (await stage.runner.run(step.explain)).out.split("\n") if step.explain else []
+        why = "; ".join(line.strip() for line in reasons if line.strip())[-500:]
+        raise StepFailed(f"{step.argv[0]} on {stage.runner.name}: {done.complaint()}{f' ({why})' if why else ''}")
+    # some tools say that all is well when it is not
+    if step.done is not None and not await holds(step.done, stage.runner):
+        raise StepFailed(f"{step.argv[0]} on {stage.runner.name} ended well, and yet had no effect: {done.complaint()}")
+
+
+async def _run_long(step: Run, stage: Stage) -> Completed:
     pattern = _PROGRESS.get(step.progress)
 
     def on_line(stream: str, text: str) -> None:
@@ -115,7 +123,7 @@ async def _run(step: Run, stage: Stage) -> None:
     if done.status != 0:
         # forgotten, so that it can be tried again under its name
         await stage.runner.end_named(stage.unit)
-    _good(done, step.argv, stage.runner)
+    return done
 
 
 def _good(done: Completed, argv: tuple[str, ...], runner: Runner) -> None:

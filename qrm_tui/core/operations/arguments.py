@@ -112,8 +112,8 @@ def _one(argument: Argument, value: Any) -> Any:
         value = "=".join(map(str, value))
     if isinstance(value, float) and argument.type == "share":
         value = f"{round(value * 100)}%"
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = str(int(value))
+    if isinstance(value, int) and not isinstance(value, bool) and argument.type in ("job", "count", "size"):
+        value = str(value)
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not a {TYPES[argument.type].word or 'yes or no'}")
     return parse_value(argument, value)

@@ -1,0 +1,39 @@
+# make run: the program on a practice farm. make test: all tests. Each sets up what it needs, on a fresh machine too.
+
+PYTHON ?= python3
+VENV ?= .venv
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+run: $(VENV)/ready
+	$(VENV)/bin/qrm-tui --practice
+
+test: $(VENV)/ready-test test-packages
+	$(VENV)/bin/ruff check qrm_tui tests
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+
+bench: $(VENV)/ready-test
+	for bench in tests/bench/*.py; do $(VENV)/bin/python $$bench || exit 1; done
+
+# What is run and built with; the tests' storage server also wants the packages in tests/lab/packages.txt.
+packages:
+	@sh tests/lab/install-packages python3 python3-venv openssh-client
+
+test-packages:
+	@sh tests/lab/install-packages $$(cat tests/lab/packages.txt)
+
+$(VENV)/bin/python: | packages
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/ready-test: pyproject.toml | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@ $(VENV)/ready
+
+clean:
+	rm -rf $(VENV)
+
+.PHONY: run test bench packages test-packages clean

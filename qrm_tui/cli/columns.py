@@ -1,0 +1,71 @@
+"""Which fields of which kind are printed, and how a value is written."""
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+from qrm_tui.core.rows import SIZES, TIMES
+from qrm_tui.core.units import format_age, format_size, format_time
+
+
+class Columns(NamedTuple):
+    """`table`: for people, the most important first; `plain`: for scripts, never reordered, only added to."""
+
+    table: tuple[str, ...]
+    plain: tuple[str, ...]
+
+
+COLUMNS = {
+    "storage": Columns(("name", "state", "type", "address", "size", "free", "images", "since"),
+                       ("name", "type", "address", "env", "size", "free", "state", "since")),
+    "image": Columns(("name", "state", "storage", "size", "used", "origin", "fill", "full_at", "used_by", "since"),
+                     ("name", "storage", "path", "size", "used", "origin", "fill", "full_at", "used_by", "state",
+                      "since")),
+    "job": Columns(("id", "state", "operation", "object", "steps", "who", "asked", "error"),
+                   ("id", "operation", "object", "state", "step", "steps", "progress", "who", "reason", "started",
+                    "ended", "error")),
+    "journal": Columns(("seq", "at", "who", "operation", "object", "outcome", "job", "reason"),
+                       ("seq", "at", "who", "terminal", "operation", "object", "outcome", "reason", "job", "hash")),
+}
+#: Shares from 0 to 1.
+_SHARES = frozenset(("fill", "progress", "pool_data", "pool_metadata"))
+#: States that a person should look at.
+STATE_STYLES = {"error": "red", "failed": "red", "warning": "yellow", "degraded": "yellow", "undone": "yellow",
+                "unknown": "yellow"}
+
+
+def columns_of(kind: str, row: dict[str, Any]) -> Columns:
+    """The columns of a kind; for one without a table here, the fields that a row has."""
+    return COLUMNS.get(kind) or Columns(tuple(row), tuple(row))
+
+
+def for_people(field: str, value: Any, clock: float | None = None) -> str:
+    """A value in a table: sizes with units, ages, percentages."""
+    if value is None or value in ("", [], {}):
+        return "-"
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and field in TIMES:
+        past = (time.time() if clock is None else clock) - value
+        return format_age(past) if past >= 0 else f"in {format_age(-past)}"
+    if number and field in SIZES:
+        return format_size(value)
+    if number and field in _SHARES:
+        return f"{value:.0%}"
+    return _text(value, ", ")
+
+
+def for_scripts(field: str, value: Any) -> str:
+    """A value in `--plain`: bytes, RFC 3339, nothing for what is not known."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and field in TIMES:
+        return format_time(value) or ""
+    return "" if value is None else _text(value, ",")
+
+
+def _text(value: Any, comma: str) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return comma.join(f"{key}={part}" for key, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return comma.join(str(part) for part in value)
+    return str(value)

@@ -1,0 +1,94 @@
+"""Every noun and verb of `qrm`: reading verbs declared here, the rest made from the operations."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from qrm_tui.core.operations.arguments import Argument
+from qrm_tui.core.operations.declarations import Operation
+from qrm_tui.core.operations.registry import OPERATIONS
+
+
+class Verb(NamedTuple):
+    """One command. `handler` is `module:function` in this package, imported when it is run."""
+
+    noun: str
+    name: str
+    summary: str
+    arguments: tuple[Argument, ...]
+    example: str
+    handler: str
+    operation: Operation | None = None
+
+
+#: What the nouns are; one with operations that is missing here is listed without a word.
+NOUNS = {
+    "farm": "the farm as a whole",
+    "storage": "storage servers",
+    "image": "filesystem-images",
+    "job": "what runs, waits and has run",
+    "journal": "who did what, when and why",
+    "practice": "a simulated farm to try everything on",
+}
+
+_LIST = (
+    Argument("filter", "text", "only rows that fit, as `/` on screen: state=error size>5G name~^cust not web"),
+    Argument("sort", "text", "by these fields: size,-name (- for descending)"),
+    Argument("limit", "count", "at most so many rows"),
+    Argument("offset", "text", "leave out so many rows first (a whole number from 0 on)"),
+)
+#: How an object of a kind is named on the command line: the argument's type.
+_NAMED_BY = {"storage": "storage", "image": "image", "job": "job", "journal": "count"}
+_JOB = Argument("name", "job", "the job's number", required=True, positional=True)
+_FARM = Argument("farm", "name", "which simulated farm", default="default")
+
+
+def kinds() -> list[str]:
+    """Kinds of objects that can be listed and shown."""
+    return [*dict.fromkeys(operation.kind for operation in OPERATIONS.values()), "journal"]
+
+
+def _reading(kind: str) -> list[Verb]:
+    name = Argument("name", _NAMED_BY.get(kind, "name"), "which", required=True, positional=True)
+    some = {"job": "12", "journal": "40", "storage": "lvm-nfs", "image": "webserver"}.get(kind, "NAME")
+    verbs = [
+        Verb(kind, "list", "list them", _LIST, f"qrm {kind} list --sort name --limit 20", "reading:list_rows"),
+        Verb(kind, "show", "show one with all its fields", (name,), f"qrm {kind} show {some}", "reading:show"),
+    ]
+    if kind != "journal":
+        verbs.append(Verb(kind, "why", "why it is in its state, since when, and what next", (name,),
+                          f"qrm {kind} why {some}", "reading:why"))
+    return verbs
+
+
+_OTHERS = (
+    Verb("farm", "status", "counts, capacity, alerts, server, practice or not", (), "qrm farm status",
+         "reading:farm_status"),
+    Verb("job", "wait", "follow a job until it ends; exit code 1 when it fails", (_JOB,), "qrm job wait 12",
+         "follow:wait"),
+    Verb("job", "log", "what a job's commands printed",
+         (_JOB, Argument("follow", "flag", "go on until the job has ended"),
+          Argument("from", "text", "begin with this line (a whole number from 0 on)")),
+         "qrm job log 12 --follow", "reading:job_log"),
+    Verb("journal", "verify", "prove that no entry was changed or taken out", (), "qrm journal verify",
+         "reading:verify_journal"),
+    Verb("practice", "start", "start a simulated farm in the background; the last line is WHERE", (_FARM,),
+         "export QRM_CONNECT=$(qrm practice start | tail -n 1)", "practice:start"),
+    Verb("practice", "stop", "end it and forget all of it", (_FARM,), "qrm practice stop", "practice:stop"),
+)
+
+
+def nouns() -> list[str]:
+    """All nouns, in the order in which help lists them."""
+    return list(dict.fromkeys([*(noun for noun in NOUNS if noun != "practice"), *kinds(), "practice"]))
+
+
+def verbs_of(noun: str) -> dict[str, Verb]:
+    """A noun's verbs by name; empty if there is no such noun."""
+    verbs = _reading(noun) if noun in kinds() else []
+    verbs += [verb for verb in _OTHERS if verb.noun == noun]
+    verbs += [
+        Verb(noun, operation.verb, operation.summary, operation.arguments, operation.example, "follow:operate",
+             operation)
+        for operation in OPERATIONS.values() if operation.kind == noun
+    ]
+    return {verb.name: verb for verb in verbs}
