@@ -14,7 +14,8 @@ RELOAD_ARGV = ("systemctl", "daemon-reload")
 #: what must accept a unit before it is put in place; `{file}` is where it lies then
 CHECKER = ("systemd-analyze", "verify", "--man=no", "--recursive-errors=no", "{file}")
 #: What is inside belongs to a customer: nothing of it runs or becomes a device on the server.
-_OPTIONS = ("nosuid", "nodev", "noexec")
+#: nofail: without it a missing volume holds up local-fs.target, and with it ssh, for 90 s.
+_OPTIONS = ("nosuid", "nodev", "noexec", "nofail")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.")
 
 

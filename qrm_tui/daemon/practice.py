@@ -10,7 +10,7 @@ from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
 from qrm_tui.practice.farms import PracticeFarm, load_farm
-from qrm_tui.runners.base import Runner
+from qrm_tui.practice.machine import SimulatedMachine
 
 Fill = Callable[[Qrmd], Awaitable[None]]
 
@@ -24,11 +24,10 @@ class PracticeMachines:
         self._farm = farm
 
     async def host_key(self, server: StorageWanted) -> str:
-        """Simulated machines show none."""
-        self.make("", server)
-        return ""
+        """The key that it would show."""
+        return self.make("", server).host_key
 
-    def make(self, name: str, server: StorageWanted) -> Runner:
+    def make(self, name: str, server: StorageWanted) -> SimulatedMachine:
         """The machine at that address."""
         machine = self._farm.machines.get(server.address)
         if machine is None:
@@ -44,6 +43,7 @@ async def fill(qrmd: Qrmd, farm: PracticeFarm) -> None:
         outcome = await qrmd.run(plan.id, Author("practice"), Role.administrator, "the practice farm is set up")
         if "job" in outcome:
             await qrmd.jobs.wait(outcome["job"]["id"])
+    farm.begin()
 
 
 def open_practice(name: str, state: Path, folder: Path) -> tuple[Qrmd, Fill]:

@@ -1,0 +1,75 @@
+"""qrm-tui: openQRM in a terminal. Reads the command line, then hands over to the Textual application."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qrm_tui.screens.practice import Practice
+
+THEMES = ("auto", "dark", "linux", "mono")
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """What was asked for on the command line."""
+    parser = argparse.ArgumentParser(
+        prog="qrm-tui", description="openQRM in a terminal.",
+        epilog="Without --connect: QRM_CONNECT, else the installed server's socket. Keys: ? inside.")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--connect", metavar="WHERE", help="a server's unix socket, or ssh://[user@]host[:port]")
+    where.add_argument("--practice", metavar="FARM", nargs="?", const="small",
+                       help="a simulated farm of your own, gone when you leave")
+    parser.add_argument("--theme", choices=THEMES, default="auto", help="how it looks (by default as the terminal can)")
+    parser.add_argument("--read-only", action="store_true", help="look, and change nothing")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run it until the user leaves; the exit code of the process."""
+    asked = arguments(argv)
+    practice = None
+    if asked.practice:
+        # first of all: it starts while the rest is imported
+        from qrm_tui.screens.practice import Practice
+
+        try:
+            practice = Practice(asked.practice)
+        except OSError as error:
+            print(f"qrm-tui: no practice farm: {error}", file=sys.stderr)
+            return 1
+    return _run(asked, practice)
+
+
+def _run(asked: argparse.Namespace, practice: Practice | None) -> int:
+    from qrm_tui.client.connection import Client
+    from qrm_tui.client.where import default_where
+    from qrm_tui.core.errors import QrmError
+    from qrm_tui.screens.application import QrmApp
+    from qrm_tui.styles import themes
+    from qrm_tui.widgets.spans import send_only_changes
+
+    environ = dict(os.environ)
+    look = themes.LOOKS.get(asked.theme) or themes.choose(environ)
+    themes.apply_glyphs(look)
+    send_only_changes()
+    where = practice.where if practice else asked.connect or default_where(environ)
+    app = None
+    try:
+        app = QrmApp(where, connect=Client, look=look, read_only=asked.read_only, practice=practice)
+        app.run()
+    except QrmError as error:
+        print(f"qrm-tui: {error}", file=sys.stderr)
+        return error.exit_code
+    finally:
+        practice = app.practice if app else practice
+        if practice:
+            practice.stop()
+    return app.return_code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""All commands that a simulated machine knows, by their first word."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from qrm_tui.practice import exports, filesystem_commands, lvm_changes, lvm_reports, plain_commands, units
+from qrm_tui.practice.effects import Effects, NotPractised, bad
+from qrm_tui.practice.host import Host
+from qrm_tui.runners.base import Completed
+
+Command = Callable[[Host, Sequence[str]], "Completed | Effects"]
+
+
+def _systemctl(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    return plain_commands.version(host, argv) if "--version" in argv else units.systemctl(host, argv)
+
+
+def _rsync(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    return plain_commands.version(host, argv) if "--version" in argv else plain_commands.rsync(host, argv)
+
+
+COMMANDS: Mapping[str, Command] = {
+    "lvs": lvm_reports.lvs,
+    "vgs": lvm_reports.vgs,
+    "lvcreate": lvm_changes.lvcreate,
+    "lvremove": lvm_changes.lvremove,
+    "lvextend": lvm_changes.lvextend,
+    "mkfs.ext4": filesystem_commands.mkfs,
+    "mkfs.ext3": filesystem_commands.mkfs,
+    "mkfs.xfs": filesystem_commands.mkfs,
+    "tune2fs": filesystem_commands.tune2fs,
+    "xfs_admin": filesystem_commands.xfs_admin,
+    "resize2fs": filesystem_commands.resize2fs,
+    "xfs_growfs": filesystem_commands.xfs_growfs,
+    "blkid": filesystem_commands.blkid,
+    "systemctl": _systemctl,
+    "systemd-analyze": units.verify,
+    "journalctl": units.journalctl,
+    "exportfs": exports.exportfs,
+    "cat": plain_commands.cat,
+    "findmnt": plain_commands.findmnt,
+    "mkdir": plain_commands.mkdir,
+    "rmdir": plain_commands.rmdir,
+    "test": plain_commands.test,
+    "sh": plain_commands.shell,
+    "rsync": _rsync,
+    "uname": plain_commands.version,
+    "lvm": plain_commands.version,
+    "dpkg-query": plain_commands.version,
+    "python3": plain_commands.version,
+}
+
+
+def start(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    """Begin a command; one that the simulation does not know ends with 127 and says so."""
+    words = tuple(argv)
+    command = COMMANDS.get(words[0])
+    if command is None:
+        return bad(127, f"{words[0]}: the practice farm does not know this command: {' '.join(words)}\n")
+    try:
+        return command(host, words)
+    except NotPractised as error:
+        return bad(127, f"{words[0]}: the practice farm does not know {error}: {' '.join(words)}\n")

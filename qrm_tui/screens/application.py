@@ -1,0 +1,284 @@
+"""The Textual application: the line to the server, and which screen follows which."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on, work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from qrm_tui.core.errors import NoServer, QrmError
+from qrm_tui.screens.columns import View
+from qrm_tui.screens.live import WATCHED, Live
+from qrm_tui.screens.main import MainScreen
+from qrm_tui.screens.operate import Outcome, Request, refusal
+from qrm_tui.widgets.inputs import CSS as INPUTS_CSS
+
+if TYPE_CHECKING:
+    from textual.command import Provider
+
+    from qrm_tui.client.connection import Client
+    from qrm_tui.screens.practice import Practice
+    from qrm_tui.styles.themes import Look
+
+#: Seconds between attempts to get the line back.
+BACKOFF = (0.5, 1, 2, 4, 8, 15)
+#: Seconds between attempts while a practice farm starts.
+_STARTING = 0.05
+#: Seconds between two looks at the farm's overview while things change.
+_CALM = 1.0
+
+
+def _provider() -> type[Provider]:
+    from qrm_tui.screens.palette import Palette
+
+    return Palette
+
+
+class QrmApp(App[None]):
+    """qrm-tui."""
+
+    TITLE = "openQRM"
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_provider}
+    CSS = INPUTS_CSS
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "quit", show=False, priority=True)]
+
+    class Connected(Message):
+        """The server said hello."""
+
+        def __init__(self, hello: dict[str, Any]) -> None:
+            super().__init__()
+            self.hello = hello
+
+    class Event(Message):
+        """An event of the watch."""
+
+        def __init__(self, event: Mapping[str, Any]) -> None:
+            super().__init__()
+            self.event = event
+
+    class Lost(Message):
+        """The line is lost, or there is no server."""
+
+        def __init__(self, trouble: str, again_at: float) -> None:
+            super().__init__()
+            self.trouble, self.again_at = trouble, again_at
+
+    class Overviewed(Message):
+        """The farm's overview."""
+
+        def __init__(self, farm: dict[str, Any]) -> None:
+            super().__init__()
+            self.farm = farm
+
+    def __init__(
+        self,
+        where: str,
+        *,
+        connect: Callable[[str], Client],
+        look: Look | None = None,
+        read_only: bool = False,
+        practice: Practice | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.live = Live(where, read_only=read_only, clock=clock)
+        self._connect = connect
+        self.client = connect(where)
+        self.practice = practice
+        self._overview_due = self._overviewing = False
+        super().__init__(css_path=list(look.css) if look else None)
+        if look:
+            from qrm_tui.styles.themes import dress
+
+            dress(self, look)
+
+    def get_default_screen(self) -> Screen[None]:
+        return MainScreen()
+
+    @property
+    def main(self) -> MainScreen:
+        """The main screen."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    # the line
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):  # leave in order, so that a practice farm ends, too
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(getattr(signal, name), self.exit)
+        self.follow()
+
+    async def on_unmount(self) -> None:
+        await self.client.close()
+
+    @work(group="line", exclusive=True, exit_on_error=False)
+    async def follow(self) -> None:
+        """Keep a watch on the farm; when the line is lost, try again, ever more slowly."""
+        attempt = 0
+        while True:
+            try:
+                self.post_message(self.Connected(await self.client.hello()))
+                await asyncio.sleep(0)  # let it be handled: it may forget the revision
+                async for event in self.client.watch(WATCHED, self.live.resume_from):
+                    attempt = 0
+                    self.post_message(self.Event(event))
+                trouble = "the server ended it"
+            except NoServer as error:
+                trouble = error.reasons[0]
+            except QrmError as error:
+                trouble = "; ".join(error.reasons)
+            if self.practice and not self.live.hello and not self.practice.trouble:
+                await asyncio.sleep(_STARTING)  # it was started a moment ago
+                continue
+            trouble = (self.practice.trouble if self.practice else "") or trouble
+            wait = BACKOFF[min(attempt, len(BACKOFF) - 1)]
+            attempt += 1
+            self.post_message(self.Lost(trouble, self.live.clock() + wait))
+            await asyncio.sleep(wait)
+
+    @on(Connected)
+    def _connected(self, event: Connected) -> None:
+        self.live.connected(event.hello)
+        from qrm_tui.screens.welcome import Welcome
+
+        if isinstance(self.screen, Welcome):
+            self.screen.dismiss(None)
+        self._look_at_farm()
+
+    @on(Event)
+    def _event(self, event: Event) -> None:
+        self.live.apply(event.event)
+        if event.event["event"] != "alive":
+            self._look_at_farm()
+
+    @on(Lost)
+    def _lost(self, event: Lost) -> None:
+        never = not self.live.hello
+        self.live.lost(event.trouble, event.again_at)
+        if never and len(self.screen_stack) == 1:
+            self.open_welcome()
+
+    def _look_at_farm(self) -> None:
+        """Ask for the overview: at once, then not more often than calm, and once more after the last change."""
+        self._overview_due = True
+        if not self._overviewing:
+            self._overviewing = True
+            self.fetch_overview()
+
+    @work(group="overview", exit_on_error=False)
+    async def fetch_overview(self) -> None:
+        try:
+            while self._overview_due:
+                self._overview_due = False
+                self.post_message(self.Overviewed(await self.client.farm()))
+                await asyncio.sleep(_CALM)
+        except QrmError:
+            pass  # the watch tells of a lost line
+        finally:
+            self._overviewing = False
+
+    @on(Overviewed)
+    def _overviewed(self, event: Overviewed) -> None:
+        self.live.overview(event.farm)
+
+    async def connect_to(self, where: str) -> None:
+        """Leave this server, if any, and go to another."""
+        await self.client.close()
+        self.live.where = where
+        self.client = self._connect(where)
+        self.follow()
+
+    # operations
+
+    def ask(self, request: Request, *, typed: bool = False) -> None:
+        """Somebody wants an operation: a form for what is missing, then its plan. `typed`: from the command line."""
+        from qrm_tui.screens.message import MessageScreen
+
+        trouble = refusal(self.live, request.operation, request.subjects)
+        if trouble:
+            self.push_screen(MessageScreen(f"{request.operation.kind} {request.operation.verb}", (trouble,)))
+        elif request.open_arguments and not (typed and request.complete):
+            from qrm_tui.screens.form import Form
+
+            self.push_screen(Form(request), self._came_of)
+        elif request.bulk:
+            from qrm_tui.screens.bulk import Bulk
+
+            self.push_screen(Bulk(request), self._came_of)
+        else:
+            from qrm_tui.screens.plan import PlanScreen
+
+            self.push_screen(PlanScreen(request), self._came_of)
+
+    def _came_of(self, outcome: Outcome | None) -> None:
+        """A request is done with."""
+        if outcome is None:
+            return
+        if outcome.refused:
+            from qrm_tui.screens.message import MessageScreen
+
+            self.push_screen(MessageScreen("Not possible", outcome.refused))
+        elif outcome.job is not None:
+            self.open_job(str(outcome.job["name"]))
+        elif outcome.changed is not None:
+            words = [f"{row['kind']} {row['name']}: {row.get('state', 'changed')}"
+                     for row in outcome.changed.get("changed", ())]
+            words += [f"{kind} {name}: removed" for kind, name in outcome.changed.get("removed", ())]
+            self.notify("\n".join(words) or "done", title="Done", markup=False)
+
+    async def command(self, text: str) -> None:
+        """Do what a typed command says; BadInput tells what is wrong with it."""
+        from qrm_tui.screens.command import Call, Visit, parse
+
+        meant = parse(text)
+        if isinstance(meant, Visit):
+            await self.main.visit(meant.view, meant.filter, meant.name)
+            if meant.open and meant.view.kind == "job" and meant.name:
+                self.open_job(meant.name)
+        elif isinstance(meant, Call):
+            arguments = dict(meant.arguments)
+            subject = arguments.pop(meant.operation.subject, None) if meant.operation.subject else None
+            self.ask(Request(meant.operation, (subject,) if subject else (), arguments, meant.reason), typed=True)
+        elif meant.word == "quit":
+            self.exit()
+        else:
+            self.open_help()
+
+    # screens
+
+    def open_job(self, name: str) -> None:
+        from qrm_tui.screens.job import JobScreen
+
+        self.push_screen(JobScreen(name))
+
+    def open_plan_of(self, job: str) -> None:
+        from qrm_tui.screens.plan import JobPlan
+
+        self.push_screen(JobPlan(job))
+
+    def open_why(self, view: View, name: str) -> None:
+        from qrm_tui.screens.why import Why
+
+        self.push_screen(Why(view, name))
+
+    def open_help(self) -> None:
+        from qrm_tui.screens.help import Help
+
+        self.push_screen(Help.of(self.screen))
+
+    def open_welcome(self) -> None:
+        from qrm_tui.screens.welcome import Welcome
+
+        self.push_screen(Welcome())

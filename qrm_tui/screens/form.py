@@ -1,0 +1,202 @@
+"""The form of an operation, made from its arguments: checked while one types, by the same parsers as everywhere."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Input
+
+from qrm_tui.core.operations.arguments import Argument
+from qrm_tui.screens.base import FarmScreen, Sections
+from qrm_tui.screens.command import command_text, usage
+from qrm_tui.screens.operate import Outcome, Request
+from qrm_tui.widgets.field import Check, Field
+from qrm_tui.widgets.keys import Keys
+from qrm_tui.widgets.page import Page, PageLine, wrap
+from qrm_tui.widgets.topline import TopLine
+
+#: Names of live objects that a suggestion goes through; beyond that, typing is checked all the same.
+_SUGGESTED = 5000
+
+
+class Form(FarmScreen[Outcome]):
+    """Leads to the plan; nothing is done from here."""
+
+    DEFAULT_CSS = """
+    Form { layout: vertical; }
+    Form > #form-title { height: auto; margin: 0 0 1 0; }
+    Form > #fields { height: 1fr; overflow-y: auto; }
+    Form > #form-hint { height: 2; }
+    Form > #form-trouble { height: auto; max-height: 4; }
+    Form > #form-command { height: auto; max-height: 3; background: $surface; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "go on", key_display="enter", id="form.submit",
+                tooltip="To the next field that is needed; when nothing is missing, to the plan"),
+        Binding("down", "app.focus_next", "next", key_display="tab", id="form.next", tooltip="The next field"),
+        Binding("up", "app.focus_previous", show=False, id="form.previous", tooltip="The field before"),
+        Binding("escape", "leave", "leave", key_display="esc", id="form.leave"),
+        Binding("f1", "help", "help", key_display="F1", id="form.help"),
+    ]
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self.request = request
+        self._arguments = [argument for argument in request.operation.arguments
+                           if not (request.bulk and argument.name == request.operation.subject)]
+
+    def compose(self) -> ComposeResult:
+        yield TopLine(self.live)
+        yield Page(self._title(), id="form-title")
+        given = self.request.single() if not self.request.bulk else dict(self.request.arguments)
+        with Vertical(id="fields"):
+            for argument in self._arguments:
+                yield Field(argument, given.get(argument.name), names=self._names(argument),
+                            check=self._check(argument), placeholder=self._placeholder(argument))
+        yield Page(id="form-trouble")
+        yield Page(id="form-hint")
+        yield Page(id="form-command")
+        yield Keys()
+
+    def on_mount(self) -> None:
+        empty = next((field for field in self.fields if not field.text and field.argument.required), None)
+        (empty or self.fields[-1]).editor.focus()
+        self._show_command()
+
+    def on_descendant_focus(self) -> None:
+        self._show_hint()
+
+    @property
+    def fields(self) -> list[Field]:
+        return list(self.query(Field))
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What is filled in, as it is sent."""
+        return {field.argument.name: field.value for field in self.fields if field.value is not None}
+
+    # what it says
+
+    def _title(self) -> list[PageLine]:
+        operation, subjects = self.request.operation, self.request.subjects
+        size = max(40, self.app.size.width - 2)
+        name = f" {operation.kind} {operation.verb}  "
+        title = [((name if place == 0 else spans[0][0], "title"), *spans[1:])
+                 for place, spans in enumerate(wrap(operation.summary, size, first=name))]
+        if self.request.bulk:
+            title += wrap(", ".join(subjects), size, "strong",
+                          first=f" {len(subjects)} marked: ", rest="    ")[:3]
+        return title
+
+    def _show_hint(self) -> None:
+        """What may be typed where the focus is."""
+        field = next((field for field in self.fields if field.has_focus_within), None)
+        self.query_one("#form-hint", Page).set_lines(
+            wrap(field.hint, self.app.size.width - 2, "muted", " ")[:2] if field else ())
+
+    def _show_command(self) -> None:
+        page = self.query_one("#form-command", Page)
+        arguments = self.arguments
+        if self.request.bulk:
+            arguments = {**self.request.for_subject(self.request.subjects[0]), **arguments}
+        more = f"   and {len(self.request.subjects) - 1} more" if self.request.bulk else ""
+        page.set_lines(wrap(command_text(self.request.operation, arguments) + more, self.app.size.width - 2, "muted",
+                            first=" $ "))
+
+    # what the farm knows of arguments
+
+    def _names(self, argument: Argument) -> list[str]:
+        return self.live.names(argument.type)[:_SUGGESTED]
+
+    def _check(self, argument: Argument) -> Check | None:
+        live, operation = self.live, self.request.operation
+        if argument.type in live.rows and argument.type != "job":
+            return lambda name: "" if name in live.rows[argument.type] else f"there is no {argument.type} {name!r}"
+        if argument.name == operation.target != operation.subject and argument.type in ("name", "image-name"):
+            kind = operation.kind
+            return lambda name: f"there is a {kind} {name!r} already" if name in live.rows[kind] else ""
+        return None
+
+    def _placeholder(self, argument: Argument) -> str:
+        """A default that follows from the farm: the only storage server."""
+        names = self.live.names(argument.type) if argument.type == "storage" and not argument.required else []
+        return names[0] if len(names) == 1 else ""
+
+    # keys
+
+    @on(Field.Changed)
+    def _changed(self) -> None:
+        self.query_one("#form-trouble", Page).set_lines(())
+        self._show_command()
+        self._show_hint()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_submit()
+
+    def action_submit(self) -> None:
+        """To the plan, or to what is missing or wrong."""
+        troubled = [field for field in self.fields if field.reason]
+        if troubled:
+            for field in troubled:
+                field.insisted = field.insisted or field is troubled[0] or bool(field.text)
+                field.say()
+            troubled[0].editor.focus()
+            return
+        request = Request(self.request.operation, self.request.subjects if self.request.bulk else (), self.arguments,
+                          self.request.reason)
+        if request.bulk:
+            from qrm_tui.screens.bulk import Bulk
+
+            self.app.push_screen(Bulk(request), self._came_back)
+        else:
+            from qrm_tui.screens.plan import PlanScreen
+
+            self.app.push_screen(PlanScreen(request), self._came_back)
+
+    def _came_back(self, outcome: Outcome | None) -> None:
+        if outcome is None:
+            return
+        if outcome.refused:
+            self._refused(outcome.refused)
+        else:
+            self.dismiss(outcome)
+
+    def _refused(self, reasons: tuple[str, ...]) -> None:
+        """Reasons that name an argument stand under its field, the others below."""
+        others: list[PageLine] = []
+        fields = {field.argument.name: field for field in self.fields}
+        for reason in reasons:
+            name, sign, text = reason.partition(": ")
+            if sign and name in fields:
+                fields[name].refuse(text)
+                fields[name].editor.focus()
+            else:
+                others += wrap(reason, self.app.size.width - 2, "bad", " ! ")
+        self.query_one("#form-trouble", Page).set_lines(others)
+
+    def action_leave(self) -> None:
+        """Leave; ask only if something was typed."""
+        if not any(field.touched for field in self.fields):
+            self.dismiss(None)
+            return
+        from qrm_tui.screens.message import Question
+
+        self.app.push_screen(Question("Leave this form?", "What you typed is lost. Nothing was changed in the farm."),
+                             lambda yes: self.dismiss(None) if yes else None)
+
+    def action_help(self) -> None:
+        self.qrm.open_help()
+
+    def help_sections(self) -> Sections:
+        operation = self.request.operation
+        rows = [(argument.name + (" *" if argument.required else ""), argument.help)
+                for argument in operation.arguments]
+        return [(f"{operation.kind} {operation.verb}", [("", operation.summary), *rows]),
+                ("The same on the command line", [("", f"qrm {operation.kind} {operation.verb} {usage(operation)}"),
+                                                   ("", f"e.g. {operation.example}")])]

@@ -1,0 +1,67 @@
+"""From an operation that somebody asks for to its plan: which screens come in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from qrm_tui.core.operations.declarations import Operation, Role
+from qrm_tui.screens.live import Live
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An operation on objects: on the marked ones, on the one under the cursor, or on none yet."""
+
+    operation: Operation
+    #: names of the objects; several are one job each
+    subjects: tuple[str, ...] = ()
+    #: arguments as typed so far
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def bulk(self) -> bool:
+        return len(self.subjects) > 1
+
+    @property
+    def open_arguments(self) -> tuple[str, ...]:
+        """Arguments that a form asks for."""
+        taken = {self.operation.subject} if self.subjects else set()
+        return tuple(argument.name for argument in self.operation.arguments if argument.name not in taken)
+
+    @property
+    def complete(self) -> bool:
+        """Nothing that is needed is missing, so that no form is wanted."""
+        return not any(argument.required and not self.arguments.get(argument.name)
+                       for argument in self.operation.arguments if argument.name in self.open_arguments)
+
+    def for_subject(self, subject: str | None) -> dict[str, Any]:
+        """The arguments for one of the objects."""
+        own = {self.operation.subject: subject} if self.operation.subject and subject is not None else {}
+        return {**own, **self.arguments}
+
+    def single(self) -> dict[str, Any]:
+        """The arguments where it is about one object, or makes one."""
+        return self.for_subject(self.subjects[0] if self.subjects else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a request: a job, changed records, or reasons why not; none of them where it was left."""
+
+    job: Mapping[str, Any] | None = None
+    changed: Mapping[str, Any] | None = None
+    refused: tuple[str, ...] = ()
+
+
+def refusal(live: Live, operation: Operation, subjects: Sequence[str]) -> str:
+    """Why this cannot even be asked for; empty if it can."""
+    if live.read_only:
+        return "read-only: started with --read-only, nothing can be changed from here"
+    if live.role < operation.role:
+        return f"{operation.name} wants the role {Role(operation.role).name}; yours is {live.role.name}"
+    if len(subjects) > 1 and operation.target != operation.subject:
+        return f"{operation.verb} takes one {operation.kind} at a time: unmark with esc, and put the cursor on it"
+    return ""

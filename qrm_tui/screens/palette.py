@@ -1,0 +1,53 @@
+"""What ctrl+p offers: every view, and every operation that this user may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from qrm_tui.core.operations.registry import OPERATIONS
+from qrm_tui.screens.application import QrmApp
+from qrm_tui.screens.columns import VIEWS
+from qrm_tui.screens.operate import Request
+
+
+class Palette(Provider):
+    """From the declarations."""
+
+    @property
+    def _qrm(self) -> QrmApp:
+        return cast(QrmApp, self.app)
+
+    def _entries(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
+        for view in VIEWS:
+            yield f"{view.title}", f"view {view.key}", partial(self._visit, view.name)
+        for operation in OPERATIONS.values():
+            if self._qrm.live.may(operation):
+                yield f"{operation.kind} {operation.verb}", operation.summary, partial(self._ask, operation.name)
+        yield "help", "the keys and words of this screen", self._qrm.open_help
+        yield "quit", "leave; jobs go on in the server", self._qrm.exit
+
+    async def _visit(self, name: str) -> None:
+        while len(self._qrm.screen_stack) > 1:
+            self._qrm.pop_screen()
+        await self._qrm.main.action_view(name)
+
+    def _ask(self, name: str) -> None:
+        operation, shown = OPERATIONS[name], self._qrm.main.shown
+        about_these = operation.subject is not None and shown.view.kind == operation.kind
+        self._qrm.ask(Request(operation, shown.subjects() if about_these else ()))
+
+    async def discover(self) -> Hits:
+        for name, summary, run in self._entries():
+            yield DiscoveryHit(Content(name), run, text=name, help=summary)
+
+    async def search(self, query: str) -> Hits:
+        matcher = self.matcher(query)
+        for name, summary, run in self._entries():
+            score = max(matcher.match(name), matcher.match(summary) * 0.5)
+            if score > 0:
+                yield Hit(score, matcher.highlight(name), run, text=name, help=summary)

@@ -1,0 +1,80 @@
+"""A last sieve for the Linux console: whatever a widget asks for, only its colours and attributes are sent.
+
+Style sheets and theme already keep to them; this catches what Textual has in its code (a dim prompt) and what others
+draw (a guest's console in 256 colours). Strips keep the filtered form: a line is sieved once and not at each paint.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from rich.color import Color as RichColor
+from rich.color import ColorSystem, ColorType
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
+
+_DEFAULT = Style.from_color(RichColor.default(), RichColor.default())
+_REVERSED, _UNDERLINED = Style(reverse=True), Style(underline=True)
+_PLAIN = Style(dim=False, bold=False, italic=False, blink=False, strike=False)
+_BLACK, _BLUE, _WHITE, _BRIGHT_BLACK = 0, 4, 7, 8
+_PALE = frozenset((2, 3, 6, 7))  # backgrounds on which black is read better than white
+
+
+class ConsoleColours(LineFilter):
+    """8 backgrounds, 16 foregrounds, no bright black, no attribute that the console shows as another colour."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            Segment(text, style if style is None else console_style(style), control)
+            for text, style, control in segments
+        ]
+
+
+class NoColours(LineFilter):
+    """What the Linux look says by a background, said by an attribute; for NO_COLOR, and terminals without colours.
+
+    Textual's own filter drops the backgrounds, and its widgets forget `reverse` in parts of them (get_visual_style).
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            Segment(text, style if style is None else colourless_style(style), control)
+            for text, style, control in segments
+        ]
+
+
+@lru_cache(4096)
+def colourless_style(style: Style) -> Style:
+    """Blue bars are underlined, every other background but black is reversed."""
+    behind = _number(style.bgcolor)
+    if behind is not None and behind % 8 == _BLUE:
+        style += _UNDERLINED
+    elif behind is not None and behind % 8 != _BLACK:
+        style += _REVERSED
+    return style + _PLAIN + _DEFAULT
+
+
+@lru_cache(4096)
+def console_style(style: Style) -> Style:
+    """The nearest style that the console can show; text is never of its background's colour, bright or not."""
+    text, behind = _number(style.color), _number(style.bgcolor)
+    if behind is not None:
+        behind %= 8  # 100-107 are shown as 40-47
+    if text == _BRIGHT_BLACK:
+        text = _WHITE  # invisible with a font of 512 glyphs
+    if text is not None and behind is not None and text % 8 == behind:
+        text = _BLACK if behind in _PALE else _WHITE
+    return style + _PLAIN + Style.from_color(_ansi(text, style.color), _ansi(behind, style.bgcolor))
+
+
+def _number(colour: RichColor | None) -> int | None:
+    """The number of the nearest of 16 colours, None for the terminal's own."""
+    if colour is None or colour.type is ColorType.DEFAULT:
+        return None
+    return colour.downgrade(ColorSystem.STANDARD).number
+
+
+def _ansi(number: int | None, colour: RichColor | None) -> RichColor | None:
+    return colour if number is None else RichColor.from_ansi(number)
