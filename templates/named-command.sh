@@ -5,7 +5,11 @@
 verb=$1 name=$2; shift 2
 folder=${QRM_RUN:-/run/qrm}/$name
 systemd() { [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ]; }
-alive() { [ -s "$folder/pid" ] && kill -0 "$(cat "$folder/pid")" 2>/dev/null; }
+# a zombie that nobody has fetched yet is dead
+alive() {
+    [ -s "$folder/pid" ] && read -r pid <"$folder/pid" && read -r _ _ state _ 2>/dev/null <"/proc/$pid/stat" &&
+        [ "$state" != Z ]
+}
 
 if [ "$verb" = end ]; then
     if alive; then
@@ -31,15 +35,25 @@ if mkdir "$folder/started" 2>/dev/null; then
         (setsid sh -c "$body" "$folder" "$@" >/dev/null 2>&1 </dev/null &)
     fi
 fi
-i=0
-while [ ! -s "$folder/pid" ] && [ ! -e "$folder/status" ]; do
-    i=$((i + 1)); [ $i -gt 300 ] && { rm -rf "$folder"; exit 125; }
-    sleep 0.05
-done
-tail -c +1 -s 0.2 -f --pid="$(cat "$folder/pid")" "$folder/out" 2>/dev/null
-i=0
+printed=0
+show() {
+    size=$(wc -c <"$folder/out" 2>/dev/null) || return
+    [ "$size" -gt "$printed" ] || return
+    tail -c "+$((printed + 1))" "$folder/out" | head -c "$((size - printed))"
+    printed=$size
+}
+i=0 dead=0
 while [ ! -e "$folder/status" ]; do
-    alive || { i=$((i + 1)); [ $i -gt 20 ] && { rm -rf "$folder"; exit 125; }; }
-    sleep 0.05
+    if [ -s "$folder/pid" ]; then
+        show
+        # it may have ended between the two questions
+        alive || { dead=$((dead + 1)); [ $dead -gt 5 ] && { rm -rf "$folder"; exit 125; }; }
+    elif [ $i -gt 100 ] || [ ! -d "$folder" ]; then
+        rm -rf "$folder"; exit 125
+    fi
+    [ $i -lt 20 ] && sleep 0.1 || sleep 0.5
+    i=$((i + 1))
 done
-exit "$(cat "$folder/status")"
+show
+read -r status <"$folder/status"
+exit "$status"

@@ -83,12 +83,15 @@ def _remove_argv(group: str, name: str, image_id: str) -> tuple[str, ...]:
     return ("lvremove", "--yes", "-S", select(name, image_id), group)
 
 
-def _create(machine: str, group: str, name: str, image_id: str, summary: str, arguments: tuple[str, ...]) -> Run:
+def _create(machine: str, group: str, name: str, image_id: str, summary: str, arguments: tuple[str, ...],
+            origin: str = "") -> Run:
     chosen = select(name, image_id)
+    # lvcreate makes a snapshot's volume first and ties it to its origin then: only tied it is done
+    made = f'{chosen} && origin="{origin}"' if origin else chosen
     return Run(
         machine=machine, summary=summary,
         argv=("lvcreate", "--yes", *arguments, "--name", name, "--addtag", TAG, "--addtag", image_tag(image_id)),
-        done=_listed(group, chosen, "some"),
+        done=_listed(group, made, "some"),
         undo=Undo(argv=_remove_argv(group, name, image_id), done=_listed(group, chosen, "empty")),
     )
 
@@ -108,9 +111,9 @@ def snapshot_volume(machine: str, origin: Volume, name: str, reserve: int, image
     if origin.pool:
         # thin snapshots are left inactive at boot unless told otherwise (lvmthin(7))
         return _create(machine, origin.group, name, image_id, f"make thin snapshot {name} of {source}",
-                       ("--snapshot", "--setactivationskip", "n", source))
+                       ("--snapshot", "--setactivationskip", "n", source), origin.name)
     return _create(machine, origin.group, name, image_id, f"make snapshot {name} of {source}",
-                   ("--snapshot", "--size", f"{reserve}b", source))
+                   ("--snapshot", "--size", f"{reserve}b", source), origin.name)
 
 
 def remove_volume(machine: str, group: str, volume: Volume, image_id: str) -> Run:

@@ -59,7 +59,8 @@ def row_of(item: Item, farm: Farm) -> Row:
 def detail_of(item: Item, farm: Farm) -> Row:
     """The row with *why*: reason, remedy."""
     verdict = states.judge(item, farm)
-    return {**row_of(item, farm), "why": verdict.why, "next": verdict.remedy}
+    why = f"{verdict.why}; {verdict.warning}" if verdict.warning else verdict.why
+    return {**row_of(item, farm), "why": why, "next": verdict.remedy}
 
 
 def outside(row: Row) -> Row:

@@ -34,11 +34,12 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A state with its reason."""
+    """A state with its reason, and what threatens though the state is good (empty: nothing)."""
 
     state: str
     why: str
     remedy: str
+    warning: str = ""
 
 
 def _silent(item: Item, farm: Farm) -> str:
@@ -128,6 +129,13 @@ JOB: Sequence[Rule] = tuple(
     )
 )
 
+#: What threatens: shown beside the state, and among the alerts.
+WARNINGS: dict[str, Sequence[Rule]] = {"image": (
+    Rule("", lambda i, f: NEARLY_FULL <= ((i.seen and i.seen.fill) or 0) < FULL,
+         lambda i, f: f"its room for changes is {i.seen.fill:.0%} full; at 100% the clone is lost",
+         lambda i, f: f"give it more: qrm image resize {i.name} --size SIZE"),
+)}
+
 TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": JOB}
 
 
@@ -140,5 +148,7 @@ def judge(item: Item, farm: Farm) -> Verdict:
     """The state of an object, why, and what next."""
     for rule in TABLES[item.kind]:
         if rule.holds(item, farm):
-            return Verdict(rule.state, rule.why(item, farm), rule.remedy(item, farm))
+            threat = next((threat for threat in WARNINGS.get(item.kind, ()) if threat.holds(item, farm)), None)
+            return Verdict(rule.state, rule.why(item, farm), (threat or rule).remedy(item, farm),
+                           threat.why(item, farm) if threat else "")
     raise AssertionError(f"no rule for {item.kind} {item.name}")

@@ -17,7 +17,7 @@ import msgspec
 from qrm_tui.core.errors import Broken, QrmError, Refused, StepFailed, Unreachable
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import FINISHED, Item, JobRecord
-from qrm_tui.core.plan import Plan, Record, Run, Step
+from qrm_tui.core.plan import HERE, Plan, Record, RemoveFile, Run, Step, WriteFile
 from qrm_tui.daemon.joblog import JobLog
 from qrm_tui.daemon.locks import Locks
 from qrm_tui.daemon.machines import Machines
@@ -136,7 +136,10 @@ class Jobs:
 
     async def wait(self, number: int) -> JobRecord:
         """Until this server's driver of the job has ended."""
-        job = self._jobs[number]
+        job = self._jobs.get(number)
+        if job is None:
+            ended: JobRecord = self._farm.get("job", str(number)).wanted
+            return ended
         if job.task is not None:
             await asyncio.shield(job.task)
         return job.record
@@ -239,10 +242,14 @@ class Jobs:
         async def once() -> None:
             nonlocal again
             runner = self._machines.runner(step.machine)
-            # only what was begun before can be done already: the plan was just held against what is there
-            if again and await running.is_done(step, runner):
+            # only what was begun before can be done already: the plan was just held against what is there; a file
+            # is written again, which also clears away what lay beside it
+            if again and not isinstance(step, (WriteFile, RemoveFile)) and await running.is_done(step, runner):
                 job.log.add(number, "note", f"{step.summary}: done already")
                 return
+            if again and isinstance(step, Run) and step.done and step.undo:
+                # begun, and neither done nor not: half of it may be there and in the way
+                await running.undo(step, self._stage(job, number, runner))
             again = True
             job.log.add(number, "note", step.summary)
             await running.perform(step, self._stage(job, number, runner))
@@ -332,7 +339,7 @@ class Jobs:
 
     async def _look_again(self, job: Job) -> None:
         """What is seen is true again before the job is told to have ended."""
-        for machine in sorted({step.machine for step in job.plan.steps if not isinstance(step, Record)}):
+        for machine in sorted({reliance.machine for reliance in job.plan.relies if reliance.machine != HERE}):
             try:
                 await self._look(machine)
             except QrmError as error:

@@ -37,7 +37,9 @@ class Records:
                 put.append(self._item(change))
         await self._store.write(msgspec.structs.replace(write, put=put, delete=delete))
         for item in put:
-            self._farm.put(item)
+            known = self._farm.find(item.kind, item.name)
+            # it may have been looked at while the database wrote
+            self._farm.put(msgspec.structs.replace(item, seen=known.seen, seen_at=known.seen_at) if known else item)
         for kind, name in delete:
             self._farm.delete(kind, name)
 

@@ -18,6 +18,7 @@ from qrm_tui.core.operations.arguments import check_arguments
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.operations.registry import find
 from qrm_tui.core.plan import Plan, Record
+from qrm_tui.core.states import judge
 from qrm_tui.daemon.changes import Changes
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
 from qrm_tui.daemon.machines import Machines, MakesRunners
@@ -187,7 +188,9 @@ class Qrmd:
             for item in self.farm.all(kind):
                 count["total"] += 1
                 count[item.state] = count.get(item.state, 0) + 1
-                if kind != "job" and item.state in ("error", "warning", "unknown"):
+                if kind == "job":
+                    continue
+                if item.state in ("error", "warning", "unknown") or judge(item, self.farm).warning:
                     detail = rows.detail_of(item, self.farm)
                     alerts.append({"kind": kind, **{key: detail[key] for key in ("name", "state", "why", "next",
                                                                                  "since")}})

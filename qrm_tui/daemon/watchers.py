@@ -108,6 +108,6 @@ class Watchers:
         changed = self._farm.get(kind, name)
         if changed.state != before:
             try:
-                await self._store.write(Write(put=[changed]))
+                await self._store.write(Write(seen=[changed]))
             except Broken as error:
                 _log.error("%s %s: its state is not kept: %s", kind, name, error)

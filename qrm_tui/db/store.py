@@ -39,6 +39,8 @@ class Write(msgspec.Struct, kw_only=True):
     """What goes into the database together, or not at all."""
 
     put: Sequence[Item] = ()
+    #: only what was seen of these, and only if they are (still) there: a look must not bring back what was removed
+    seen: Sequence[Item] = ()
     delete: Sequence[tuple[str, str]] = ()
     job: JobRecord | None = None
     steps: Sequence[StepRow] = ()
@@ -63,14 +65,17 @@ class Store:
 
         self._last = (0, chain.START)
 
-    async def _call(self, work: Callable[[Session], T]) -> T:
+    async def _call(self, work: Callable[[Session], T], committed: Callable[[T], None] = lambda result: None) -> T:
+        """`work` in one transaction, in the writing thread; there too, `committed` once it holds."""
         def inside() -> T:
             try:
                 with Session(self._engine, expire_on_commit=False) as session, session.begin():
-                    return work(session)
+                    result = work(session)
             except sqlalchemy.exc.SQLAlchemyError as error:
                 reason = str(getattr(error, "orig", None) or error).splitlines()[0]
                 raise Broken(f"the database cannot be used: {reason}; if its disk is full, make room there") from error
+            committed(result)
+            return result
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, inside)
 
@@ -98,14 +103,22 @@ class Store:
 
     async def write(self, what: Write) -> JournalRow | None:
         """All of it in one transaction; returns the journal's entry if there was one. Broken if it cannot be."""
-        entry, last = await self._call(lambda session: self._write(session, what))
-        # only a commit moves the end of the chain
-        self._last = last
+        # only a commit moves the end of the chain, and before the next write begins
+        entry, _ = await self._call(lambda session: self._write(session, what), self._move_end)
         return entry
+
+    def _move_end(self, written: tuple[JournalRow | None, tuple[int, str]]) -> None:
+        self._last = written[1]
 
     def _write(self, session: Session, what: Write) -> tuple[JournalRow | None, tuple[int, str]]:
         for item in what.put:
             session.merge(_object_row(item))
+        for item in what.seen:
+            known = session.get(ObjectRow, (item.kind, item.name))
+            if known is not None:
+                fresh = _object_row(item)
+                known.seen, known.seen_at = fresh.seen, fresh.seen_at
+                known.state, known.since = fresh.state, fresh.since
         for kind, name in what.delete:
             row = session.get(ObjectRow, (kind, name))
             if row is not None:

@@ -20,7 +20,9 @@ _PREPARE = ('set -e; umask 022; d=$(dirname -- "$1"); n=$d/.qrm-new; mkdir -p --
             'cat >"$f"; chmod "$2" "$f"; sync "$f"')
 _PLACE = ('set -e; d=$(dirname -- "$1"); n=$d/.qrm-new; mv -f -- "$n/$(basename -- "$1")" "$1"; '
           'rmdir "$n" 2>/dev/null || :; sync "$d"')
-_DROP = 'd=$(dirname -- "$1"); rm -f -- "$d/.qrm-new/$(basename -- "$1")"; rmdir "$d/.qrm-new" 2>/dev/null || :'
+_DROP = ('d=$(dirname -- "$1"); rm -f -- "$d/.qrm-new/$(basename -- "$1")"; '
+         'rmdir "$d/.qrm-new" 2>/dev/null || :')
+_REMOVE = 'rm -f -- "$1" || exit; ' + _DROP
 _NOT_THERE = 44
 _ENDED_FROM_OUTSIDE = 125
 
@@ -67,7 +69,7 @@ class CommandRunner(Runner, abc.ABC):
             raise StepFailed(f"{path} on {self.name} cannot be written: {complaint}")
 
     async def remove_file(self, path: str) -> None:
-        done = await self.run(("rm", "-f", "--", path))
+        done = await self._shell(_REMOVE, path)
         if done.status != 0:
             raise StepFailed(f"{path} on {self.name} cannot be removed: {done.complaint()}")
 

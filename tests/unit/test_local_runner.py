@@ -27,6 +27,14 @@ def _stage(runner: LocalRunner, unit: str = "qrm-1-0") -> steps.Stage:
     return steps.Stage(runner, unit, tell, lambda stream, text: None, lambda share: None)
 
 
+def _runs(pid: int) -> bool:
+    """Whether it lives; one that has ended and was not fetched yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 async def test_words_and_status_come_back(runner: LocalRunner) -> None:
     done = await runner.run(("sh", "-c", "cat; echo bad >&2; exit 3"), input="grüß\n")
     assert (done.status, done.out, done.complaint()) == (3, "grüß\n", "bad")
@@ -39,7 +47,7 @@ async def test_what_takes_too_long_is_ended_with_all_it_started(runner: LocalRun
         await runner.run(("sh", "-c", f"sleep 1000 & echo $! > {mark}; wait"), seconds=0.5)
     pid = int(mark.read_text())
     async with asyncio.timeout(10):
-        while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+        while _runs(pid):
             await asyncio.sleep(0.01)  # the kernel's own time to end a process
 
 
@@ -98,7 +106,7 @@ async def test_a_named_command_can_be_ended(runner: LocalRunner, tmp_path: Path)
             await asyncio.sleep(0.01)
     await runner.end_named("qrm-9-2")
     await asyncio.gather(task, return_exceptions=True)
-    assert not Path(f"/proc/{int(started.read_text())}").exists()
+    assert not _runs(int(started.read_text()))
 
 
 async def test_a_step_that_lies_about_its_success_fails(runner: LocalRunner, tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""One scenario for each job operation: what is there before, and the call. The crash walk runs them all.
+
+An operation that is registered and has no scenario here fails a test: later ones join the walk by being declared.
+"""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.daemon.world import World
+
+Setup = Callable[[World, str], Awaitable[None]]
+
+
+async def _nothing(world: World, name: str) -> None:
+    return
+
+
+async def _golden(world: World, name: str) -> None:
+    if world.qrmd.farm.find("image", "golden") is None:
+        assert await world.do("image.add", name="golden", storage="s1", size="1G") == "done"
+        tree = world.classic.folder / "vol" / "golden"
+        (tree / "etc").mkdir()
+        (tree / "etc" / "hostname").write_text("golden\n")
+        (tree / "etc" / "machine-id").write_text("4711\n")
+
+
+async def _thin_golden(world: World, name: str) -> None:
+    if world.qrmd.farm.find("image", "thin-golden") is None:
+        assert await world.do("image.add", name="thin-golden", storage="s2", size="1G") == "done"
+
+
+async def _image(world: World, name: str) -> None:
+    assert await world.do("image.add", name=name, storage="s1", size="1G") == "done"
+
+
+async def _source_and_image(world: World, name: str) -> None:
+    await _golden(world, name)
+    await _image(world, name)
+
+
+async def _allowed_image(world: World, name: str) -> None:
+    await _image(world, name)
+    assert await world.do("image.allow", name=name, address=["10.9.9.9"]) == "done"
+
+
+#: Scenario → operation, what is there before, arguments for a name that is new each time.
+SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
+    "add": ("image.add", _nothing, lambda name: {"name": name, "storage": "s1", "size": "1G"}),
+    "add thin": ("image.add", _nothing, lambda name: {"name": name, "storage": "s2", "size": "1G", "fs": "xfs"}),
+    "clone": ("image.clone", _golden, lambda name: {"source": "golden", "name": name}),
+    "clone thin": ("image.clone", _thin_golden, lambda name: {"source": "thin-golden", "name": name}),
+    "copy": ("image.copy", _source_and_image, lambda name: {"source": "golden", "name": name}),
+    "resize": ("image.resize", _image, lambda name: {"name": name, "size": "2G"}),
+    "allow": ("image.allow", _image, lambda name: {"name": name, "address": ["10.9.9.9"]}),
+    "revoke": ("image.revoke", _allowed_image, lambda name: {"name": name, "address": ["10.9.9.9"]}),
+    "remove": ("image.remove", _image, lambda name: {"name": name}),
+}

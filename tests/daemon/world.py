@@ -1,0 +1,124 @@
+"""A small farm of simulated machines with a server that can be killed and started again, in one process."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qrm_tui.core.operations.declarations import Role
+from qrm_tui.daemon.practice import PracticeMachines
+from qrm_tui.daemon.records import Author
+from qrm_tui.daemon.server import Qrmd
+from qrm_tui.practice.farms import PracticeFarm
+from qrm_tui.practice.machine import SimulatedMachine
+from qrm_tui.practice.volumes import SimulatedGroup, SimulatedVolume
+
+GIB = 1 << 30
+ADMIN = Author("admin", "/dev/pts/1")
+#: Nobody looks by itself in these tests: what is seen is what jobs looked at.
+NEVER = 3600.0
+
+
+class ServerKilled(BaseException):
+    """The server ends here, without a word."""
+
+
+class World:
+    """Machines that outlive the server, and the server."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.state.mkdir()
+        self.classic = SimulatedMachine("s1", "10.0.0.1", folder / "s1", SimulatedGroup("vol", 100 * GIB))
+        self.thin = SimulatedMachine("s2", "10.0.0.2", folder / "s2", SimulatedGroup("vol", 100 * GIB))
+        self.thin.host.add(SimulatedVolume("pool", self.thin.host.new_id(), "pool", 50 * GIB))
+        self.machines = {machine.address: machine for machine in (self.classic, self.thin)}
+        for machine in self.machines.values():
+            machine.host.add(SimulatedVolume("foreign", machine.host.new_id(), "plain", GIB))
+            machine.host.root.write("/etc/exports.d/foreign.exports", "# another admin's\n", 0o600)
+            machine.reboot()
+        self.qrmd = self._make()
+
+    def _make(self) -> Qrmd:
+        farm = PracticeFarm("test", self.machines, [])
+        return Qrmd(self.state, PracticeMachines(farm), name="test", practice=True, look_every=NEVER, first_pause=0.01)
+
+    async def start(self) -> None:
+        await self.qrmd.start()
+
+    async def add_storage(self) -> None:
+        await self.do("storage.add", name="s1", address="10.0.0.1", env={"SERVER_VOL": "vol"})
+        await self.do("storage.add", name="s2", address="10.0.0.2", env={"SERVER_VOL": "vol", "THIN_POOL": "pool"})
+
+    async def stop(self) -> None:
+        await self.qrmd.stop()
+
+    async def kill_and_start(self) -> None:
+        """The server is gone; another one takes over its database and the same machines."""
+        await self.qrmd.stop()
+        for machine in self.machines.values():
+            machine.half = None
+        self.qrmd = self._make()
+        await self.qrmd.start()
+
+    async def submit(self, operation: str, role: Role = Role.administrator, **arguments: Any) -> int:
+        """A job's number."""
+        plan = await self.qrmd.plan(operation, arguments, role)
+        return int((await self.qrmd.run(plan.id, ADMIN, role))["job"]["id"])
+
+    async def do(self, operation: str, **arguments: Any) -> str:
+        """The state that the job ends in (of a record operation: done)."""
+        plan = await self.qrmd.plan(operation, arguments, Role.administrator)
+        outcome = await self.qrmd.run(plan.id, ADMIN, Role.administrator)
+        if "job" not in outcome:
+            return "done"
+        return (await self.qrmd.jobs.wait(outcome["job"]["id"])).state
+
+    def half_at(self, number: int, then: Callable[[], None]) -> None:
+        """`then` is called in the middle of the machines' effects, at the number-th chance (from 0)."""
+        chances = iter(range(1 << 30))
+
+        def half(what: str) -> None:
+            if next(chances) == number:
+                then()
+
+        for machine in self.machines.values():
+            machine.half = half
+
+    async def leftovers(self) -> list[str]:
+        """Everything on the machines that no image accounts for, and everything that an image lacks; [] is right."""
+        wrong: list[str] = []
+        for name, machine in (("s1", self.classic), ("s2", self.thin)):
+            await self.qrmd.watchers.look(name)
+            images = {item.name: item for item in self.qrmd.farm.images_on(name)}
+            host = machine.host
+            ours = {volume.name for volume in host.group.volumes.values() if "qrm" in volume.tags}
+            places = {"volumes": ours}
+            root = machine.folder
+            places["exports"] = {path.stem for path in (root / "etc/exports.d").glob("*")} - {"foreign"}
+            places["units"] = {path.stem.removeprefix("vol-").replace("\\x2d", "-")
+                               for path in (root / "etc/systemd/system").glob("*.mount")}
+            places["mounts"] = {path.removeprefix("/vol/") for path in await self._mounts(machine)}
+            places["folders"] = {path.name for path in (root / "vol").glob("*")}
+            wrong += [f"{name}: {what} {sorted(there ^ set(images))}" for what, there in places.items()
+                      if there != set(images)]
+            wrong += [f"{name}: {path}" for path in root.rglob("*.qrm-new*")]
+            wrong += [f"{name}: command {unit}" for unit in machine.named]
+            wrong += [f"{name}: {item.name} is {item.state}" for item in images.values()
+                      if item.state not in ("ready", "frozen", "in use")]
+            if "foreign" not in host.group.volumes or host.group.volumes["foreign"].tags:
+                wrong.append(f"{name}: the foreign volume was touched")
+            if (root / "etc/exports.d/foreign.exports").read_text() != "# another admin's\n":
+                wrong.append(f"{name}: the foreign export was touched")
+        held, trouble = await self.qrmd.store.verify_journal()
+        if trouble:
+            wrong.append(f"journal: {trouble} (after {held})")
+        return wrong
+
+    @staticmethod
+    async def _mounts(machine: SimulatedMachine) -> list[str]:
+        from qrm_tui.backends import mounts
+
+        done = await machine.run(mounts.LIST_ARGV)
+        return [path for path in mounts.parse_mounts(done.out) if path.startswith("/vol/")]
