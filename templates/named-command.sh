@@ -13,9 +13,9 @@ alive() {
 
 if [ "$verb" = end ]; then
     if alive; then
-        kill -TERM -- "-$(cat "$folder/pid")" 2>/dev/null
+        kill -s TERM -- "-$pid" 2>/dev/null
         i=0; while alive && [ $i -lt 50 ]; do i=$((i + 1)); sleep 0.1; done
-        alive && kill -KILL -- "-$(cat "$folder/pid")" 2>/dev/null
+        alive && kill -s KILL -- "-$pid" 2>/dev/null
     fi
     rm -rf "$folder"
     exit 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from qrm_tui.core.rows import SIZES, TIMES
+from qrm_tui.core.fields import SIZES, TIMES
 from qrm_tui.core.units import format_age, format_size, format_time
 
 

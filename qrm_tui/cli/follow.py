@@ -15,10 +15,10 @@ from qrm_tui.cli.terminal import ReaderGone, emit, harmless, is_terminal, talk
 from qrm_tui.cli.verbs import Verb
 from qrm_tui.client.connection import Client
 from qrm_tui.core.errors import NoServer, Refused
+from qrm_tui.core.fields import outside
 from qrm_tui.core.model import FINISHED
 from qrm_tui.core.operations.arguments import check_arguments
 from qrm_tui.core.operations.declarations import Operation
-from qrm_tui.core.rows import outside
 
 Row = dict[str, Any]
 #: Lines of a failed step's output that are shown.

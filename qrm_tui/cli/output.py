@@ -10,8 +10,8 @@ from qrm_tui.cli.columns import STATE_STYLES, columns_of, for_people, for_script
 from qrm_tui.cli.shared_options import Options
 from qrm_tui.cli.table import table
 from qrm_tui.cli.terminal import emit, harmless, paint, width
+from qrm_tui.core.fields import outside
 from qrm_tui.core.names import printable
-from qrm_tui.core.rows import outside
 
 Row = dict[str, Any]
 

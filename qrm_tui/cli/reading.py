@@ -15,8 +15,8 @@ from qrm_tui.cli.terminal import emit, harmless, talk, width
 from qrm_tui.cli.verbs import Verb
 from qrm_tui.client.connection import Client
 from qrm_tui.core.errors import BadInput
+from qrm_tui.core.fields import outside
 from qrm_tui.core.filters import compile_filter
-from qrm_tui.core.rows import outside
 from qrm_tui.core.units import format_size, format_time
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from qrm_tui.core.errors import BadInput
-from qrm_tui.core.rows import SIZES, TIMES
+from qrm_tui.core.fields import SIZES, TIMES
 from qrm_tui.core.units import parse_size
 
 Predicate = Callable[[Mapping[str, Any]], bool]

@@ -1,7 +1,6 @@
 """Names that people and machines give: what is allowed, and a word for what is not."""
 from __future__ import annotations
 
-import ipaddress
 import re
 
 #: Safe as a file name, an LVM name, a systemd unit part, a tag and an NFS path; 63 is a DNS label's length (RFC 1035).
@@ -55,6 +54,8 @@ def check_hostname(text: str) -> str:
 
 def check_address(text: str) -> str:
     """An IP address or a host name that a machine answers on."""
+    import ipaddress  # only where it is needed: the command line starts without it
+
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

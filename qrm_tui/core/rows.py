@@ -2,20 +2,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from qrm_tui.core import states
 from qrm_tui.core.farm import Farm
+from qrm_tui.core.fields import Row
 from qrm_tui.core.model import Item, StorageSeen
-from qrm_tui.core.units import format_time
-
-Row = dict[str, Any]
-#: Fields that hold times; seconds inside, RFC 3339 outside.
-TIMES = frozenset(("since", "seen_at", "created", "started", "ended", "asked", "full_at", "at"))
-#: Fields that hold bytes.
-SIZES = frozenset(("size", "used", "free", "pool_size", "pool_promised", "reserve"))
 
 
 def _storage(item: Item, farm: Farm) -> Row:
@@ -61,8 +54,3 @@ def detail_of(item: Item, farm: Farm) -> Row:
     verdict = states.judge(item, farm)
     why = f"{verdict.why}; {verdict.warning}" if verdict.warning else verdict.why
     return {**row_of(item, farm), "why": why, "next": verdict.remedy}
-
-
-def outside(row: Row) -> Row:
-    """A row as scripts read it: times in RFC 3339."""
-    return {key: format_time(value) if key in TIMES else value for key, value in row.items()}

@@ -6,7 +6,6 @@ Times are seconds since the epoch inside, RFC 3339 UTC outside.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 _UNITS = "BKMGTP"
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([BKMGTP]?)(?:i?B)?", re.IGNORECASE)
@@ -55,6 +54,8 @@ def format_age(seconds: float) -> str:
 
 def format_time(at: float | None) -> str | None:
     """RFC 3339 UTC with seconds, as in `2026-11-22T10:00:00Z`."""
+    from datetime import UTC, datetime  # only where it is needed: the command line starts without it
+
     if at is None:
         return None
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -62,4 +63,6 @@ def format_time(at: float | None) -> str | None:
 
 def parse_time(text: str) -> float:
     """Seconds since the epoch of an RFC 3339 time."""
+    from datetime import datetime
+
     return datetime.fromisoformat(text).timestamp()

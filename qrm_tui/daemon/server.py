@@ -192,8 +192,9 @@ class Qrmd:
                     continue
                 if item.state in ("error", "warning", "unknown") or judge(item, self.farm).warning:
                     detail = rows.detail_of(item, self.farm)
-                    alerts.append({"kind": kind, **{key: detail[key] for key in ("name", "state", "why", "next",
-                                                                                 "since")}})
+                    why = judge(item, self.farm).warning or detail["why"]
+                    alerts.append({"kind": kind, "name": item.name, "state": item.state, "why": why,
+                                   "next": detail["next"], "since": item.since})
         capacity = [{"storage": item.name, "size": item.seen.size if item.seen else 0,
                      "free": item.seen.free if item.seen else 0} for item in self.farm.all("storage")]
         return {"farm": self.name, "server": self.host, "practice": self.practice, "version": __version__,

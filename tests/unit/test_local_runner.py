@@ -35,6 +35,13 @@ def _runs(pid: int) -> bool:
         return False
 
 
+async def _ended(pid: int) -> None:
+    """Until the kernel has ended the process, which was told to."""
+    async with asyncio.timeout(10):
+        while _runs(pid):
+            await asyncio.sleep(0.01)
+
+
 async def test_words_and_status_come_back(runner: LocalRunner) -> None:
     done = await runner.run(("sh", "-c", "cat; echo bad >&2; exit 3"), input="grüß\n")
     assert (done.status, done.out, done.complaint()) == (3, "grüß\n", "bad")
@@ -46,9 +53,7 @@ async def test_what_takes_too_long_is_ended_with_all_it_started(runner: LocalRun
     with pytest.raises(StepFailed, match="did not end within"):
         await runner.run(("sh", "-c", f"sleep 1000 & echo $! > {mark}; wait"), seconds=0.5)
     pid = int(mark.read_text())
-    async with asyncio.timeout(10):
-        while _runs(pid):
-            await asyncio.sleep(0.01)  # the kernel's own time to end a process
+    await _ended(pid)
 
 
 async def test_a_file_is_replaced_whole_and_with_its_mode(runner: LocalRunner, tmp_path: Path) -> None:
@@ -106,7 +111,7 @@ async def test_a_named_command_can_be_ended(runner: LocalRunner, tmp_path: Path)
             await asyncio.sleep(0.01)
     await runner.end_named("qrm-9-2")
     await asyncio.gather(task, return_exceptions=True)
-    assert not _runs(int(started.read_text()))
+    await _ended(int(started.read_text()))
 
 
 async def test_a_step_that_lies_about_its_success_fails(runner: LocalRunner, tmp_path: Path) -> None:

@@ -3,8 +3,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from qrm_tui.core import names, units
 from qrm_tui.core.errors import BadInput
@@ -12,8 +11,7 @@ from qrm_tui.core.errors import BadInput
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of an operation. Its name is its option's spelling, `_` written as `-`."""
 
     name: str
@@ -67,8 +65,7 @@ def _host_key(value: str) -> str:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(NamedTuple):
     """What a value must be: `parse` turns text into it or raises ValueError with the reason."""
 
     word: str

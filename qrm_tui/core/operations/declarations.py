@@ -1,9 +1,8 @@
 """What an operation is: plain data that command line, HTTP, screen, help and journal are made from."""
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from qrm_tui.core.operations.arguments import Argument
 
@@ -21,8 +20,7 @@ class Role(IntEnum):
 Sort = Literal["record", "job", "session"]
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One thing that can be done, declared once."""
 
     kind: str

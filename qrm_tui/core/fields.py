@@ -1,0 +1,18 @@
+"""What rows' fields hold, for those who print them: light, since the command line imports it."""
+from __future__ import annotations
+
+from typing import Any
+
+from qrm_tui.core.units import format_time
+
+Row = dict[str, Any]
+#: Fields that hold times; seconds inside, RFC 3339 outside.
+TIMES = frozenset(("since", "seen_at", "created", "started", "ended", "asked", "full_at", "at"))
+#: Fields that hold bytes.
+SIZES = frozenset(("size", "used", "free", "pool_size", "pool_promised", "reserve"))
+
+
+
+def outside(row: Row) -> Row:
+    """A row as scripts read it: times in RFC 3339."""
+    return {key: format_time(value) if key in TIMES else value for key, value in row.items()}
