@@ -8,7 +8,7 @@ import msgspec
 from qrm_tui.core import states
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.fields import Row
-from qrm_tui.core.model import Item, StorageSeen
+from qrm_tui.core.model import ImageWanted, Item, JobRecord, StorageSeen, StorageWanted
 
 
 def _storage(item: Item, farm: Farm) -> Row:
@@ -41,6 +41,15 @@ def _job(item: Item, farm: Farm) -> Row:
 
 
 _FIELDS: dict[str, Callable[[Item, Farm], Row]] = {"storage": _storage, "image": _image, "job": _job}
+
+
+_SAMPLES = {"storage": StorageWanted(type="", address=""), "image": ImageWanted(id="", storage="", path=""),
+            "job": JobRecord(id=0, operation="", object="", arguments={})}
+
+
+def fields_of(kind: str) -> frozenset[str]:
+    """The names of a row's fields, also where there is no row yet."""
+    return frozenset(row_of(Item(kind=kind, name="", wanted=_SAMPLES[kind]), Farm()))
 
 
 def row_of(item: Item, farm: Farm) -> Row:

@@ -21,6 +21,7 @@ from typing import Any
 import uvicorn
 
 from qrm_tui import __version__
+from qrm_tui.backends.rendering import render
 from qrm_tui.core.errors import BadInput, QrmError
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon import peer
@@ -43,6 +44,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--settings", type=Path, default=SETTINGS, help=f"settings ({SETTINGS}), may be absent")
     parser.add_argument("--practice", metavar="FARM", help="simulate this farm; nothing real is touched")
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
+    parser.add_argument("--print-unit", action="store_true", help="print a systemd unit for this qrmd, and end")
     parser.add_argument("--version", action="version", version=f"qrmd {__version__}")
     return parser
 
@@ -134,6 +136,9 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
 def main() -> None:
     """Run qrmd until it is told to end."""
     options = _options().parse_args()
+    if options.print_unit:
+        print(render("systemd/qrmd.service.j2", program=Path(sys.argv[0]).absolute()), end="")
+        return
     if options.with_parent:
         _end_with_parent()
     try:

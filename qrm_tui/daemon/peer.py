@@ -19,6 +19,7 @@ from qrm_tui.core.operations.declarations import Role
 
 #: getsockopt's number on Linux (asm-generic/socket.h; other on parisc and sparc); Python has no name for it.
 _SO_PEERGROUPS = 59
+_NOBODY = 65534
 #: Groups and what their members may.
 GROUPS: Mapping[str, Role] = {"qrm-admin": Role.administrator, "qrm-operator": Role.operator, "qrm-viewer": Role.viewer}
 
@@ -83,10 +84,11 @@ class PeerProtocol(H11Protocol):
 
 
 def peer_from_scope(client: Sequence[Any] | None) -> Peer:
-    """The peer of a request."""
-    if not client:
-        return Peer(0, 65534, ())
-    pid, uid, *groups = map(int, str(client[0]).split(","))
+    """The peer of a request; nobody where it did not come over our socket."""
+    words = str(client[0]).split(",") if client else []
+    if len(words) < 2 or not all(word.isdigit() for word in words):
+        return Peer(0, _NOBODY, ())
+    pid, uid, *groups = map(int, words)
     return Peer(pid, uid, tuple(groups))
 
 

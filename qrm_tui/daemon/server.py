@@ -10,7 +10,7 @@ from typing import Any
 
 from qrm_tui import __version__
 from qrm_tui.core import rows
-from qrm_tui.core.errors import BadInput, QrmError
+from qrm_tui.core.errors import BadInput, NotFound, QrmError
 from qrm_tui.core.farm import WORDS, Farm
 from qrm_tui.core.filters import compile_filter
 from qrm_tui.core.model import JobRecord
@@ -27,6 +27,7 @@ from qrm_tui.daemon.planning import Planning, check_role, inverse_of
 from qrm_tui.daemon.records import Author, Records, plan_digest
 from qrm_tui.daemon.watchers import PAUSE, Watchers
 from qrm_tui.db.store import Entry, Store, Write
+from qrm_tui.db.tables import JournalRow
 
 _log = logging.getLogger("qrmd")
 
@@ -142,18 +143,18 @@ class Qrmd:
         """Rows of a kind."""
         if kind == "journal":
             entries, _ = await self.store.journal(0, _JOURNAL_SEARCH)
-            found = [journal_row(entry) for entry in entries]
+            found, fields = [journal_row(entry) for entry in entries], _JOURNAL_FIELDS
         elif kind in WORDS:
-            found = [rows.row_of(item, self.farm) for item in self.farm.all(kind)]
+            found, fields = [rows.row_of(item, self.farm) for item in self.farm.all(kind)], rows.fields_of(kind)
         else:
             raise BadInput(f"there is no kind {kind!r}; there are {', '.join(WORDS)}")
         if filter:
-            predicate = compile_filter(filter, frozenset(found[0]) if found else None, self.clock)
+            predicate = compile_filter(filter, fields, self.clock)
             found = [row for row in found if predicate(row)]
         for key in reversed([key for key in sort.split(",") if key]):
             name = key.lstrip("-")
-            if found and name not in found[0]:
-                raise BadInput(f"there is no field {name!r} to sort by; there are {', '.join(sorted(found[0]))}")
+            if name not in fields:
+                raise BadInput(f"there is no field {name!r} to sort by; there are {', '.join(sorted(fields))}")
             found.sort(key=lambda row: _sortable(row.get(name)), reverse=key.startswith("-"))
         return {"rows": found[offset:] if limit is None else found[offset: offset + limit], "total": len(found),
                 "revision": self.farm.revision}
@@ -163,7 +164,7 @@ class Qrmd:
         if kind == "journal":
             found = (await self.list(kind, f"name={name}", "", 1, 0))["rows"]
             if not found:
-                raise BadInput(f"there is no journal entry {name!r}")
+                raise NotFound(f"there is no journal entry {name!r}")
             return {**found[0], "why": "", "next": ""}
         return rows.detail_of(self.farm.get(kind, name), self.farm)
 
@@ -215,3 +216,7 @@ def journal_row(entry: Any) -> dict[str, Any]:
     return {"name": str(entry.seq), "seq": entry.seq, "at": entry.at, "who": entry.who, "terminal": entry.terminal,
             "operation": entry.operation, "object": entry.object, "outcome": entry.outcome, "reason": entry.reason,
             "job": entry.job, "hash": entry.hash, "state": entry.outcome, "since": entry.at}
+
+
+_JOURNAL_FIELDS = frozenset(journal_row(JournalRow(
+    seq=0, at=0, who="", terminal="", operation="", object="", outcome="", reason="", details="", hash="")))
