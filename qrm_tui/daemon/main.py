@@ -8,10 +8,10 @@ import ctypes
 import logging
 import logging.handlers
 import os
+import shutil
 import signal
 import socket
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -110,8 +110,10 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
             # only here: a real server has no use for simulated machines
             from qrm_tui.daemon.practice import open_practice
 
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qrm-practice-")))
-            qrmd, fill = open_practice(options.practice, options.state, folder)
+            if options.with_parent:
+                # nobody comes back to it, and the parent may have been killed
+                stack.callback(shutil.rmtree, options.state, ignore_errors=True)
+            qrmd, fill = open_practice(options.practice, options.state)
         else:
             qrmd = Qrmd(options.state, RealMachines(options.state), name=settings.get("name", "farm"),
                         database=settings.get("database", ""))

@@ -1,16 +1,20 @@
 """A practice farm: the same server over simulated machines, filled by the same operations."""
 from __future__ import annotations
 
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from qrm_tui.core.errors import Unreachable
+from qrm_tui.core.errors import BadInput, Unreachable
 from qrm_tui.core.model import StorageWanted
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
 from qrm_tui.practice.farms import PracticeFarm, load_farm
 from qrm_tui.practice.machine import SimulatedMachine
+
+#: Says that a state folder is a practice farm's.
+_MARK = "PRACTICE"
 
 Fill = Callable[[Qrmd], Awaitable[None]]
 
@@ -46,8 +50,18 @@ async def fill(qrmd: Qrmd, farm: PracticeFarm) -> None:
     farm.begin()
 
 
-def open_practice(name: str, state: Path, folder: Path) -> tuple[Qrmd, Fill]:
-    """The server of a practice farm, and what fills it once it has started."""
-    farm = load_farm(name, folder)
+def open_practice(name: str, state: Path) -> tuple[Qrmd, Fill]:
+    """The server of a practice farm, begun anew in `state`, and what fills it once it has started."""
+    mark = state / _MARK
+    if (state / "qrm.db").exists() and not mark.exists():
+        raise BadInput(f"{state} holds a real farm: give a practice farm a --state folder of its own")
+    machines = state / "machines"
+    for path in state.glob("qrm.db*"):
+        path.unlink()
+    for folder in (machines, state / "jobs"):
+        shutil.rmtree(folder, ignore_errors=True)
+    machines.mkdir(parents=True)
+    mark.touch()
+    farm = load_farm(name, machines)
     qrmd = Qrmd(state, PracticeMachines(farm), name=farm.name, practice=True, look_every=5)
     return qrmd, lambda server: fill(server, farm)

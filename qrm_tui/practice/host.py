@@ -271,7 +271,10 @@ class Host:
 
 
 def _plain(options: str) -> list[str]:
-    return [option for option in options.split(",") if option not in ("", "rw", "defaults", "relatime", "nouuid")]
+    """The options that the kernel shows: others are for mount(8) and systemd."""
+    return [option for option in options.split(",")
+            if option not in ("", "rw", "defaults", "relatime", "nouuid", "nofail", "auto", "noauto", "_netdev")
+            and not option.startswith("x-")]
 
 
 def dm_path(group: str, name: str) -> str:

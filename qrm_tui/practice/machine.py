@@ -182,6 +182,9 @@ class SimulatedMachine(Runner):
         place.unlink(missing_ok=True)
         if there:
             self._half(f"remove {path}: gone")
+        new = posixpath.join(posixpath.dirname(path), ".qrm-new", posixpath.basename(path))
+        if self.host.root.here(new).parent.is_dir():
+            self._drop(new)
         self._lose("rm")
 
     async def edit_tree(self, root: str, edits: Sequence[dict[str, Any]]) -> list[str]:

@@ -127,7 +127,7 @@ class QrmApp(App[None]):
     async def follow(self) -> None:
         """Keep a watch on the farm; when the line is lost, try again, ever more slowly."""
         attempt = 0
-        while True:
+        while self.is_running:
             try:
                 self.post_message(self.Connected(await self.client.hello()))
                 await asyncio.sleep(0)  # let it be handled: it may forget the revision
@@ -150,6 +150,8 @@ class QrmApp(App[None]):
 
     @on(Connected)
     def _connected(self, event: Connected) -> None:
+        if not self.is_running:
+            return
         self.live.connected(event.hello)
         from qrm_tui.screens.welcome import Welcome
 
@@ -159,12 +161,16 @@ class QrmApp(App[None]):
 
     @on(Event)
     def _event(self, event: Event) -> None:
+        if not self.is_running:
+            return
         self.live.apply(event.event)
         if event.event["event"] != "alive":
             self._look_at_farm()
 
     @on(Lost)
     def _lost(self, event: Lost) -> None:
+        if not self.is_running:
+            return
         never = not self.live.hello
         self.live.lost(event.trouble, event.again_at)
         if never and len(self.screen_stack) == 1:
@@ -191,13 +197,16 @@ class QrmApp(App[None]):
 
     @on(Overviewed)
     def _overviewed(self, event: Overviewed) -> None:
+        if not self.is_running:
+            return
         self.live.overview(event.farm)
 
     async def connect_to(self, where: str) -> None:
         """Leave this server, if any, and go to another."""
+        client = self._connect(where)
         await self.client.close()
-        self.live.where = where
-        self.client = self._connect(where)
+        self.client = client
+        self.live.moved(where)
         self.follow()
 
     # operations

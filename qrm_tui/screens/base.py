@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast
 
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import ModalScreen, Screen
 
 from qrm_tui.core.errors import QrmError
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 #: Headed lists of what is on the left (a key, a word) and what it means.
 Sections = list[tuple[str, list[tuple[str, str]]]]
+
+
+class Answer(Message):
+    """What a worker of a screen brings to it; dropped where the screen has gone meanwhile."""
 
 
 class FarmScreen(Screen[Result], Generic[Result], inherit_bindings=False):
@@ -40,9 +45,18 @@ class FarmScreen(Screen[Result], Generic[Result], inherit_bindings=False):
     def live(self) -> Live:
         return self.qrm.live
 
+    @property
+    def gone(self) -> bool:
+        """Whether it was left; its parts may be gone already."""
+        return not self.app.is_running or self not in self.app.screen_stack
+
+    async def _on_message(self, message: Message) -> None:
+        if not (isinstance(message, Answer) and self.gone):
+            await super()._on_message(message)
+
     def on_mount(self) -> None:
-        self._stop = self.live.listen(self.farm_changed)
-        self.set_interval(1, self.tick)
+        self._stop = self.live.listen(lambda what: None if self.gone else self.farm_changed(what))
+        self.set_interval(1, lambda: None if self.gone else self.tick())
 
     def on_unmount(self) -> None:
         if self._stop:

@@ -10,11 +10,10 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Input, Label
 
 from qrm_tui.core.errors import QrmError
-from qrm_tui.screens.base import FarmScreen, Sections
+from qrm_tui.screens.base import Answer, FarmScreen, Sections
 from qrm_tui.screens.operate import Outcome, Request
 from qrm_tui.screens.plan import note_lines
 from qrm_tui.widgets.columns import Column
@@ -60,7 +59,7 @@ class Bulk(FarmScreen[Outcome]):
         Binding("question_mark", "help", "help", key_display="?", id="plan.help"),
     ]
 
-    class Came(Message):
+    class Came(Answer):
         """A plan, an answer to running one, or reasons why not, for one of the objects."""
 
         def __init__(self, name: str, *, plan: dict[str, Any] | None = None, answer: dict[str, Any] | None = None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from qrm_tui.core.rows import SIZES, TIMES
+from qrm_tui.core.fields import SIZES, TIMES
 from qrm_tui.core.units import format_age, format_size
 from qrm_tui.screens.columns import STATE_STYLES, View
 from qrm_tui.widgets.columns import fit, safe

@@ -118,7 +118,7 @@ class Form(FarmScreen[Outcome]):
             return lambda name: "" if name in live.rows[argument.type] else f"there is no {argument.type} {name!r}"
         if argument.name == operation.target != operation.subject and argument.type in ("name", "image-name"):
             kind = operation.kind
-            return lambda name: f"there is a {kind} {name!r} already" if name in live.rows[kind] else ""
+            return lambda name: f"the name {name!r} is taken by another {kind}" if name in live.rows[kind] else ""
         return None
 
     def _placeholder(self, argument: Argument) -> str:
@@ -188,7 +188,11 @@ class Form(FarmScreen[Outcome]):
         from qrm_tui.screens.message import Question
 
         self.app.push_screen(Question("Leave this form?", "What you typed is lost. Nothing was changed in the farm."),
-                             lambda yes: self.dismiss(None) if yes else None)
+                             self._answered)
+
+    def _answered(self, leave: bool | None) -> None:
+        if leave:
+            self.dismiss(None)
 
     def action_help(self) -> None:
         self.qrm.open_help()

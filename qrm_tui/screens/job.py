@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.message import Message
 
 from qrm_tui.core.errors import NoServer, QrmError
 from qrm_tui.core.operations.registry import OPERATIONS
 from qrm_tui.core.units import format_age
-from qrm_tui.screens.base import FarmScreen, Sections
+from qrm_tui.screens.base import Answer, FarmScreen, Sections
 from qrm_tui.screens.columns import BY_KIND, STATE_STYLES
 from qrm_tui.screens.operate import Request
 from qrm_tui.widgets.keys import Keys
@@ -52,28 +51,28 @@ class JobScreen(FarmScreen[None]):
         Binding("question_mark", "help", "help", key_display="?", id="job.help"),
     ]
 
-    class PlanCame(Message):
+    class PlanCame(Answer):
         """The steps as they are now."""
 
         def __init__(self, plan: Mapping[str, Any]) -> None:
             super().__init__()
             self.plan = plan
 
-    class LogCame(Message):
+    class LogCame(Answer):
         """New lines of the log."""
 
         def __init__(self, lines: list[dict[str, Any]]) -> None:
             super().__init__()
             self.lines = lines
 
-    class RowCame(Message):
+    class RowCame(Answer):
         """The job's row with why and next, from the server."""
 
         def __init__(self, row: Mapping[str, Any]) -> None:
             super().__init__()
             self.row = row
 
-    class Trouble(Message):
+    class Trouble(Answer):
         """The server says no."""
 
         def __init__(self, error: QrmError) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from textual import on
@@ -16,7 +15,6 @@ from textual.timer import Timer
 from qrm_tui.core.operations.declarations import Operation
 from qrm_tui.core.operations.registry import OPERATIONS, of_kind
 from qrm_tui.screens.columns import View
-from qrm_tui.screens.details import detail_lines, title_line
 from qrm_tui.screens.live import Live
 from qrm_tui.screens.operate import Request
 from qrm_tui.screens.overview import Overview
@@ -54,38 +52,40 @@ class Listing(Container):
         Binding("escape", "back", "back", key_display="esc", id="list.back"),
     ]
 
-    @dataclass
     class Asked(Message):
         """An operation is wanted."""
 
-        request: Request
+        def __init__(self, request: Request) -> None:
+            super().__init__()
+            self.request = request
 
-    @dataclass
     class Opened(Message):
         """Enter on a row that leads elsewhere: a job, or an object of another view."""
 
-        view: View
-        row: Mapping[str, Any]
+        def __init__(self, view: View, row: Mapping[str, Any]) -> None:
+            super().__init__()
+            self.view, self.row = view, row
 
-    @dataclass
     class NeedsDetail(Message):
         """The details of this row are not known yet, or may have changed."""
 
-        listing: Listing
-        name: str
+        def __init__(self, listing: Listing, name: str) -> None:
+            super().__init__()
+            self.listing, self.name = listing, name
 
-    @dataclass
     class Why(Message):
         """Why is this row in its state?"""
 
-        view: View
-        row: Mapping[str, Any]
+        def __init__(self, view: View, row: Mapping[str, Any]) -> None:
+            super().__init__()
+            self.view, self.row = view, row
 
-    @dataclass
     class PlanOf(Message):
         """The plan of this job."""
 
-        row: Mapping[str, Any]
+        def __init__(self, row: Mapping[str, Any]) -> None:
+            super().__init__()
+            self.row = row
 
     def __init__(self, view: View, live: Live) -> None:
         super().__init__(id=f"view-{view.name}")
@@ -102,6 +102,7 @@ class Listing(Container):
                     tooltip=operation.summary))
 
     def compose(self) -> ComposeResult:
+        self._fit_size()
         source = self._live.sources[self.view.kind]
         source.sort(*self.view.order)
         with Vertical(id="list"):
@@ -124,10 +125,16 @@ class Listing(Container):
             self._stop()
 
     def on_resize(self) -> None:
-        size = self.app.size
+        if self._fit_size():
+            self.call_after_refresh(self._show_row)
+
+    def _fit_size(self) -> bool:
+        """Where the details are, at this size; True if that changed."""
+        size, before = self.app.size, self.classes
         self.set_class(size.width >= WIDE, "-wide")
         # an alert's reason is in its row already
         self.set_class(size.height < (36 if self.view.kind == "alert" else 18) and size.width < WIDE, "-short")
+        return self.classes != before
 
     # parts and state
 
@@ -212,7 +219,8 @@ class Listing(Container):
         self._show_detail()
         if self._timer:
             self._timer.stop()
-        if row is not None and self.display and self._live.line == "up" and self._wants_detail(row):
+        seen = self.display and self.query_one("#about").display
+        if row is not None and seen and self._live.line == "up" and self._wants_detail(row):
             self._timer = self.set_timer(_REST, lambda: self.post_message(self.NeedsDetail(self, row["name"])))
 
     def _wants_detail(self, row: Mapping[str, Any]) -> bool:
@@ -225,6 +233,11 @@ class Listing(Container):
         self._show_detail()
 
     def _show_detail(self) -> None:
+        about = self.query_one("#about")
+        if not about.display:
+            return
+        from qrm_tui.screens.details import title_line
+
         row = self.row
         if row is not None and self._asked.get("name") == row["name"]:
             row = {**self._asked, **row}
@@ -233,6 +246,8 @@ class Listing(Container):
         self.query_one("#about-title", Page).set_lines([title_line(row, now)] if row is not None else [])
 
     def _details(self, row: Mapping[str, Any], width: int) -> Sequence[PageLine]:
+        from qrm_tui.screens.details import detail_lines
+
         return detail_lines(row, self.view, width, self._live.clock())
 
     # keys
@@ -291,8 +306,9 @@ class Listing(Container):
         return True
 
 
-@dataclass
 class Unfilter(Message):
     """The filter is to go."""
 
-    listing: Listing
+    def __init__(self, listing: Listing) -> None:
+        super().__init__()
+        self.listing = listing

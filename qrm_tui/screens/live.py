@@ -95,6 +95,11 @@ class Live:
         self.hello, self.line, self.trouble = hello, "up", ""
         self._tell("line", "hello")
 
+    def moved(self, where: str) -> None:
+        """Another server is asked from now on."""
+        self.where, self.line, self.trouble = where, "connecting", ""
+        self._tell("line")
+
     def lost(self, trouble: str, again_at: float) -> None:
         """The line is lost, or there never was one."""
         if self.line == "up" or not self.lost_at:
@@ -104,6 +109,8 @@ class Live:
 
     def overview(self, farm: Row) -> None:
         """The farm's counts, capacity and alerts."""
+        if farm == self.farm:
+            return
         self.farm = farm
         alerts = [{**alert, "key": f"{alert['kind']}/{alert['name']}"} for alert in self.alerts]
         self.sources["alert"].set(alerts)

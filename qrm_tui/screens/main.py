@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.message import Message
 
 from qrm_tui.core.errors import BadInput, QrmError
 from qrm_tui.core.units import format_age
-from qrm_tui.screens.base import FarmScreen, Sections
+from qrm_tui.screens.base import Answer, FarmScreen, Sections
 from qrm_tui.screens.columns import BY_KIND, BY_NAME, VIEWS, View
 from qrm_tui.screens.listing import Listing, Unfilter
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.page import Page, PageLine, line, wrap
-from qrm_tui.widgets.prompt import Prompt
 from qrm_tui.widgets.table import VirtualTable
 from qrm_tui.widgets.topline import TopLine
 from qrm_tui.widgets.viewline import ViewLine
+
+if TYPE_CHECKING:
+    from qrm_tui.widgets.prompt import Prompt
 
 #: Newest entries of the journal that are fetched.
 JOURNAL = 500
@@ -35,7 +36,6 @@ class MainScreen(FarmScreen[None]):
     MainScreen { layout: vertical; }
     MainScreen > #views { height: 1fr; }
     MainScreen > #banner { display: none; background: $panel; color: $text-warning; height: auto; max-height: 2; }
-    MainScreen > #banner > .page--strong { color: $text-warning; text-style: none; }
     MainScreen:nocolor > #banner { text-style: reverse; }
     MainScreen.-stale > #banner { display: block; }
     MainScreen.-stale VirtualTable, MainScreen.-stale Detail, MainScreen.-stale Overview { color: $text-muted; }
@@ -47,24 +47,26 @@ class MainScreen(FarmScreen[None]):
                 tooltip="Type a view's name, or what you would type after `qrm`"),
         Binding("question_mark", "help", "help", key_display="?", id="main.help"),
         *(Binding(view.key, f"view('{view.name}')", view.title, show=False, id=f"view.{view.name}") for view in VIEWS),
-        Binding("q", "quit", "quit", id="main.quit"),
+        Binding("ctrl+p", "app.command_palette", "palette", show=False, id="main.palette",
+                tooltip="Search all operations and views"),
+        Binding("q", "app.quit", "quit", id="main.quit", tooltip="Jobs go on in the server"),
     ]
 
-    class DetailCame(Message):
+    class DetailCame(Answer):
         """An answer of the server about one row."""
 
         def __init__(self, kind: str, row: Mapping[str, Any]) -> None:
             super().__init__()
             self.kind, self.row = kind, row
 
-    class JournalCame(Message):
+    class JournalCame(Answer):
         """The newest entries of the journal."""
 
         def __init__(self, rows: list[dict[str, Any]]) -> None:
             super().__init__()
             self.rows = rows
 
-    class Trouble(Message):
+    class Trouble(Answer):
         """The server, or the line, says no."""
 
         def __init__(self, error: QrmError) -> None:
@@ -98,8 +100,8 @@ class MainScreen(FarmScreen[None]):
     @property
     def prompt(self) -> Prompt | None:
         """The prompt, once it was wanted."""
-        found = self.query(Prompt)
-        return found.first() if found else None
+        found = self.query("Prompt")
+        return cast("Prompt", found.first()) if found else None
 
     # following the farm
 
@@ -126,7 +128,7 @@ class MainScreen(FarmScreen[None]):
             text = (f"The line to {live.where} is lost ({live.trouble}). "
                     f"Shown as of {format_age(now - live.lost_at)} ago; trying again"
                     + (f" in {again} s." if again else "."))
-            self.query_one("#banner", Page).set_lines(wrap(text, self.size.width - 1, "strong", " "))
+            self.query_one("#banner", Page).set_lines(wrap(text, self.size.width - 1, "", " "))
 
     def _show_views(self) -> None:
         counts = {kind: str(len(rows)) for kind, rows in self.live.rows.items()}
@@ -236,11 +238,13 @@ class MainScreen(FarmScreen[None]):
     def _trouble(self, event: Trouble) -> None:
         self.tell(event.error)
 
-    # the prompt: filters and commands
+    # the prompt: filters and commands; its messages are handled by name, because it loads when it is first wanted
 
     async def _open_prompt(self, purpose: str, text: str) -> None:
         prompt = self.prompt
         if prompt is None:
+            from qrm_tui.widgets.prompt import Prompt
+
             prompt = Prompt()
             await self.mount(prompt, before=self.query_one(Keys))
         prompt.open("/" if purpose == "/" else ":", text)
@@ -252,15 +256,13 @@ class MainScreen(FarmScreen[None]):
     async def action_command(self) -> None:
         await self._open_prompt(":", "")
 
-    @on(Prompt.Typed)
-    def _typed(self, event: Prompt.Typed) -> None:
+    def on_prompt_typed(self, event: Prompt.Typed) -> None:
         if event.purpose == "/":
             self._say_filter(event.prompt, event.text)
         else:
             event.prompt.say(self._hints(event.text))
 
-    @on(Prompt.Accepted)
-    async def _accepted(self, event: Prompt.Accepted) -> None:
+    async def on_prompt_accepted(self, event: Prompt.Accepted) -> None:
         if event.purpose == "/":
             if self._say_filter(event.prompt, event.text):
                 event.prompt.close()
@@ -275,15 +277,13 @@ class MainScreen(FarmScreen[None]):
         if self.focused is None or self.focused in event.prompt.query("*"):
             self.shown.table.focus()
 
-    @on(Prompt.Left)
-    def _left(self, event: Prompt.Left) -> None:
+    def on_prompt_left(self, event: Prompt.Left) -> None:
         if event.purpose == "/":
             self.set_filter("")
         event.prompt.close()
         self.shown.table.focus()
 
-    @on(Prompt.Completion)
-    def _complete(self, event: Prompt.Completion) -> None:
+    def on_prompt_completion(self, event: Prompt.Completion) -> None:
         if event.prompt.purpose != ":":
             return
         from qrm_tui.screens.command import complete
@@ -346,7 +346,7 @@ class MainScreen(FarmScreen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         prompt = self.prompt
-        return not (prompt and prompt.is_open and action in ("filter", "command", "help", "quit", "view"))
+        return not (prompt and prompt.is_open and action in ("filter", "command", "help", "app.quit", "view"))
 
     def action_help(self) -> None:
         self.qrm.open_help()

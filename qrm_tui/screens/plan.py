@@ -9,11 +9,10 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Input, Label
 
 from qrm_tui.core.errors import QrmError, Stale
-from qrm_tui.screens.base import FarmScreen, Sections
+from qrm_tui.screens.base import Answer, FarmScreen, Sections
 from qrm_tui.screens.operate import Outcome, Request
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.lineinput import LineInput
@@ -40,7 +39,7 @@ def note_lines(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
             *((text, "") for text in plan.get("notes") or ())]
 
 
-class _Planned(Message):
+class _Planned(Answer):
     """A plan came, or the reasons why there is none."""
 
     def __init__(self, plan: dict[str, Any] | None, error: QrmError | None = None) -> None:
@@ -48,7 +47,7 @@ class _Planned(Message):
         self.plan, self.error = plan, error
 
 
-class _Ran(Message):
+class _Ran(Answer):
     """The server took the plan, or says why not."""
 
     def __init__(self, answer: dict[str, Any] | None, error: QrmError | None = None) -> None:

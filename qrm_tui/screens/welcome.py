@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.widgets import Input, Label
 
 from qrm_tui.core.errors import BadInput, QrmError
@@ -22,14 +21,13 @@ from qrm_tui.widgets.topline import TopLine
 class _Offer(Page):
     """What can be done now."""
 
-    trouble = ""
+    where = trouble = ""
 
     def build(self, width: int) -> list[PageLine]:
-        where = self.app.live.where
         lines: list[PageLine] = [EMPTY, line((" No openQRM server answers here.", "title")), EMPTY]
-        lines += wrap(where, width - 1, "strong", " looked at  ")
+        lines += wrap(self.where, width - 1, "strong", " looked at  ")
         if self.trouble:
-            lines += wrap(self.trouble, width - 1, "bad", " it says    ")
+            lines += wrap(self.trouble, width - 1, "bad", " now        ")
         lines += [
             EMPTY,
             line(("  p  ", "key"), "practise: a simulated farm on this machine, ready in a second;"),
@@ -63,13 +61,6 @@ class Welcome(FarmScreen[None]):
         Binding("q", "quit", "quit", id="welcome.quit"),
     ]
 
-    class Practising(Message):
-        """The practice server was started, or could not be."""
-
-        def __init__(self, where: str, trouble: str = "") -> None:
-            super().__init__()
-            self.where, self.trouble = where, trouble
-
     def compose(self) -> ComposeResult:
         yield TopLine(self.live)
         yield _Offer(can_focus=True)
@@ -84,34 +75,26 @@ class Welcome(FarmScreen[None]):
 
     def farm_changed(self, what: frozenset[str]) -> None:
         if "line" in what:
-            self.say(self.live.trouble)
+            starting = "starting a practice farm ..." if self.qrm.practice else "connecting ..."
+            self.say(starting if self.live.line == "connecting" else self.live.trouble)
 
     def say(self, trouble: str) -> None:
         """Why there is no server."""
         offer = self.query_one(_Offer)
-        offer.trouble = trouble
+        offer.where, offer.trouble = self.live.where, trouble
         offer.rebuild()
 
-    def action_practise(self) -> None:
-        self.say("starting a practice farm ...")
-        self.start_practice()
-
-    @work(exclusive=True, exit_on_error=False, thread=True)
-    def start_practice(self) -> None:
+    async def action_practise(self) -> None:
+        """Start a practice farm and go there; it answers in a moment."""
         from qrm_tui.screens.practice import Practice
 
         try:
+            # from this thread: the server ends with the thread that started it
             practice = self.qrm.practice = self.qrm.practice or Practice()
-            self.post_message(self.Practising(practice.where))
         except OSError as error:
-            self.post_message(self.Practising("", f"no practice farm: {error}"))
-
-    @on(Practising)
-    async def _practising(self, event: Practising) -> None:
-        if event.trouble:
-            self.say(event.trouble)
-        else:
-            await self.qrm.connect_to(event.where)
+            self.say(f"no practice farm: {error}")
+            return
+        await self.qrm.connect_to(practice.where)
 
     def action_connect(self) -> None:
         self.add_class("-asking")

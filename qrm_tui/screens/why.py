@@ -9,11 +9,10 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.message import Message
 
 from qrm_tui.core.errors import QrmError
 from qrm_tui.core.units import format_age
-from qrm_tui.screens.base import FarmWindow
+from qrm_tui.screens.base import Answer, FarmWindow
 from qrm_tui.screens.columns import STATE_STYLES, View
 from qrm_tui.screens.details import title_line
 from qrm_tui.widgets.keys import Keys
@@ -35,7 +34,7 @@ class Why(FarmWindow[None]):
         Binding("escape,w,enter,q", "leave", "close", key_display="esc", id="why.leave"),
     ]
 
-    class Came(Message):
+    class Came(Answer):
         """The server's answer, or why there is none."""
 
         def __init__(self, row: Mapping[str, Any] | None, reasons: tuple[str, ...] = ()) -> None:

@@ -40,7 +40,7 @@ class Field(Vertical):
     Field:focus-within .pointer { visibility: visible; }
     Field Input { width: 1fr; max-width: 64; }
     Field Chooser { max-width: 64; }
-    Field > Page { height: auto; margin-left: 18; }
+    Field > Page { height: auto; margin-left: 21; }
     """
 
     @dataclass
@@ -144,7 +144,7 @@ class Field(Vertical):
         wrong = bool(reason) and (self.insisted or bool(self.text.strip()))
         self.set_class(wrong, "-wrong")
         page = self.query_one(f"#hint-{self.argument.name}", Page)
-        width = max(20, (self.size.width or 78) - LABELS - 4)
+        width = max(20, (self.size.width or 78) - LABELS - 6)
         lines: list[PageLine] = wrap(self.argument.help, width, "muted")
         if wrong:  # never fewer lines than the hint, so that nothing jumps
             reasons = wrap(reason, width, "bad", "! ")

@@ -53,6 +53,8 @@ def placeholder_line(text: str, width: int) -> Line:
 
 def difference(old: Line | None, new: Line, slots: Sequence[Slot], width: int) -> tuple[int, int]:
     """The cells start <= x < stop that must be painted anew when `old` is on screen."""
+    if old == new:
+        return 0, 0
     if old is None or old.kind != new.kind or not len(old.cells) == len(new.cells) == len(slots) + 1:
         return 0, width
     differing = [place for place, cell in enumerate(old.cells) if cell != new.cells[place]]

@@ -16,13 +16,13 @@ from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from qrm_tui.widgets import palette
 from qrm_tui.widgets.columns import safe
 
-#: Text and the name of its style, one of STYLES or empty.
+#: Text and the name of its style (see `palette`), or empty.
 Span = tuple[str, str]
 PageLine = tuple[Span, ...]
 
-STYLES = ("good", "warning", "bad", "muted", "strong", "title", "cursor", "key", "added", "removed")
 EMPTY: PageLine = ()
 
 
@@ -63,29 +63,33 @@ def broken(text: str, width: int) -> Iterable[str]:
     yield text
 
 
+def difference(old: PageLine, new: PageLine, width: int) -> tuple[int, int]:
+    """The cells start <= x < stop that must be painted anew when `old` is on the screen."""
+    if old == new:
+        return 0, 0
+    before, after = _cells(old), _cells(new)
+    if before is None or after is None:
+        return 0, width
+    size = max(len(before), len(after))
+    before += [(" ", "")] * (size - len(before))
+    after += [(" ", "")] * (size - len(after))
+    places = [x for x in range(size) if before[x] != after[x]]
+    return (places[0], min(width, places[-1] + 1)) if places else (0, 0)
+
+
+def _cells(spans: PageLine) -> list[tuple[str, str]] | None:
+    """Each cell's character and style; None where a character may take more than a cell."""
+    if not all(text.isascii() for text, _ in spans):
+        return None
+    return [(character, style) for text, style in spans for character in text]
+
+
 class Page(ScrollView):
     """Lines that a subclass builds for a width, or that are set from outside. Scrolls with the arrows when focused."""
 
     DEFAULT_CSS = """
     Page { height: auto; scrollbar-size-vertical: 1; overflow-x: hidden; }
-    Page > .page--good { color: $text-success; }
-    Page > .page--warning { color: $text-warning; }
-    Page > .page--bad { color: $text-error; }
-    Page > .page--muted { color: $text-muted; }
-    Page > .page--strong { text-style: bold; }
-    Page > .page--title { text-style: bold; color: $text-accent; }
-    Page > .page--key { text-style: bold; color: $text-accent; }
-    Page > .page--added { color: $text-success; }
-    Page > .page--removed { color: $text-error; }
-    Page > .page--cursor { color: $foreground; background: $boost; }
-    Page:focus > .page--cursor { color: $block-cursor-foreground; background: $block-cursor-background; }
-    Page:ansi > .page--strong, Page:ansi > .page--title { text-style: none; color: ansi_bright_white; }
-    Page:ansi > .page--key { text-style: none; }
-    Page:nocolor > .page--title { text-style: underline; }
-    Page:nocolor > .page--strong, Page:nocolor > .page--key { text-style: bold; }
-    Page:nocolor:focus > .page--cursor { text-style: reverse; }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"page--{name}" for name in STYLES}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", show=False),
         Binding("down,j", "scroll_down", show=False),
@@ -132,8 +136,9 @@ class Page(ScrollView):
         """Something that the lines tell of has changed: repaint those that differ."""
         width = self.size.width
         if not width:
-            # not laid out yet, or not displayed: an automatic height may have to grow from nothing
-            self.refresh(layout=True)
+            # not laid out yet: an automatic height may have to grow from nothing; what is hidden is built when shown
+            if all(node.display for node in self.ancestors_with_self):
+                self.refresh(layout=True)
             return
         before, self._lines = self._lines, self.build(width)
         if len(before) != len(self._lines):
@@ -142,8 +147,9 @@ class Page(ScrollView):
             return
         top = round(self.scroll_y)
         for y in range(min(self.size.height, len(before) - top)):
-            if before[top + y] != self._lines[top + y]:
-                self.refresh(Region(0, y, width, 1))
+            start, stop = difference(before[top + y], self._lines[top + y], width)
+            if start < stop:
+                self.refresh(Region(start, y, stop - start, 1))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self.build(width))
@@ -160,8 +166,13 @@ class Page(ScrollView):
     def _style(self, name: str) -> Style:
         style = self._styles.get(name)
         if style is None:
-            style = self._styles[name] = self.get_component_rich_style(f"page--{name}") if name else self.rich_style
+            style = self.rich_style if not name else palette.style(self, name)
+            self._styles[name] = style
         return style
+
+    def watch_has_focus(self, value: bool) -> None:
+        super().watch_has_focus(value)
+        self._styles.pop("cursor", None)
 
     def style_of(self, index: int) -> str:
         """The style of the whole line `index`, over its spans'; empty for none."""

@@ -47,4 +47,4 @@ def share_of(job: Mapping[str, Any]) -> float:
         return 1.0
     if not job.get("steps"):
         return 0.0
-    return min(1.0, (job["step"] + (job.get("progress") or 0)) / job["steps"])
+    return min(1.0, float(job["step"] + (job.get("progress") or 0)) / int(job["steps"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from textual import on
@@ -36,35 +35,33 @@ class Prompt(Vertical):
         Binding("down", "history(1)", show=False),
     ]
 
-    @dataclass
     class Typed(Message):
         """The text has changed."""
 
-        prompt: Prompt
-        purpose: Purpose
-        text: str
+        def __init__(self, prompt: Prompt, purpose: Purpose, text: str) -> None:
+            super().__init__()
+            self.prompt, self.purpose, self.text = prompt, purpose, text
 
-    @dataclass
     class Accepted(Message):
         """Enter."""
 
-        prompt: Prompt
-        purpose: Purpose
-        text: str
+        def __init__(self, prompt: Prompt, purpose: Purpose, text: str) -> None:
+            super().__init__()
+            self.prompt, self.purpose, self.text = prompt, purpose, text
 
-    @dataclass
     class Left(Message):
         """Escape."""
 
-        prompt: Prompt
-        purpose: Purpose
+        def __init__(self, prompt: Prompt, purpose: Purpose) -> None:
+            super().__init__()
+            self.prompt, self.purpose = prompt, purpose
 
-    @dataclass
     class Completion(Message):
         """Tab: the text up to here is to be completed."""
 
-        prompt: Prompt
-        text: str
+        def __init__(self, prompt: Prompt, text: str) -> None:
+            super().__init__()
+            self.prompt, self.text = prompt, text
 
     def __init__(self) -> None:
         super().__init__()

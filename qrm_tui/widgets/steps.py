@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 
 from qrm_tui.core.units import format_age
 from qrm_tui.widgets.columns import fit
-from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
+from qrm_tui.widgets.page import EMPTY, Page, PageLine, Span, line, wrap
 
 Step = Mapping[str, Any]
 
@@ -54,12 +54,12 @@ class Steps(Page):
         self._live = live
         self._steps: Sequence[Step] = ()
         self._no_return: int | None = None
-        self._notes: Sequence[PageLine] = ()
+        self._notes: Sequence[Span] = ()
         self._open: set[int] = set()
         self._cursor = 0
         self._step_at: list[int | None] = []
 
-    def show(self, steps: Sequence[Step], no_return: int | None, notes: Sequence[tuple[str, str]] = ()) -> None:
+    def show(self, steps: Sequence[Step], no_return: int | None, notes: Sequence[Span] = ()) -> None:
         """Show these steps; `notes` are texts with their style, said before them."""
         self._steps, self._no_return, self._notes = steps, no_return, notes
         self._cursor = max(0, min(self._cursor, len(steps) - 1))
@@ -104,7 +104,7 @@ class Steps(Page):
         number = f" {mark} {place + 1:>2} "
         if self._live:
             word, style = STATES.get(step.get("state", "pending"), (str(step.get("state")), ""))
-            before = ((number, "muted"), (f"{word:<8}", style), (f"{self._took(step):>6}  ", ""))
+            before: PageLine = ((number, "muted"), (f"{word:<8}", style), (f"{self._took(step):>6}  ", ""))
         else:
             before = ((number, "muted"), (fit(str(step["kind"]), 7), "muted"))
         summary = str(step["summary"]) + ("  (done already)" if step.get("done_already") and not self._live else "")

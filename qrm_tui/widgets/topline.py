@@ -16,10 +16,7 @@ class TopLine(Page, inherit_bindings=False):
 
     DEFAULT_CSS = """
     TopLine { height: 1; background: $primary; color: $background; }
-    TopLine > .page--strong, TopLine:ansi > .page--strong { text-style: none; color: $background; }
-    TopLine > .page--bad { text-style: reverse; color: $background; }
     TopLine:nocolor { text-style: reverse; }
-    TopLine:nocolor > .page--bad { text-style: bold; }
     """
 
     def __init__(self, live: Live) -> None:
@@ -42,27 +39,27 @@ class TopLine(Page, inherit_bindings=False):
             waiting = live.states["job"]["waiting"]
             right.append((f"jobs {running}" + (f"+{waiting} waiting" if waiting else "") + "  ", ""))
         if live.alerts:
-            right.append((f"alerts {len(live.alerts)}  ", "strong"))
+            right.append((f"alerts {len(live.alerts)}  ", ""))
         if live.line == "lost":
-            right.append((" NO LINE ", "bad"))
+            right.append((" NO LINE ", "reverse"))
         if live.read_only:
-            right.append((" READ-ONLY ", "strong"))
+            right.append((" READ-ONLY ", ""))
         if hello.get("practice"):
-            right.append((" PRACTICE ", "bad"))
+            right.append((" PRACTICE ", "reverse"))
         rights = width_of(line(*right))
         return [_between(_left(hello, width - rights - 1, live.where), line(*right), width)]
 
 
 def _left(hello: dict[str, object], room: int, where: str) -> PageLine:
     if not hello:
-        return line((" openQRM ", "strong"), where)
+        return line((" openQRM ", ""), where)
     farm, server = str(hello.get("farm", "")), str(hello.get("server", ""))
     user, role = str(hello.get("user", "")), str(hello.get("role", ""))
     choices = (
-        line((f" {farm}", "strong"), f"  on {server}  {user}, {role}"),
-        line((f" {farm}", "strong"), f"  {user}, {role}"),
-        line((f" {farm}", "strong"), f"  {role}"),
-        line((f" {farm}", "strong")),
+        line((f" {farm}", ""), f"  on {server}  {user}, {role}"),
+        line((f" {farm}", ""), f"  {user}, {role}"),
+        line((f" {farm}", ""), f"  {role}"),
+        line((f" {farm}", "")),
     )
     return next((choice for choice in choices if width_of(choice) <= room), choices[-1])
 

@@ -14,7 +14,6 @@ class ViewLine(Page, inherit_bindings=False):
 
     DEFAULT_CSS = """
     ViewLine { height: 1; background: $surface; }
-    ViewLine > .page--cursor { background: $surface; color: $text-accent; }
     """
 
     def __init__(self) -> None:
@@ -33,7 +32,7 @@ class ViewLine(Page, inherit_bindings=False):
         for key, title, count in self._items:
             chosen = title == self._shown
             word = f"[{title}]" if chosen else f" {title} "
-            spans += [(f" {key}", "key"), (word, "cursor" if chosen else ""),
+            spans += [(f" {key}", "key"), (word, "title" if chosen else ""),
                       ((" " if chosen else "") + f"{count} " if count else "", "muted")]
         left = line(*spans)
         room = width - width_of(left) - 1

@@ -1,4 +1,4 @@
-"""How long 5,000 rows of lvs(8) take to parse, beside json.loads alone and beside the state of 5,000 images from them."""
+"""How long 5,000 rows of lvs(8) take to parse, beside json.loads alone; and the state of 5,000 images from them."""
 from __future__ import annotations
 
 import json

@@ -53,7 +53,8 @@ def main() -> None:
     large = measure(sys.argv[1] if len(sys.argv) > 1 else "big-4x1000")
     print(f"{bare[0]:6d} images  {bare[1]:6.0f} MiB resident  ({bare[2]:.1f} s to fill and answer)")
     print(f"{large[0]:6d} images  {large[1]:6.0f} MiB resident  ({large[2]:.1f} s to fill and answer)")
-    print(f"per image     {(large[1] - bare[1]) / max(1, large[0] - bare[0]) * 1024:6.1f} KiB, jobs and machines included")
+    each = (large[1] - bare[1]) / max(1, large[0] - bare[0]) * 1024
+    print(f"per image     {each:6.1f} KiB, jobs and machines included")
 
 
 if __name__ == "__main__":

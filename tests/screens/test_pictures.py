@@ -1,0 +1,78 @@
+"""A few pictures, deliberately few: the list, a form with an error, a plan with its point of no return, a job.
+
+`pytest tests/screens/test_pictures.py --snapshot-update` after a look at each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from qrm_tui.styles import themes
+from tests.screens.driver import Driver, build
+from tests.screens.fake_client import NOW, FakeClient
+
+SMALL, LARGE = (80, 24), (160, 50)
+
+
+PLACES = {"dark-80x24": (themes.DARK, SMALL), "linux-80x24": (themes.LINUX, SMALL), "dark-160x50": (themes.DARK, LARGE)}
+
+
+@pytest.fixture(autouse=True)
+def in_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Times are shown as the terminal's place has them."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+class Scene:
+    """Leads an app to what is to be seen."""
+
+    def __init__(self, look: themes.Look, keys: list[str], seen: str) -> None:
+        self.client = FakeClient()
+        self.client.logs["14"] = [{"n": n, "at": NOW, "step": 2, "stream": "out", "text": f"block group {n} written"}
+                                  for n in range(30)]
+        self.app = build(self.client, look=look)
+        self._keys, self._seen = keys, seen
+
+    async def go(self, pilot: Pilot[None]) -> None:
+        """Press the keys one after the other, and wait until it is there."""
+        driver = Driver(self.app, pilot, self.client, [])
+        await driver.until(lambda: self.app.live.farm)
+        for key in self._keys:
+            await driver.press(key)
+            await driver.until(lambda: self.app.screen.is_mounted and self.app.screen.focused)
+            for field in self.app.screen.query(Input):
+                field.cursor_blink = False
+        await driver.until(lambda: self._seen in driver.text(), self._seen)
+        await pilot.pause()
+
+
+SCENES = {
+    "list": (["5", "down", "space", "down"], "give it more now"),
+    "form": (["5", "c", "n", "e", "w", "down", *"no_host"], "no host name"),
+    "plan": (["5", "d", "e"], "lvremove -f"),
+    "job": (["8", "down", "enter"], "block group 29"),
+}
+
+
+@pytest.mark.parametrize("scene, place", [
+    *((scene, place) for scene in SCENES for place in ("dark-80x24", "linux-80x24")),
+    ("list", "dark-160x50"), ("job", "dark-160x50"),
+])
+def test_picture(scene: str, place: str, snap_compare: Callable[..., Any]) -> None:
+    look, size = PLACES[place]
+    undo = themes.apply_glyphs(look)
+    try:
+        shown = Scene(look, *SCENES[scene])
+        assert snap_compare(shown.app, terminal_size=size, run_before=shown.go)
+    finally:
+        undo()
