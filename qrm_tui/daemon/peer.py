@@ -19,6 +19,8 @@ from qrm_tui.core.operations.declarations import Role
 
 #: getsockopt's number on Linux (asm-generic/socket.h; other on parisc and sparc); Python has no name for it.
 _SO_PEERGROUPS = 59
+#: Python's getsockopt takes 1,024 bytes at the most.
+_MOST_GROUPS = 256
 _NOBODY = 65534
 #: Groups and what their members may.
 GROUPS: Mapping[str, Role] = {"qrm-admin": Role.administrator, "qrm-operator": Role.operator, "qrm-viewer": Role.viewer}
@@ -53,8 +55,9 @@ def peer_of(connection: socket.socket) -> Peer:
     """From SO_PEERCRED and SO_PEERGROUPS (unix(7), socket(7))."""
     pid, uid, gid = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     groups = array.array("i")
+    # one who is in more groups than fit has none here, and so no rights
     with contextlib.suppress(OSError):
-        groups.frombytes(connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4096))
+        groups.frombytes(connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUPS * groups.itemsize))
     return Peer(pid, uid, (gid, *groups))
 
 

@@ -71,7 +71,7 @@ class Program:
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     folder = tmp_path_factory.mktemp("program")
     # another account reaches the socket too
-    for part in (folder, *folder.parents[:2]):
+    for part in (folder, *folder.parents[:3]):
         part.chmod(0o755)
     made = Program(folder)
     made.start()
