@@ -39,7 +39,7 @@ _LIST = (
 #: How an object of a kind is named on the command line: the argument's type.
 _NAMED_BY = {"storage": "storage", "image": "image", "job": "job", "journal": "count"}
 _JOB = Argument("name", "job", "the job's number", required=True, positional=True)
-_FARM = Argument("farm", "name", "which simulated farm", default="default")
+_FARM = Argument("farm", "name", "which simulated farm", default="small")
 
 
 def kinds() -> list[str]:

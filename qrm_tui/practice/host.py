@@ -9,7 +9,7 @@ from pathlib import Path
 
 from qrm_tui.practice.folder import RootFolder
 from qrm_tui.practice.trees import plant
-from qrm_tui.practice.volumes import Filesystem, SimulatedGroup, SimulatedVolume, first_used, new_id, shown_size
+from qrm_tui.practice.volumes import Filesystem, SimulatedGroup, SimulatedVolume, first_used, new_id, shown_size, written_by_mkfs
 
 #: Mounts that every machine has: target, source, type, options, size, used (as captured from Debian 12).
 _SYSTEM_MOUNTS = (
@@ -127,7 +127,7 @@ class Host:
         if filesystem.type != "xfs":
             self.content(volume).joinpath("lost+found").mkdir(mode=0o700)
         filesystem.used = first_used(filesystem.type, filesystem.size)
-        self.write(volume, filesystem.used)
+        self.write(volume, written_by_mkfs(filesystem.type, filesystem.size))
         seed = self.seeds.get(volume.name)
         if seed and seed.tree:
             plant(seed.tree, self.content(volume), volume.name)
@@ -199,16 +199,18 @@ class Host:
 
     def mount(self, volume: SimulatedVolume, target: str, kind: str, options: str) -> None:
         """Put a volume's content at `target`, which is made if it is missing. CannotMount says why not."""
-        filesystem = volume.filesystem
-        if volume.lost or filesystem is None:
-            raise CannotMount(f"can't read superblock on {dm_path(self.group.name, volume.name)}")
-        if kind and kind != filesystem.type and (kind, filesystem.type) != ("ext4", "ext3"):
-            raise CannotMount("wrong fs type, bad option, bad superblock")
+        filesystem, device = volume.filesystem, dm_path(self.group.name, volume.name)
+        wrong = CannotMount(f"wrong fs type, bad option, bad superblock on {device}, missing codepage or helper "
+                            "program, or other error.")
+        if volume.lost:
+            raise CannotMount(f"can't read superblock on {device}.")
+        if filesystem is None or (kind and kind != filesystem.type and (kind, filesystem.type) != ("ext4", "ext3")):
+            raise wrong
         if filesystem.type == "xfs" and "nouuid" not in options.split(",") and any(
                 mounted.type == "xfs" and mounted.volume and mounted.volume.filesystem
                 and mounted.volume.filesystem.id == filesystem.id
                 for mounted in self.mounts.values()):
-            raise CannotMount("Filesystem has duplicate UUID - can't mount")
+            raise wrong  # "Filesystem has duplicate UUID", says the kernel's log
         place = self.root.here(target)
         place.mkdir(parents=True, exist_ok=True)
         covered = self._covered / volume.id
@@ -218,8 +220,7 @@ class Host:
         shown = ",".join(part for part in ("rw", *_plain(options), "relatime") if part)
         if filesystem.type == "xfs":
             shown = ",".join((shown, *(("nouuid",) if "nouuid" in options else ()), _XFS_OPTIONS))
-        self.mounts[target] = Mounted(target, dm_path(self.group.name, volume.name), filesystem.type, shown,
-                                      volume=volume)
+        self.mounts[target] = Mounted(target, device, filesystem.type, shown, volume=volume)
 
     def unmount(self, target: str) -> bool:
         """Take a mount away; False if somebody is in it."""

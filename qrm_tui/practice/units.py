@@ -145,7 +145,9 @@ def _start(host: Host, name: str) -> str:
     try:
         host.mount(volume, unit.where, unit.type, unit.options)
     except CannotMount as error:
-        said += [f"mount: {unit.where}: {error}.", f"{name}: Mount process exited, code=exited, status=32/n/a",
+        said += [f"mount: {unit.where}: {error}",
+                 "       dmesg(1) may have more information after failed mount system call.",
+                 f"{name}: Mount process exited, code=exited, status=32/n/a",
                  f"{name}: Failed with result 'exit-code'.", f"Failed to mount {name}."]
         return f"Job failed. {_SEE}"
     said.append(f"Mounted {name}.")

@@ -125,6 +125,13 @@ def shown_size(filesystem: Filesystem) -> int:
     return int(size - max(0, low[1] + (size - low[0]) * slope))
 
 
+def written_by_mkfs(kind: str, size: int) -> int:
+    """Bytes that mkfs writes, which a thin volume has of its pool then: journal, tables, the log of xfs; as measured."""
+    if kind == "xfs":
+        return _XFS_LOG + (1 << 20)
+    return (11 << 20) + int(size * (0.011 if kind == "ext4" else 0.028))
+
+
 def first_used(kind: str, size: int) -> int:
     """Bytes in use right after mkfs: measured as above; of xfs about 0.6 % and 17 MB."""
     if kind == "xfs":
