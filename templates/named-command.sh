@@ -25,9 +25,12 @@ umask 077
 mkdir -p "$folder" || exit 1
 # started once: the first one to make this folder starts it
 if mkdir "$folder/started" 2>/dev/null; then
-    body='echo $$ >"$0/pid.new"; mv "$0/pid.new" "$0/pid"; : >"$0/out"; "$@" >>"$0/out" 2>&1 </dev/null
-        echo $? >"$0/status.new"; sync; mv "$0/status.new" "$0/status"'
+    body='read -r pid _ </proc/self/stat; echo "$pid" >"$0/pid.new"; mv "$0/pid.new" "$0/pid"; : >"$0/out"
+        "$@" >>"$0/out" 2>&1 </dev/null; echo $? >"$0/status.new"; sync; mv "$0/status.new" "$0/status"'
     if systemd; then
+        # systemd takes every two dollars of a command line for one
+        for word do shift; set -- "$@" "$(printf %s "$word" | sed 's/\$/$$/g')"; done
+        body=$(printf %s "$body" | sed 's/\$/$$/g')
         systemd-run --quiet --collect --unit="$name" --property=KillMode=mixed -- \
             setsid --wait sh -c "$body" "$folder" "$@" || { rm -rf "$folder"; exit 1; }
     else

@@ -61,7 +61,8 @@ def probe_new_image(farm: Farm, arguments: Mapping[str, object]) -> list[Probe]:
 def probe_image(farm: Farm, arguments: Mapping[str, object]) -> list[Probe]:
     """What is asked before an image is changed: its files as they are."""
     item = farm.get("image", str(arguments["name"]))
-    return [Probe(item.wanted.storage, files=checks.image_files(item.wanted.path, item.name))]
+    return [Probe(item.wanted.storage, files=checks.image_files(item.wanted.path, item.name),
+                  paths=(item.wanted.path,))]
 
 
 def plan_add(call: Call) -> Draft:
@@ -108,7 +109,7 @@ def _plan_create(call: Call, server: Item) -> Draft:
         filesystems.make(machine, kind, device, present.filesystem_id),
         *_mount(machine, present, name, device),
         _export(machine, name, present, None),
-        nfs.reload(machine),
+        nfs.reload(machine, path, ()),
         _record(name, present, creating, f"note that image {name} is there"),
     ]
     return draft
@@ -144,7 +145,7 @@ def plan_clone(call: Call) -> Draft:
     if source.name == name:
         raise BadInput(f"name: image {name} cannot be a clone of itself")
     checks.need_managed(source, "cloning it")
-    checks.need_settled(source)
+    checks.need_settled(call, source)
     call.reading.absent("image", name)
     server = call.reading.get("storage", source.wanted.storage)
     machine, group = server.name, checks.volume_group(call, server)
@@ -179,7 +180,7 @@ def plan_clone(call: Call) -> Draft:
         *_mount(machine, present, name, device),
         sealing.seal(machine, path, hostname, present.id),
         _export(machine, name, present, None),
-        nfs.reload(machine),
+        nfs.reload(machine, path, ()),
         _record(name, present, creating, f"note that image {name} is there"),
     ]
     return draft
@@ -196,8 +197,7 @@ def plan_remove(call: Call) -> Draft:
         draft.steps = [_record(name, None, wanted, f"forget image {name}")]
         draft.inverse = Inverse("image.add", {"name": name, "storage": machine, "register_only": wanted.path})
         return draft
-    if wanted.life == "creating":
-        checks.need_settled(item)
+    checks.need_no_job(call, item)
     checks.need_unfrozen(call, item, "removing it")
     if wanted.allowed:
         raise Refused(f"image {name} is in use: {', '.join(wanted.allowed)} may mount it; revoke that first: "
@@ -216,20 +216,23 @@ def plan_remove(call: Call) -> Draft:
     if exported is not None:
         draft.steps.append(RemoveFile(machine=machine, summary=f"remove the export of {wanted.path}", path=export,
                                       former=exported.content, mode=exported.mode, tells=nfs.RELOAD_ARGV))
-        draft.steps.append(nfs.reload(machine))
+        draft.steps.append(nfs.reload(machine, wanted.path, ()))
     if mounted is not None:
         draft.steps += [
             mounts.unmount(machine, wanted.path),
             RemoveFile(machine=machine, summary=f"remove the mount unit of {wanted.path}", path=unit,
                        former=mounted.content, mode=mounted.mode, tells=mounts.RELOAD_ARGV),
             mounts.reload(machine),
+            mounts.forget(machine, wanted.path),
         ]
     draft.point_of_no_return()
     if volume is not None:
         draft.steps.append(lvm.remove_volume(machine, server.wanted.group, volume, wanted.id))
     else:
         draft.notes.append(f"its volume is gone from {machine} already")
-    draft.steps += [mounts.remove_folder(machine, wanted.path), _record(name, None, removing, f"forget image {name}")]
+    if call.reading.facts(machine).paths.get(wanted.path) != "absent":
+        draft.steps.append(mounts.remove_folder(machine, wanted.path))
+    draft.steps.append(_record(name, None, removing, f"forget image {name}"))
     return draft
 
 
@@ -237,7 +240,7 @@ def plan_resize(call: Call) -> Draft:
     """A larger file system; of a classic clone, more room for changes."""
     item, size = call.reading.get("image", call.arguments["name"]), call.arguments["size"]
     checks.need_managed(item, "resizing it")
-    checks.need_settled(item)
+    checks.need_settled(call, item)
     checks.need_unfrozen(call, item, "resizing it")
     wanted: ImageWanted = item.wanted
     server = call.reading.get("storage", wanted.storage)
@@ -272,7 +275,8 @@ def _plan_access(call: Call, item: Item, allowed: tuple[str, ...], inverse: Inve
                   inverse=inverse)
     draft.steps = [
         _export(machine, item.name, changed, former.content if former else None),
-        nfs.reload(machine),
+        nfs.reload(machine, wanted.path, allowed),
+        *([nfs.drop_sessions(machine, gone)] if (gone := sorted(set(wanted.allowed) - set(allowed))) else []),
         _record(item.name, changed, wanted, summary),
     ]
     return draft
@@ -282,7 +286,7 @@ def plan_allow(call: Call) -> Draft:
     """More machines may mount the image."""
     item = call.reading.get("image", call.arguments["name"])
     checks.need_managed(item, "its export")
-    checks.need_settled(item)
+    checks.need_settled(call, item)
     new = [address for address in call.arguments["address"] if address not in item.wanted.allowed]
     if not new:
         raise Refused(f"{', '.join(call.arguments['address'])} may mount image {item.name} already")
@@ -299,7 +303,7 @@ def plan_revoke(call: Call) -> Draft:
     """Machines may no longer mount the image."""
     item = call.reading.get("image", call.arguments["name"])
     checks.need_managed(item, "its export")
-    checks.need_settled(item)
+    checks.need_settled(call, item)
     going = call.arguments["address"]
     unknown = [address for address in going if address not in item.wanted.allowed]
     if unknown:
@@ -322,7 +326,7 @@ def plan_copy(call: Call) -> Draft:
     if source.name == target.name:
         raise BadInput(f"name: image {target.name} cannot be copied into itself")
     for item in (source, target):
-        checks.need_settled(item)
+        checks.need_settled(call, item)
     checks.need_managed(target, "writing into it")
     checks.need_unfrozen(call, target, "copying into it")
     if target.wanted.allowed:

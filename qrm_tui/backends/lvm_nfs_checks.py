@@ -118,10 +118,19 @@ def volume_or_none(call: Call, item: Item) -> Volume | None:
         return None
 
 
-def need_settled(item: Item) -> None:
+def need_no_job(call: Call, item: Item) -> None:
     """Refused while another job makes or removes the image."""
+    jobs = call.reading.farm.open_jobs(f"image/{item.name}")
+    if item.wanted.life != "present" and jobs:
+        raise Refused(f"image {item.name} is {item.wanted.life} by job {jobs[0]}: wait for it, or cancel it")
+
+
+def need_settled(call: Call, item: Item) -> None:
+    """Refused unless the image is whole."""
+    need_no_job(call, item)
     if item.wanted.life != "present":
-        raise Refused(f"image {item.name} is {item.wanted.life} by another job: wait for it, or cancel it")
+        raise Refused(f"image {item.name} was left {item.wanted.life} by a job that failed: remove it "
+                      f"(qrm image remove {item.name})")
 
 
 def need_unfrozen(call: Call, item: Item, what: str) -> None:

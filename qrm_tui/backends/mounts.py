@@ -67,7 +67,8 @@ def _enable(unit: str) -> tuple[str, ...]:
 
 
 def _disable(unit: str) -> tuple[str, ...]:
-    return ("systemctl", "disable", "--now", "--", unit)
+    # its file goes right after, and systemd reads its units anew then
+    return ("systemctl", "disable", "--no-reload", "--now", "--", unit)
 
 
 def _explain(unit: str) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ def _explain(unit: str) -> tuple[str, ...]:
     return ("journalctl", "--quiet", "--no-pager", "--output", "cat", "--lines", "4", "--unit", unit)
 
 
-# enable and disable make systemd read its units anew by themselves. Both are harmless when said again, and neither
+# enable makes systemd read its units anew by itself. Both are harmless when said again, and neither
 # has a `done`: mounted alone would not tell that it is enabled.
 
 
@@ -91,6 +92,13 @@ def unmount(machine: str, path: str) -> Run:
     unit = unit_name(path)
     return Run(machine=machine, summary=f"unmount {path}, for good", argv=_disable(unit),
                explain=_explain(unit), undo=Undo(argv=_enable(unit)))
+
+
+def forget(machine: str, path: str) -> Tell:
+    """systemd forgets that the unit failed, if it did; otherwise the whole server counts as degraded."""
+    unit = unit_name(path)
+    return Tell(machine=machine, summary=f"let systemd forget {unit}", argv=("systemctl", "reset-failed", "--", unit),
+                tolerant=True)
 
 
 def make_folder(machine: str, path: str) -> Run:

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qrm_tui.backends.rendering import render
-from qrm_tui.core.plan import Tell
+from qrm_tui.core.plan import Check, Run, Tell
 
 #: The list that exportfs(8) keeps and mountd(8) answers from.
 LIST_ARGV = ("cat", "/var/lib/nfs/etab")
 RELOAD_ARGV = ("exportfs", "-r")
+#: Expires the kernel's NFSv4 clients at the given addresses (Linux, fs/nfsd/nfs4state.c: client_ctl_write).
+DROP_SCRIPT = ('for info in /proc/fs/nfsd/clients/*/info; do [ -e "$info" ] || continue; for a; do '
+               'grep -qF -e "address: \\"$a:" -e "address: \\"[$a]:" "$info" || continue; '
+               'echo expire >"${info%/info}/ctl"; done; done')
 
 
 def export_path(image: str) -> str:
@@ -43,6 +47,19 @@ def _unescape(path: str) -> str:
                               for part in parts[1:])
 
 
-def reload(machine: str) -> Tell:
-    """The server takes the files as they are now."""
-    return Tell(machine=machine, summary="let the NFS server take its exports anew", argv=RELOAD_ARGV)
+def reload(machine: str, path: str, allowed: Sequence[str]) -> Tell:
+    """The server takes the files as they are now, and then exports `path` to these machines, or not at all.
+
+    exportfs ends with 1 when any file of anybody is wrong, and with 0 when a name cannot be found: neither tells.
+    """
+    proofs = tuple(Check(argv=LIST_ARGV, expect="line", text=f"{path}\t{address}(",
+                         otherwise=f"{path} is not exported to {address}") for address in allowed)
+    nobody = Check(argv=LIST_ARGV, expect="no line", text=f"{path}\t", otherwise=f"{path} is exported still")
+    return Tell(machine=machine, summary="let the NFS server take its exports anew", argv=RELOAD_ARGV,
+                proofs=proofs or (nobody,))
+
+
+def drop_sessions(machine: str, addresses: Sequence[str]) -> Run:
+    """NFSv4 clients at these addresses lose what they hold open: a machine that is off still holds it for a day."""
+    return Run(machine=machine, summary=f"drop the NFS sessions of {', '.join(addresses)}",
+               argv=("sh", "-c", DROP_SCRIPT, "qrm", *addresses))

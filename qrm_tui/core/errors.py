@@ -55,6 +55,10 @@ class StepFailed(QrmError):
     code = "failed"
 
 
+class GuardRefused(StepFailed):
+    """What must hold right before a step does not: the step has not begun."""
+
+
 class Unreachable(QrmError):
     """A machine does not answer; whether the last step had its effect is not known."""
 

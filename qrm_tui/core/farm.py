@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from qrm_tui.core import states
 from qrm_tui.core.errors import NotFound
-from qrm_tui.core.model import Item
+from qrm_tui.core.model import FINISHED, Item
 
 #: What people call the kinds.
 WORDS = {"storage": "storage server", "image": "filesystem-image", "job": "job", "journal": "journal entry"}
@@ -25,6 +25,7 @@ class Farm:
         self._items: dict[str, dict[str, Item]] = defaultdict(dict)
         self._clones: dict[str, set[str]] = defaultdict(set)
         self._images: dict[str, set[str]] = defaultdict(set)
+        self._open_jobs: dict[str, set[str]] = defaultdict(set)
         self._listeners: list[Listener] = []
 
     # reading
@@ -51,6 +52,10 @@ class Farm:
     def clones(self, image: str) -> list[str]:
         """Names of the images that are clones of this one."""
         return sorted(self._clones.get(image, ()))
+
+    def open_jobs(self, object: str) -> list[str]:
+        """Numbers of the jobs on this object that have not ended."""
+        return sorted(self._open_jobs.get(object, ()), key=int)
 
     def images_on(self, storage: str) -> list[Item]:
         """The images of a storage server."""
@@ -91,6 +96,9 @@ class Farm:
         related: list[Item] = []
         if item.kind == "storage":
             related = self.images_on(item.name)
+        elif item.kind == "job":
+            worked_on = self.find(*item.wanted.object.split("/", 1))
+            related = [worked_on] if worked_on else []
         elif item.kind == "image" and item.wanted.origin:
             origin = self.find("image", item.wanted.origin)
             related = [origin] if origin else []
@@ -109,7 +117,12 @@ class Farm:
             if item.wanted.origin:
                 self._clones[item.wanted.origin].add(item.name)
 
+        elif item.kind == "job" and item.wanted.state not in FINISHED:
+            self._open_jobs[item.wanted.object].add(item.name)
+
     def _unlink(self, item: Item) -> None:
+        if item.kind == "job":
+            self._open_jobs[item.wanted.object].discard(item.name)
         if item.kind == "image":
             self._images[item.wanted.storage].discard(item.name)
             self._clones[item.wanted.origin].discard(item.name)

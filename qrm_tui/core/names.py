@@ -64,6 +64,16 @@ def check_address(text: str) -> str:
         return check_hostname(text)
 
 
+def check_ip(text: str) -> str:
+    """An IP address."""
+    import ipaddress
+
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f"{printable(text)!r} is no IP address, as in 192.168.88.197") from None
+
+
 def check_path(text: str) -> str:
     """An absolute path without `.` and `..` parts and without controls."""
     parts = text.split("/")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Expectation = Literal["ok", "fails", "empty", "some", "equals"]
+Expectation = Literal["ok", "fails", "empty", "some", "equals", "line", "no line"]
 
 #: The machine that qrmd itself runs on, and steps that touch only our own records.
 HERE = "qrmd"
@@ -21,7 +21,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A command that only reads, and what its answer must be."""
 
     argv: tuple[str, ...]
-    #: ok/fails: exit status 0 or not; empty/some: standard output; equals: the text, white space stripped
+    #: ok/fails: exit status 0 or not; empty/some: standard output; equals: the text, white space stripped;
+    #: line/no line: some, or no, line begins with the text
     expect: Expectation = "ok"
     text: str = ""
     #: what it means when the answer is another one
@@ -96,6 +97,11 @@ class Tell(msgspec.Struct, frozen=True, kw_only=True, tag="tell", omit_defaults=
     machine: str
     summary: str
     argv: tuple[str, ...]
+    #: what must hold then; where there are any, they decide, and a bad exit status is only noted: it may be about
+    #: somebody else's file
+    proofs: tuple[Check, ...] = ()
+    #: a bad exit status is only noted
+    tolerant: bool = False
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True, tag="wait", omit_defaults=True):

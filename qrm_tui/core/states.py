@@ -50,6 +50,10 @@ def _silent(item: Item, farm: Farm) -> str:
     return f"storage server {item.wanted.storage}: {server.seen.silent}" if server.seen.silent else ""
 
 
+def _jobs(item: Item, farm: Farm) -> list[str]:
+    return farm.open_jobs(f"image/{item.name}")
+
+
 def _not_exported(item: Item, farm: Farm) -> list[str]:
     return sorted(set(item.wanted.allowed) - set(item.seen.exported))
 
@@ -79,8 +83,13 @@ STORAGE: Sequence[Rule] = (
 )
 
 IMAGE: Sequence[Rule] = (
-    Rule("creating", lambda i, f: i.wanted.life == "creating", lambda i, f: "a job is making it",
-         lambda i, f: "see it on the jobs' screen"),
+    Rule("creating", lambda i, f: i.wanted.life == "creating" and _jobs(i, f),
+         lambda i, f: f"job {_jobs(i, f)[0]} is making it", lambda i, f: f"qrm job show {_jobs(i, f)[0]}"),
+    Rule("unknown", lambda i, f: i.wanted.life == "removing" and _jobs(i, f),
+         lambda i, f: f"job {_jobs(i, f)[0]} is removing it", lambda i, f: f"qrm job show {_jobs(i, f)[0]}"),
+    Rule("error", lambda i, f: i.wanted.life != "present",
+         lambda i, f: f"a job that was {i.wanted.life} it failed half-way",
+         lambda i, f: f"mend the cause, and remove it: qrm image remove {i.name}"),
     Rule("unknown", _silent, _silent, lambda i, f: "what is known is from when it last answered"),
     Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "its storage server has not shown it yet"),
     Rule("error", lambda i, f: not i.seen.present,
@@ -124,7 +133,7 @@ JOB: Sequence[Rule] = tuple(
         ("undone", lambda i, f: f"everything was taken back: {i.wanted.error}",
          lambda i, f: "mend the cause and ask again"),
         ("failed", lambda i, f: i.wanted.error,
-         lambda i, f: "what it did past the point of no return stays; mend the cause and ask again"),
+         lambda i, f: "mend the cause and ask again: what is left of it is found then"),
         ("done", lambda i, f: "all its steps are done", lambda i, f: ""),
     )
 )

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from qrm_tui.core.errors import Broken, QrmError, Refused, StepFailed, Unreachable
+from qrm_tui.core.errors import Broken, GuardRefused, QrmError, Refused, StepFailed, Unreachable
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import FINISHED, Item, JobRecord
 from qrm_tui.core.plan import HERE, Plan, Record, RemoveFile, Run, Step, WriteFile
@@ -230,7 +230,13 @@ class Jobs:
                     await self._write(job, Write(job=job.record, steps=[row]))
                 self._show(job.record)
                 self.on_point("begun", job, number)
-                await self._effect(job, number, step, again)
+                try:
+                    await self._effect(job, number, step, again)
+                except GuardRefused:
+                    if not again:
+                        row.state = "pending"
+                        await self._write(job, Write(job=job.record, steps=[row]))
+                    raise
                 self.on_point("effect", job, number)
                 row.state, row.ended = "done", self._farm.clock()
                 await self._write(job, Write(job=job.record, steps=[row]))

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from qrm_tui.practice.folder import RootFolder
 from qrm_tui.practice.trees import plant
-from qrm_tui.practice.volumes import Filesystem, SimulatedGroup, SimulatedVolume, first_used, new_id, shown_size, written_by_mkfs
+from qrm_tui.practice.volumes import (
+    Filesystem,
+    SimulatedGroup,
+    SimulatedVolume,
+    first_used,
+    new_id,
+    shown_size,
+    written_by_mkfs,
+)
 
 #: Mounts that every machine has: target, source, type, options, size, used (as captured from Debian 12).
 _SYSTEM_MOUNTS = (
@@ -35,6 +43,8 @@ class Unit:
     where: str
     type: str
     options: str
+    #: as messages call it: its name, and its description
+    called: str
 
 
 @dataclass(slots=True)
@@ -85,6 +95,10 @@ class Host:
         self.units: dict[str, Unit] = {}
         #: of mounted units, what it had read before
         self.former_units: dict[str, Unit] = {}
+        #: units whose last start failed: with any, systemd calls the machine degraded
+        self.failed: set[str] = set()
+        #: addresses of NFSv4 clients that hold something open
+        self.sessions: set[str] = set()
         #: what systemd and mount said of each unit
         self.journal: dict[str, list[str]] = {}
         #: (path, client, options) that the kernel answers to
@@ -198,7 +212,10 @@ class Host:
     # mounts
 
     def mount(self, volume: SimulatedVolume, target: str, kind: str, options: str) -> None:
-        """Put a volume's content at `target`, which is made if it is missing. CannotMount says why not."""
+        """Put a volume's content at `target`. CannotMount says why not."""
+        place = self.root.here(target)
+        # systemd makes the folder first, and leaves it there if the mount fails
+        place.mkdir(parents=True, exist_ok=True)
         filesystem, device = volume.filesystem, dm_path(self.group.name, volume.name)
         wrong = CannotMount(f"wrong fs type, bad option, bad superblock on {device}, missing codepage or helper "
                             "program, or other error.")
@@ -211,8 +228,6 @@ class Host:
                 and mounted.volume.filesystem.id == filesystem.id
                 for mounted in self.mounts.values()):
             raise wrong  # "Filesystem has duplicate UUID", says the kernel's log
-        place = self.root.here(target)
-        place.mkdir(parents=True, exist_ok=True)
         covered = self._covered / volume.id
         place.rename(covered)
         (self._contents / volume.id).rename(place)
@@ -260,6 +275,8 @@ class Host:
                 self.unmount(target)
         self.units.clear()
         self.former_units.clear()
+        self.failed.clear()
+        self.sessions.clear()
         self.exports.clear()
 
     def offered(self) -> dict[str, tuple[str, ...]]:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from qrm_tui.backends.nfs import DROP_SCRIPT
 from qrm_tui.backends.probing import PATHS_SCRIPT
 from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good, only
 from qrm_tui.practice.host import Host, Mounted
@@ -99,9 +100,12 @@ def _mount_row(host: Host, mounted: Mounted) -> str:
     return f"{{\n{lines}\n      }}"
 
 
-def shell(host: Host, argv: Sequence[str]) -> Completed:
-    """The one script of the probe: what lies at each path."""
+def shell(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    """The fixed scripts of ours: what lies at each path; NFS sessions are dropped."""
     match argv:
+        case ("sh", "-c", script, "qrm", *addresses) if script == DROP_SCRIPT:
+            host.sessions -= set(addresses)
+            return only(f"nfs sessions of {', '.join(addresses)}: dropped", good())
         case ("sh", "-c", script, "qrm", *paths) if script == PATHS_SCRIPT:
             return good("".join(f"{_state(host, path)}\n" for path in paths))
     raise NotPractised("this script")

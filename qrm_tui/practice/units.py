@@ -86,7 +86,8 @@ def _load(host: Host, name: str) -> Unit | None:
         if _refusal(name, settings):
             return None
         host.units[name] = Unit(settings["Mount", "What"], settings.get(("Mount", "Where"), ""),
-                                settings.get(("Mount", "Type"), ""), settings.get(("Mount", "Options"), ""))
+                                settings.get(("Mount", "Type"), ""), settings.get(("Mount", "Options"), ""),
+                                f"{name} - {settings.get(('Unit', 'Description'), name)}")
     return host.units[name]
 
 
@@ -98,12 +99,18 @@ def _reload(host: Host) -> None:
 
 
 def systemctl(host: Host, argv: Sequence[str]) -> Completed | Effects:
-    """enable --now, disable --now, daemon-reload."""
+    """enable --now, disable --no-reload --now, daemon-reload, reset-failed."""
     match argv:
         case ("systemctl", "daemon-reload"):
             _reload(host)
             return only("systemctl daemon-reload: read", good())
-        case ("systemctl", "enable" | "disable" as verb, "--now", "--", name) if name.endswith(".mount"):
+        case ("systemctl", "reset-failed", "--", name) if name.endswith(".mount"):
+            if name not in host.failed and name not in host.units and name not in host.former_units:
+                return bad(1, f"Failed to reset failed state of unit {name}: Unit {name} not loaded.\n")
+            host.failed.discard(name)
+            return only(f"systemctl reset-failed {name}: forgotten", good())
+        case ("systemctl", "enable" as verb, "--now", "--", name) | \
+                ("systemctl", "disable" as verb, "--no-reload", "--now", "--", name) if name.endswith(".mount"):
             if not host.root.here(f"{_UNITS}/{name}").is_file():
                 return bad(1, f"Failed to {verb} unit: Unit file {name} does not exist.\n")
             return _enable(host, name) if verb == "enable" else _disable(host, name)
@@ -138,19 +145,23 @@ def _start(host: Host, name: str) -> str:
         return ""
     volume = host.volume(unit.what)
     said = host.journal.setdefault(name, [])
+    said.append(f"Mounting {unit.called}...")
     if volume is None:
         # a real one waits 90 s for the device (systemd-system.conf(5), DefaultTimeoutStartSec)
-        said += [f"Dependency failed for {name}.", f"{name}: Job {name}/start failed with result 'dependency'."]
+        said[-1:] = [f"Dependency failed for {unit.called}.",
+                     f"{name}: Job {name}/start failed with result 'dependency'."]
         return f"A dependency job for {name} failed. See 'journalctl -xe' for details."
     try:
         host.mount(volume, unit.where, unit.type, unit.options)
     except CannotMount as error:
+        host.failed.add(name)
         said += [f"mount: {unit.where}: {error}",
                  "       dmesg(1) may have more information after failed mount system call.",
                  f"{name}: Mount process exited, code=exited, status=32/n/a",
-                 f"{name}: Failed with result 'exit-code'.", f"Failed to mount {name}."]
+                 f"{name}: Failed with result 'exit-code'.", f"Failed to mount {unit.called}."]
         return f"Job failed. {_SEE}"
-    said.append(f"Mounted {name}.")
+    host.failed.discard(name)
+    said.append(f"Mounted {unit.called}.")
     return ""
 
 
@@ -164,7 +175,7 @@ def _disable(host: Host, name: str) -> Effects:
     if unit and unit.where in host.mounts:
         if not host.unmount(unit.where):
             host.journal.setdefault(name, []).extend((f"umount: {unit.where}: target is busy.",
-                                                      f"Failed unmounting {name}."))
+                                                      f"Failed unmounting {unit.called}."))
             return bad(1, f"{said}Job failed. {_SEE}\n")
         yield Point(f"systemctl disable {name}: unmounted")
     return Completed(0, "", said)

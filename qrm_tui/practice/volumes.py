@@ -126,7 +126,7 @@ def shown_size(filesystem: Filesystem) -> int:
 
 
 def written_by_mkfs(kind: str, size: int) -> int:
-    """Bytes that mkfs writes, which a thin volume has of its pool then: journal, tables, the log of xfs; as measured."""
+    """Bytes that mkfs writes, which a thin volume has of its pool then: journals and tables; as measured."""
     if kind == "xfs":
         return _XFS_LOG + (1 << 20)
     return (11 << 20) + int(size * (0.011 if kind == "ext4" else 0.028))

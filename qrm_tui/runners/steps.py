@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
-from qrm_tui.core.errors import StepFailed
+from qrm_tui.core.errors import GuardRefused, StepFailed
 from qrm_tui.core.plan import Check, EditTree, Record, RemoveFile, Run, Step, Tell, Wait, WriteFile
 from qrm_tui.runners.base import Completed, OnLine, Runner
 
@@ -43,6 +43,9 @@ async def holds(check: Check, runner: Runner) -> bool:
         if check.expect == "equals":
             return False  # blkid(8) and the like answer "nothing there" by their status
         raise StepFailed(f"{check.argv[0]} on {runner.name}: {done.complaint()}")
+    if check.expect in ("line", "no line"):
+        found = any(line.startswith(check.text) for line in done.out.splitlines())
+        return found == (check.expect == "line")
     said = done.out.strip()
     if check.expect == "equals":
         return said == check.text
@@ -78,13 +81,24 @@ async def perform(step: Step, stage: Stage) -> None:
         for path in await runner.edit_tree(step.root, step.edits):
             stage.on_line("note", f"changed {path}")
     elif isinstance(step, Tell):
-        _good(await stage.tell(runner, step.argv), step.argv, runner)
+        await _tell(step, stage)
     elif isinstance(step, Wait):
         await _wait(step, runner)
     elif isinstance(step, Record):
         raise AssertionError("records are the daemon's")
     else:
         assert_never(step)
+
+
+async def _tell(step: Tell, stage: Stage) -> None:
+    done = await stage.tell(stage.runner, step.argv)
+    if done.status != 0:
+        if not step.proofs and not step.tolerant:
+            _good(done, step.argv, stage.runner)
+        stage.on_line("note", f"{step.argv[0]} complains: {done.complaint()}")
+    for proof in step.proofs:
+        if not await holds(proof, stage.runner):
+            raise StepFailed(f"{step.argv[0]} on {stage.runner.name}: {proof.otherwise}: {done.complaint()}")
 
 
 async def _unchanged(step: WriteFile | RemoveFile, former: str | None, runner: Runner) -> None:
@@ -98,7 +112,7 @@ async def _unchanged(step: WriteFile | RemoveFile, former: str | None, runner: R
 async def _run(step: Run, stage: Stage) -> None:
     for guard in step.guards:
         if not await holds(guard, stage.runner):
-            raise StepFailed(guard.otherwise)
+            raise GuardRefused(guard.otherwise)
     done = await (_run_long(step, stage) if step.long else stage.runner.run(step.argv, on_line=stage.on_line))
     if done.status != 0:
         reasons = (await stage.runner.run(step.explain)).out.split("\n") if step.explain else []
@@ -158,4 +172,7 @@ async def _put_back(path: str, former: str | None, mode: int, tells: tuple[str, 
     else:
         await stage.runner.write_file(path, former, mode, ())
     if tells:
-        _good(await stage.tell(stage.runner, tells), tells, stage.runner)
+        done = await stage.tell(stage.runner, tells)
+        if done.status != 0:
+            # the file is back; what the service complains of may be somebody else's
+            stage.on_line("note", f"{tells[0]} complains: {done.complaint()}")

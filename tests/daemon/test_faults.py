@@ -10,6 +10,7 @@ import sqlalchemy
 from qrm_tui.core.errors import BadInput, Broken, NotFound, NotPermitted, Refused, Stale, Unreachable
 from qrm_tui.core.model import FINISHED
 from qrm_tui.core.operations.declarations import Role
+from qrm_tui.practice.volumes import SimulatedVolume
 from tests.daemon.world import ADMIN, GIB, World
 
 Wanted = Callable[[], bool]
@@ -140,6 +141,45 @@ async def test_an_open_volume_is_not_removed(world: World) -> None:
 async def test_a_volume_of_somebody_else_in_the_way(world: World) -> None:
     with pytest.raises(Refused, match="not ours and is never touched"):
         await world.do("image.add", name="foreign", storage="s1", size="1G")
+    assert await world.leftovers() == []
+
+
+async def test_a_snapshot_made_by_hand_meanwhile_stops_a_removal_before_anything_is_lost(world: World) -> None:
+    """The guards of the first step without return do not hold: nothing of it was done, and all before goes back."""
+    await world.do("image.add", name="web", storage="s1", size="1G")
+
+    def on_point(point: str, job: object, step: int) -> None:
+        if (point, step) == ("begun", 5):
+            volume = SimulatedVolume("by-hand", "uuid-by-hand", "snapshot", GIB, origin="web")
+            world.classic.host.group.volumes["by-hand"] = volume
+
+    world.qrmd.jobs.on_point = on_point
+    job = await world.submit("image.remove", name="web")
+    record = await world.qrmd.jobs.wait(job)
+    assert record.state == "undone" and "has snapshots, which would go with it" in record.error
+    del world.classic.host.group.volumes["by-hand"]
+    assert await world.leftovers() == []
+
+
+async def test_anothers_broken_export_is_noted_and_stops_nobody(world: World) -> None:
+    world.classic.host.root.write("/etc/exports.d/broken.exports", "/srv 10.0.0.1(no_such_option)\n", 0o644)
+    await world.do("image.add", name="web", storage="s1", size="1G")
+    job = await world.submit("image.allow", name="web", address=["10.9.9.9"])
+    assert (await world.qrmd.jobs.wait(job)).state == "done"
+    assert any("exportfs complains" in line.text for line in world.qrmd.jobs.log(job).lines(0))
+    assert world.qrmd.farm.get("image", "web").seen.exported == ("10.9.9.9",)
+
+
+async def test_what_a_failed_undo_leaves_can_be_removed(world: World) -> None:
+    world.classic.faults.fail += [("mkfs.ext4", "Input/output error"), ("lvremove", "Input/output error")]
+    job = await world.submit("image.add", name="web", storage="s1", size="1G")
+    record = await world.qrmd.jobs.wait(job)
+    assert record.state == "failed" and "could not be taken back" in record.error
+    left = world.qrmd.farm.get("image", "web")
+    assert left.state == "error"
+    with pytest.raises(Refused, match="remove it"):
+        await world.do("image.clone", source="web", name="c1")
+    assert await world.do("image.remove", name="web") == "done"
     assert await world.leftovers() == []
 
 

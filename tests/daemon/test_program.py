@@ -4,10 +4,12 @@ from __future__ import annotations
 import grp
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,16 +70,17 @@ class Program:
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    folder = tmp_path_factory.mktemp("program")
-    # another account reaches the socket too
-    for part in (folder, *folder.parents[:3]):
-        part.chmod(0o755)
+def program() -> Iterator[Program]:
+    # another account reaches the socket too, so pytest's own folders do not do
+    folder = Path(tempfile.mkdtemp(prefix="qrm-test-"))
+    folder.chmod(0o755)
     made = Program(folder)
     made.start()
     yield made
-    assert made.stop() == 0
-    assert not made.socket.exists()
+    ended = made.stop()
+    left = made.socket.exists()
+    shutil.rmtree(folder)
+    assert (ended, left) == (0, False)
 
 
 def test_fields_that_scripts_read(program: Program) -> None:

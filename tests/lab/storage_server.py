@@ -159,8 +159,10 @@ class StorageServer:
         self._namespace.unplug(self._tap)
 
     def resume(self) -> None:
-        """Puts the network cable back."""
+        """Puts the network cable back, and logs in again: the shared connection may have given up meanwhile."""
         self._namespace.plug(self._tap)
+        if self._machine is not None:
+            self._await_login()
 
     def ssh(
         self, *argv: str, input: str | None = None, check: bool = True, timeout: float | None = DEADLINE

@@ -13,6 +13,8 @@ import pytest
 from tests.lab.guard import in_network_namespace
 from tests.lab.namespace import BRIDGE_ADDRESS, Namespace
 
+pytestmark = pytest.mark.xdist_group("real")
+
 OWNER = """
 import sys
 from tests.lab.namespace import Namespace

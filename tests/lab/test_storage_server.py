@@ -8,6 +8,8 @@ from tests.lab.image import image
 from tests.lab.namespace import NETWORK, Namespace
 from tests.lab.storage_server import StorageServer
 
+pytestmark = pytest.mark.xdist_group("real")
+
 EXPORT_ID = "6f3f7f0e-9b1c-4b0e-8f3e-2f8f5a6d7c11"
 
 MOUNT_UNIT = """\

@@ -53,10 +53,10 @@ def test_plan_as_json_and_plain(qrm: Command, fake: FakeQrmd) -> None:
 
 def test_arguments_are_sent_as_typed(qrm: Command, fake: FakeQrmd) -> None:
     qrm("image", "add", "x", "--size=5000M", "--env", "A=1", "--env", "B=x=y", "--plan")
-    qrm("image", "allow", "x", "10.0.0.1", "demo", "--plan")
+    qrm("image", "allow", "x", "10.0.0.1", "10.0.0.2", "--plan")
     sent = [call["arguments"] for call in fake.asked("POST /v1/plan")]
     assert sent == [{"name": "x", "size": "5000M", "env": {"A": "1", "B": "x=y"}},
-                    {"name": "x", "address": ["10.0.0.1", "demo"]}]
+                    {"name": "x", "address": ["10.0.0.1", "10.0.0.2"]}]
 
 
 def test_a_job_is_followed_until_it_is_done(qrm: Command, fake: FakeQrmd) -> None:

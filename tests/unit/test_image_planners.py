@@ -79,9 +79,9 @@ def test_a_removal_revokes_first_and_loses_data_last() -> None:
     draft = draw(lvm_nfs.plan_remove, "image.remove", make_farm(image("web")), facts, name="web")
     assert _words(draft.steps) == [
         "Record", "RemoveFile /etc/exports.d/web.exports", "exportfs", "systemctl",
-        "RemoveFile /etc/systemd/system/vol-web.mount", "systemctl", "lvremove", "rmdir", "Record"]
+        "RemoveFile /etc/systemd/system/vol-web.mount", "systemctl", "systemctl", "lvremove", "rmdir", "Record"]
     assert draft.no_return == _words(draft.steps).index("lvremove")
-    remove = draft.steps[6]
+    remove = draft.steps[7]
     assert isinstance(remove, Run) and len(remove.guards) == 2 and "lv_uuid" in " ".join(remove.argv)
 
 
@@ -159,7 +159,7 @@ def test_clones_that_cannot_be() -> None:
         draw(lvm_nfs.plan_clone, "image.clone", farm, facts, source="golden", name="snap")
     with pytest.raises(Refused, match="clone golden instead"):
         draw(lvm_nfs.plan_clone, "image.clone", farm, facts, source="snap", name="c")
-    with pytest.raises(Refused, match="creating by another job"):
+    with pytest.raises(Refused, match="left creating by a job that failed"):
         draw(lvm_nfs.plan_clone, "image.clone", farm, facts, source="making", name="c")
     with pytest.raises(BadInput, match="clone of itself"):
         draw(lvm_nfs.plan_clone, "image.clone", farm, facts, source="golden", name="golden")

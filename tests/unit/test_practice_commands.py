@@ -82,11 +82,11 @@ async def test_no_room(machine: SimulatedMachine) -> None:
 
 async def test_an_origin_takes_its_snapshots_with_it(machine: SimulatedMachine) -> None:
     captured = json.loads((FIXTURES / "lvremove-origin-mounted-snapshot.json").read_text())
-    await good(machine, "systemctl disable --now -- vol-golden.mount")
+    await good(machine, "systemctl disable --no-reload --now -- vol-golden.mount")
     done = await run(machine, "lvremove --yes -S 'lv_name=\"golden\"' vol")
     words = captured["stderr"].replace("vol/org", "vol/golden").replace("vol/s1", "vol/customer1")
     assert (done.status, done.err) == (captured["exit"], words)
-    await good(machine, "systemctl disable --now -- vol-customer1.mount")
+    await good(machine, "systemctl disable --no-reload --now -- vol-customer1.mount")
     inject(machine, "busy", volume="customer2")
     done = await run(machine, "lvremove --yes -S 'lv_name=\"customer2\"' vol")
     held = json.loads((FIXTURES / "lvremove-held.json").read_text())
@@ -141,7 +141,9 @@ async def test_a_mount_that_fails_stays_enabled_and_explains_itself(machine: Sim
     step = mounts.mount("store", "/vol/plain")
     done = await machine.run(step.argv)
     assert done.status == 1 and done.err.endswith('Job failed. See "journalctl -xe" for details.\n')
-    assert "can't read superblock" in (await machine.run(step.explain)).out
+    assert "Failed to mount vol-plain.mount - Filesystem-image plain." in (await machine.run(step.explain)).out
+    journal = "journalctl --quiet --no-pager --output cat --lines 9 --unit vol-plain.mount"
+    assert "bad superblock on /dev/mapper/vol-plain" in await good(machine, journal)
     link = machine.folder / "etc/systemd/system/multi-user.target.wants/vol-plain.mount"
     assert link.is_symlink()
 

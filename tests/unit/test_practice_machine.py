@@ -14,7 +14,7 @@ from qrm_tui.core.errors import BadInput, StepFailed, Unreachable
 from qrm_tui.practice import faults
 from qrm_tui.practice.host import Seed
 from qrm_tui.practice.machine import SimulatedMachine
-from tests.unit.practice import MIB, VERIFY, Clock, good, make_image, make_machine, mkfs, mount, run
+from tests.unit.practice import MIB, UNIT, VERIFY, Clock, good, make_image, make_machine, mkfs, mount, run
 
 RSYNC = ("rsync", "-aAXHS", "--numeric-ids", "--one-file-system", "--delete", "--info=progress2",
          "--no-inc-recursive", "--", "/vol/one/", "/vol/two/")
@@ -250,6 +250,23 @@ async def test_all_versions_are_known(machine: SimulatedMachine) -> None:
     assert all(versions.values()) and not probing.missing(versions)
 
 
+async def test_a_unit_that_failed_is_forgotten(machine: SimulatedMachine) -> None:
+    unit = "vol-one.mount"
+    assert (await run(machine, f"systemctl reset-failed -- {unit}")).status == 1
+    await good(machine, f"lvcreate --yes --wipesignatures y --size {8 * MIB}b vol --name one")
+    await machine.write_file(f"/etc/systemd/system/{unit}", UNIT.format(name="one", kind="ext4"), 0o644, VERIFY)
+    assert (await run(machine, f"systemctl enable --now -- {unit}")).status == 1
+    assert machine.host.failed == {unit}
+    await good(machine, f"systemctl reset-failed -- {unit}")
+    assert not machine.host.failed
+
+
+async def test_nfs_sessions_are_dropped(machine: SimulatedMachine) -> None:
+    machine.host.sessions = {"10.0.0.7", "10.0.0.8"}
+    done = await machine.run(nfs.drop_sessions("store", ["10.0.0.7"]).argv)
+    assert done.status == 0 and machine.host.sessions == {"10.0.0.8"}
+
+
 # faults
 
 async def test_faults(machine: SimulatedMachine) -> None:
@@ -298,7 +315,7 @@ def test_faults_that_there_are_not(machine: SimulatedMachine) -> None:
      lambda host: host.group.volumes["new"].filesystem is not None),
     ("lvcreate --yes --snapshot --size 16777216b vol/one --name new --addtag qrm", "not yet a snapshot",
      lambda host: host.group.volumes["new"].kind == "plain"),
-    ("systemctl disable --now -- vol-one.mount", "unlinked", lambda host: "/vol/one" in host.mounts),
+    ("systemctl disable --no-reload --now -- vol-one.mount", "unlinked", lambda host: "/vol/one" in host.mounts),
     ("exportfs -r", "the kernel was told", lambda host: "/vol/one" not in host.root.read("/var/lib/nfs/etab")),
 ])
 async def test_half_effects(machine: SimulatedMachine, command: str, point: str, left: Callable[[Any], bool]) -> None:
@@ -315,7 +332,7 @@ async def test_half_effects(machine: SimulatedMachine, command: str, point: str,
 
 async def test_half_an_enable_and_half_a_file(machine: SimulatedMachine) -> None:
     await make_image(machine, "one")
-    await good(machine, "systemctl disable --now -- vol-one.mount")
+    await good(machine, "systemctl disable --no-reload --now -- vol-one.mount")
     machine.half = end_at("linked")
     with pytest.raises(Killed):
         await run(machine, "systemctl enable --now -- vol-one.mount")

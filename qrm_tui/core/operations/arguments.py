@@ -84,6 +84,7 @@ TYPES: Mapping[str, Type] = {
     "size": Type("SIZE", units.parse_size, "bytes, or with K, M, G, T: 5000M, 5G"),
     "share": Type("SHARE", _fraction, "a percentage: 20%"),
     "address": Type("ADDRESS", names.check_address, "an IP address or a host name"),
+    "ip": Type("ADDRESS", names.check_ip, "an IP address (names can be answered for by others)"),
     "hostname": Type("HOST", names.check_hostname, "a host name"),
     "path": Type("PATH", names.check_path, "an absolute path"),
     "setting": Type("KEY=VALUE", _setting, "KEY=VALUE"),

@@ -7,7 +7,7 @@ from qrm_tui.core.operations.declarations import Operation
 FILESYSTEMS = ("ext4", "ext3", "xfs")
 
 _NAME = Argument("name", "image", "which image", required=True, positional=True)
-_MACHINES = Argument("address", "address", "the machine's address", required=True, positional=True, many=True)
+_MACHINES = Argument("address", "ip", "the machine's address", required=True, positional=True, many=True)
 
 OPERATIONS = (
     Operation(
