@@ -1,4 +1,5 @@
-# make run: the program on a practice farm. make test: all tests. Each sets up what it needs, on a fresh machine too.
+# make run: the program on a practice farm. make test: the tests. make lab: the slow ones, on real machines of their own.
+# Each sets up what it needs, on a fresh machine too.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,6 +12,10 @@ test: $(VENV)/ready-test test-packages
 	$(VENV)/bin/ruff check qrm_tui tests
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+
+# What needs real machines and takes its time: faults, crashes and restarts of a storage server.
+lab: $(VENV)/ready-test test-packages
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m lab
 
 bench: $(VENV)/ready-test
 	for bench in tests/bench/*.py; do $(VENV)/bin/python $$bench || exit 1; done
@@ -36,4 +41,4 @@ $(VENV)/ready-test: pyproject.toml | $(VENV)/bin/python
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run test bench packages test-packages clean
+.PHONY: run test lab bench packages test-packages clean

@@ -13,7 +13,8 @@ import pytest
 from tests.lab.guard import in_network_namespace
 from tests.lab.namespace import BRIDGE_ADDRESS, Namespace
 
-pytestmark = pytest.mark.xdist_group("real")
+# each group has a worker, and with it a server, of its own
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("faults")]
 
 OWNER = """
 import sys

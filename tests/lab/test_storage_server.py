@@ -8,7 +8,8 @@ from tests.lab.image import image
 from tests.lab.namespace import NETWORK, Namespace
 from tests.lab.storage_server import StorageServer
 
-pytestmark = pytest.mark.xdist_group("real")
+# each group has a worker, and with it a server, of its own
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("crashes")]
 
 EXPORT_ID = "6f3f7f0e-9b1c-4b0e-8f3e-2f8f5a6d7c11"
 
