@@ -134,6 +134,15 @@ def remove_volume(machine: str, group: str, volume: Volume, image_id: str) -> Ru
     )
 
 
+def most_reserve(snapshot: Volume, extent: int) -> int:
+    """What a classic snapshot can make use of, in bytes: lvextend(8) gives no more, and says so with status 0.
+
+    Its origin's size and its own table, 16 bytes a chunk of 4 KiB (Linux, drivers/md/dm-snap-persistent.c), rounded up.
+    """
+    table = 8192 + -(-snapshot.origin_size // 4096) * 16
+    return -(-(snapshot.origin_size + table) // extent) * extent
+
+
 def extend_volume(machine: str, volume: Volume, size: int) -> Run:
     """The volume (of a classic snapshot: its room for changes) grows to `size` bytes."""
     path = f"{volume.group}/{volume.name}"

@@ -249,6 +249,14 @@ def plan_resize(call: Call) -> Draft:
         raise Refused(f"image {item.name} ran full and is lost: more room does not bring it back")
     size = checks.round_up(size, group.extent)
     what = "room for changes" if volume.kind == "s" else "size"
+    hangs = call.reading.ask(machine, "dependents", volume.name)
+    if hangs:
+        raise Refused(f"volume {volume.group}/{volume.name} has snapshots that are not ours ({', '.join(hangs)}): LVM "
+                      "does not resize it under them")
+    most = lvm.most_reserve(volume, group.extent)
+    if volume.kind == "s" and size > most:
+        raise Refused(f"image {item.name} has use for at most {format_size(most)} of room for changes: then everything "
+                      "in it may change")
     if size <= volume.size:
         raise Refused(f"image {item.name} has {format_size(volume.size)} of {what} already; it only grows (shrinking a "
                       "file system in use loses data)")
@@ -351,8 +359,8 @@ def plan_copy(call: Call) -> Draft:
     draft.steps = [Run(
         machine=machine, summary=f"copy all files of {source.wanted.path} into {target.wanted.path}", long=True,
         progress="rsync", argv=("rsync", "-aAXHS", "--numeric-ids", "--one-file-system", "--delete",
-                                "--info=progress2", "--no-inc-recursive", "--", f"{source.wanted.path}/",
-                                f"{target.wanted.path}/"),
+                                "--info=progress2", "--no-inc-recursive", "--exclude=/lost+found", "--",
+                                f"{source.wanted.path}/", f"{target.wanted.path}/"),
         guards=(Check(argv=("findmnt", "--noheadings", "--mountpoint", target.wanted.path),
                       otherwise=f"{target.wanted.path} is not mounted: the files would land on the system's own disk"),
                 ))]

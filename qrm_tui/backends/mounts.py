@@ -73,7 +73,7 @@ def _disable(unit: str) -> tuple[str, ...]:
 
 def _explain(unit: str) -> tuple[str, ...]:
     # systemctl only says that a job failed; mount(8)'s own words are in the journal
-    return ("journalctl", "--quiet", "--no-pager", "--output", "cat", "--lines", "4", "--unit", unit)
+    return ("journalctl", "--quiet", "--no-pager", "--output", "cat", "--lines", "6", "--unit", unit)
 
 
 # enable makes systemd read its units anew by itself. Both are harmless when said again, and neither

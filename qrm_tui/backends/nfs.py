@@ -36,7 +36,7 @@ def parse_exports(text: str) -> dict[str, tuple[str, ...]]:
     for line in text.splitlines():
         path, tab, client = line.partition("\t")
         if tab and not line.startswith("#"):
-            exports.setdefault(_unescape(path), []).append(client.partition("(")[0])
+            exports.setdefault(_unescape(path), []).append(client.partition("(")[0] or "*")
     return {path: tuple(clients) for path, clients in exports.items()}
 
 

@@ -19,7 +19,7 @@ GOLDEN, CLONE, OTHER = f"{PREFIX}golden", f"{PREFIX}clone", f"{PREFIX}other"
 DISK, POOL = (8 << 30) - 4 * MIB, 1 << 30
 
 
-@pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.xdist_group("facts"))])
+@pytest.fixture(params=["simulated", pytest.param("real", marks=[pytest.mark.lab, pytest.mark.xdist_group("crashes")])])
 async def twins(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Twins]:
     """A simulated machine; beside it the real one."""
     simulated = SimulatedMachine("store", "10.77.0.2", tmp_path, SimulatedGroup("vol", DISK))
