@@ -4,7 +4,7 @@ from __future__ import annotations
 from qrm_tui.backends import lvm, mounts, nfs
 from qrm_tui.backends.planning import Call
 from qrm_tui.core.errors import BadInput, Refused
-from qrm_tui.core.facts import Group, StorageFacts, Volume, promised
+from qrm_tui.core.facts import Group, MachineFacts, Volume, promised
 from qrm_tui.core.model import Item, StorageWanted
 from qrm_tui.core.units import format_size
 
@@ -49,7 +49,7 @@ def volume_group(call: Call, server: Item) -> Group:
     return volume_group_of(call.reading.facts(server.name), server.name, server.wanted)
 
 
-def volume_group_of(facts: StorageFacts, name: str, wanted: StorageWanted) -> Group:
+def volume_group_of(facts: MachineFacts, name: str, wanted: StorageWanted) -> Group:
     """The group for images in these facts; Refused if there is none."""
     if facts.group is None:
         raise Refused(f"storage server {name} at {wanted.address} has no volume group {wanted.group}: make one there "

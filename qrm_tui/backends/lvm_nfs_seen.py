@@ -4,14 +4,14 @@ from __future__ import annotations
 import msgspec
 
 from qrm_tui.backends import lvm
-from qrm_tui.core.facts import StorageFacts, Volume, promised
+from qrm_tui.core.facts import MachineFacts, Volume, promised
 from qrm_tui.core.model import ImageSeen, ImageWanted, Item, StorageSeen, StorageWanted
 
 #: A snapshot's pace is measured over at least and at most so many seconds: what a boot writes is no pace for a week.
 _PACE_FROM, _PACE_OVER = 60.0, 6 * 3600.0
 
 
-def see_storage(facts: StorageFacts, wanted: StorageWanted) -> StorageSeen:
+def see_storage(facts: MachineFacts, wanted: StorageWanted) -> StorageSeen:
     """A storage server from its facts."""
     pool = facts.volumes.get(wanted.pool) if wanted.pool else None
     return StorageSeen(
@@ -28,13 +28,13 @@ def _pool_troubles(wanted: StorageWanted, pool: Volume | None) -> tuple[str, ...
     return ()
 
 
-def see_images(facts: StorageFacts, images: list[Item], now: float) -> dict[str, ImageSeen]:
+def see_images(facts: MachineFacts, images: list[Item], now: float) -> dict[str, ImageSeen]:
     """Each image as its server's facts show it."""
     by_tag = {tag: volume for volume in facts.volumes.values() for tag in volume.tags}
     return {item.name: _see_image(facts, item, by_tag.get(lvm.image_tag(item.wanted.id)), now) for item in images}
 
 
-def _see_image(facts: StorageFacts, item: Item, volume: Volume | None, now: float) -> ImageSeen:
+def _see_image(facts: MachineFacts, item: Item, volume: Volume | None, now: float) -> ImageSeen:
     wanted: ImageWanted = item.wanted
     mount = facts.mounts.get(wanted.path)
     exported = tuple(sorted(facts.exports.get(wanted.path, ())))

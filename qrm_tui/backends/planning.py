@@ -7,7 +7,7 @@ from typing import Any
 
 from qrm_tui.core.facts import Reading
 from qrm_tui.core.model import StorageWanted
-from qrm_tui.core.plan import Inverse, Lock, Step
+from qrm_tui.core.plan import HERE, Inverse, Lock, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Draft:
     warnings: list[str] = field(default_factory=list)
     no_return: int | None = None
     inverse: Inverse | None = None
+    #: of an operation that is not destructive as a rule: this call of it is, and wants the name typed
+    destructive: bool = False
 
     def point_of_no_return(self) -> None:
         """What comes from here on cannot be undone."""
@@ -40,7 +42,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a planner wants to know of one machine besides volumes, mounts and exports."""
+    """What a planner wants to know of one machine."""
 
     machine: str
     files: tuple[str, ...] = ()
@@ -49,3 +51,10 @@ class Probe:
     server: StorageWanted | None = None
     #: asks for versions too, which rarely change
     versions: bool = False
+    packages: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+
+    @property
+    def storage(self) -> bool:
+        """Whether it is a storage server, whose volumes, mounts and exports are asked for besides."""
+        return self.machine != HERE

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from qrm_tui.backends import lvm, mounts, nfs
-from qrm_tui.core.facts import File, StorageFacts
+from qrm_tui.core.facts import File, MachineFacts
 
 #: Says of each path: absent, empty (a folder with nothing in it) or used.
 PATHS_SCRIPT = ('for p; do if [ ! -e "$p" ] && [ ! -L "$p" ]; then echo absent; '
@@ -33,6 +33,34 @@ def parse_paths(text: str, paths: Sequence[str]) -> dict[str, str]:
     return dict(zip(paths, text.split(), strict=True))
 
 
+def packages_argv(names: Sequence[str]) -> tuple[str, ...]:
+    return ("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\\n", *names)
+
+
+def parse_packages(text: str, names: Sequence[str]) -> dict[str, str]:
+    """Package → version; empty where it is not installed (dpkg-query(1) names only those that it knows)."""
+    found = dict.fromkeys(names, "")
+    for line in text.splitlines():
+        words = line.split(" ")
+        if len(words) == 3 and words[0] == "installed" and words[1] in found:
+            found[words[1]] = words[2]
+    return found
+
+
+def units_argv(names: Sequence[str]) -> tuple[str, ...]:
+    return ("systemctl", "show", "--property", "Id,LoadState,ActiveState", "--", *names)
+
+
+def parse_units(text: str, names: Sequence[str]) -> dict[str, str]:
+    """Unit → ActiveState (systemctl(1): active, inactive, failed ...); empty where there is no such unit."""
+    found = dict.fromkeys(names, "")
+    for block in text.split("\n\n"):
+        fields = dict(line.partition("=")[::2] for line in block.splitlines())
+        if fields.get("Id") in found and fields.get("LoadState") != "not-found":
+            found[fields["Id"]] = fields.get("ActiveState", "")
+    return found
+
+
 def parse_version(text: str) -> str:
     """The first word of the answer that looks like a version: `LVM version:     2.03.16(2) (2022-05-18)`."""
     for word in text.replace("(", " ").split():
@@ -48,9 +76,9 @@ def missing(versions: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def facts(*, volumes: str, group: str, mounted: str, exports: str, files: Mapping[str, File | None],
-          paths: Mapping[str, str], versions: Mapping[str, str], troubles: Sequence[str]) -> StorageFacts:
+          paths: Mapping[str, str], versions: Mapping[str, str], troubles: Sequence[str]) -> MachineFacts:
     """Facts from what the commands printed; an empty text is a command that failed, told by its trouble."""
-    return StorageFacts(
+    return MachineFacts(
         volumes=lvm.parse_volumes(volumes) if volumes else {}, group=lvm.parse_group(group) if group else None,
         mounts=mounts.parse_mounts(mounted) if mounted else {}, exports=nfs.parse_exports(exports),
         files=dict(files), paths=dict(paths), versions=dict(versions), troubles=tuple(troubles),

@@ -13,6 +13,7 @@ from qrm_tui.cli.progress import Progress
 from qrm_tui.cli.session import Session
 from qrm_tui.cli.terminal import ReaderGone, emit, harmless, is_terminal, talk
 from qrm_tui.cli.verbs import Verb
+from qrm_tui.client import documents
 from qrm_tui.client.connection import Client
 from qrm_tui.core.errors import NoServer, Refused
 from qrm_tui.core.fields import outside
@@ -35,6 +36,7 @@ def operate(session: Session, verb: Verb, given: dict[str, Any]) -> int:
 
 def carry_out(session: Session, operation: Operation, given: dict[str, Any]) -> int:
     """Plan and run an operation with arguments as typed; the exit code. Errors of `core.errors`."""
+    given = documents.load(operation, given)
     check_arguments(operation.arguments, given)
     options = session.options
     plan = session.call(lambda client: client.plan(operation.name, given, options.reason))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from qrm_tui.core.kinds import WORDS
 from qrm_tui.core.operations.arguments import Argument
 from qrm_tui.core.operations.declarations import Operation
 from qrm_tui.core.operations.registry import OPERATIONS
@@ -23,8 +24,13 @@ class Verb(NamedTuple):
 #: What the nouns are; one with operations that is missing here is listed without a word.
 NOUNS = {
     "farm": "the farm as a whole",
-    "storage": "storage servers",
+    "resource": "the machines of the rack",
+    "ve": "virtual environments",
     "image": "filesystem-images",
+    "boot-image": "kernels that machines boot, with their initrds",
+    "storage": "storage servers",
+    "component": "services that the server is made of",
+    "install": "the server's base configuration",
     "job": "what runs, waits and has run",
     "journal": "who did what, when and why",
     "practice": "a simulated farm to try everything on",
@@ -37,19 +43,20 @@ _LIST = (
     Argument("offset", "text", "leave out so many rows first (a whole number from 0 on)"),
 )
 #: How an object of a kind is named on the command line: the argument's type.
-_NAMED_BY = {"storage": "storage", "image": "image", "job": "job", "journal": "count"}
+_NAMED_BY = {"journal": "count"}
 _JOB = Argument("name", "job", "the job's number", required=True, positional=True)
 _FARM = Argument("farm", "name", "which simulated farm", default="small")
 
 
 def kinds() -> list[str]:
     """Kinds of objects that can be listed and shown."""
-    return [*dict.fromkeys(operation.kind for operation in OPERATIONS.values()), "journal"]
+    return list(WORDS)
 
 
 def _reading(kind: str) -> list[Verb]:
-    name = Argument("name", _NAMED_BY.get(kind, "name"), "which", required=True, positional=True)
-    some = {"job": "12", "journal": "40", "storage": "lvm-nfs", "image": "webserver"}.get(kind, "NAME")
+    name = Argument("name", _NAMED_BY.get(kind, kind), "which", required=True, positional=True)
+    some = {"job": "12", "journal": "40", "storage": "lvm-nfs", "image": "webserver", "resource": "r1",
+            "ve": "customer1", "boot-image": "debian12", "component": "dhcpd"}.get(kind, "NAME")
     verbs = [
         Verb(kind, "list", "list them", _LIST, f"qrm {kind} list --sort name --limit 20", "reading:list_rows"),
         Verb(kind, "show", "show one with all its fields", (name,), f"qrm {kind} show {some}", "reading:show"),

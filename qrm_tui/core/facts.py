@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from qrm_tui.core.errors import Refused, Stale
-from qrm_tui.core.farm import WORDS, Farm
+from qrm_tui.core.farm import Farm
+from qrm_tui.core.kinds import WORDS
 from qrm_tui.core.model import Item
 from qrm_tui.core.plan import HERE, Reliance
 
@@ -75,8 +76,8 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     mode: int = 0o644
 
 
-class StorageFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A storage server as it was just probed."""
+class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine as it was just probed: a storage server with its volumes, or the server that qrmd itself runs on."""
 
     group: Group | None = None
     volumes: dict[str, Volume] = {}
@@ -88,40 +89,44 @@ class StorageFacts(msgspec.Struct, frozen=True, kw_only=True):
     #: paths that the planner named → absent, empty (a folder with nothing in it) or used
     paths: dict[str, str] = {}
     versions: dict[str, str] = {}
+    #: Debian packages that the planner named → version; empty: not installed
+    packages: dict[str, str] = {}
+    #: systemd units that the planner named → ActiveState; empty: there is none
+    units: dict[str, str] = {}
     troubles: tuple[str, ...] = ()
     #: the public key that the machine shows; empty: this machine, which needs none
     host_key: str = ""
 
 
-def _volume(facts: StorageFacts, name: str) -> Any:
+def _volume(facts: MachineFacts, name: str) -> Any:
     volume = facts.volumes.get(name)
     # what changes by mere use is left out: how full, how open
     return volume and (volume.id, volume.size, sorted(volume.tags), volume.origin, volume.pool, volume.kind)
 
 
-def _mount(facts: StorageFacts, path: str) -> Any:
+def _mount(facts: MachineFacts, path: str) -> Any:
     mount = facts.mounts.get(path)
     return mount and (mount.source, mount.filesystem)
 
 
-def _file(facts: StorageFacts, path: str) -> Any:
+def _file(facts: MachineFacts, path: str) -> Any:
     file = facts.files.get(path)
     return file and (file.content, file.mode)
 
 
-def _free_at_least(facts: StorageFacts, size: int) -> bool:
+def _free_at_least(facts: MachineFacts, size: int) -> bool:
     return facts.group is not None and facts.group.free >= size
 
 
-def _promised_at_most(facts: StorageFacts, pool: str, size: int) -> bool:
+def _promised_at_most(facts: MachineFacts, pool: str, size: int) -> bool:
     return promised(facts, pool) <= size
 
 
-def _dependents(facts: StorageFacts, name: str) -> list[str]:
+def _dependents(facts: MachineFacts, name: str) -> list[str]:
     return sorted(volume.name for volume in facts.volumes.values() if volume.origin == name)
 
 
-def promised(facts: StorageFacts, pool: str) -> int:
+def promised(facts: MachineFacts, pool: str) -> int:
     """Bytes that a thin pool's volumes may grow to in all."""
     return sum(volume.size for volume in facts.volumes.values() if volume.pool == pool)
 
@@ -130,11 +135,15 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "volume": _volume, "mount": _mount, "file": _file, "free_at_least": _free_at_least, "dependents": _dependents,
     "promised_at_most": _promised_at_most, "path": lambda facts, path: facts.paths.get(path, "absent"),
     "exports": lambda facts, path: sorted(facts.exports.get(path, ())),
+    "package": lambda facts, name: facts.packages.get(name, ""), "unit": lambda facts, name: facts.units.get(name, ""),
 }
 
 _WHAT = {"volume": "volume {0}", "mount": "the mount at {0}", "file": "the file {0}", "path": "the path {0}",
          "free_at_least": "the free space of its volume group", "dependents": "the snapshots of {0}",
-         "promised_at_most": "what is promised of thin pool {0}", "exports": "the export of {0}"}
+         "promised_at_most": "what is promised of thin pool {0}", "exports": "the export of {0}",
+         "package": "package {0}", "unit": "service {0}"}
+#: The question that is asked of our own records, and not of a machine.
+RECORDS = "object"
 
 
 def _digest(answer: Any) -> str:
@@ -149,7 +158,7 @@ def _revision(farm: Farm, kind: str, name: str) -> Any:
 class Reading:
     """Farm and facts as one planner sees them; remembers what it relied on."""
 
-    def __init__(self, farm: Farm, facts: Mapping[str, StorageFacts]) -> None:
+    def __init__(self, farm: Farm, facts: Mapping[str, MachineFacts]) -> None:
         self.farm = farm
         self._facts = facts
         self._relies: dict[tuple[Any, ...], Reliance] = {}
@@ -158,7 +167,7 @@ class Reading:
     def relies(self) -> tuple[Reliance, ...]:
         return tuple(self._relies.values())
 
-    def facts(self, machine: str) -> StorageFacts:
+    def facts(self, machine: str) -> MachineFacts:
         """All facts, for what need not be relied on."""
         return self._facts[machine]
 
@@ -180,7 +189,7 @@ class Reading:
 
     def find(self, kind: str, name: str) -> Item | None:
         """An object or None; the plan relies on its revision, or on its absence."""
-        self._note(HERE, "object", (kind, name), _revision(self.farm, kind, name))
+        self._note(HERE, RECORDS, (kind, name), _revision(self.farm, kind, name))
         return self.farm.find(kind, name)
 
     def get(self, kind: str, name: str) -> Item:
@@ -200,11 +209,11 @@ class Reading:
         self._relies[(machine, question, *arguments)] = Reliance(machine, question, arguments, _digest(answer))
 
 
-def check_reliances(relies: tuple[Reliance, ...], farm: Farm, facts: Mapping[str, StorageFacts]) -> None:
+def check_reliances(relies: tuple[Reliance, ...], farm: Farm, facts: Mapping[str, MachineFacts]) -> None:
     """Ask every question again; Stale tells each one whose answer is another now."""
     changed = []
     for reliance in relies:
-        if reliance.machine == HERE:
+        if reliance.question == RECORDS:
             kind, name = reliance.arguments
             if _digest(_revision(farm, kind, name)) != reliance.digest:
                 changed.append(f"{WORDS[kind]} {name} was changed meanwhile")

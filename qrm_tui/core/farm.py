@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterable
 
 from qrm_tui.core import states
 from qrm_tui.core.errors import NotFound
+from qrm_tui.core.kinds import WORDS
 from qrm_tui.core.model import FINISHED, Item
-
-#: What people call the kinds.
-WORDS = {"storage": "storage server", "image": "filesystem-image", "job": "job", "journal": "journal entry"}
 
 Listener = Callable[[str, str, "Item | None"], None]
 
@@ -20,12 +18,15 @@ class Farm:
     """All objects. Not thread-safe: it belongs to qrmd's event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self.clock = clock
+        self.clock: Callable[[], float] = clock
         self.revision = 0
         self._items: dict[str, dict[str, Item]] = defaultdict(dict)
         self._clones: dict[str, set[str]] = defaultdict(set)
         self._images: dict[str, set[str]] = defaultdict(set)
         self._open_jobs: dict[str, set[str]] = defaultdict(set)
+        #: virtual environments by the images and boot-images that they use
+        self._users: dict[str, set[str]] = defaultdict(set)
+        self._macs: dict[str, str] = {}
         self._listeners: list[Listener] = []
 
     # reading
@@ -61,6 +62,15 @@ class Farm:
         """The images of a storage server."""
         return [self._items["image"][name] for name in sorted(self._images.get(storage, ()))]
 
+    def ves_with(self, kind: str, name: str) -> list[str]:
+        """Names of the virtual environments that use this image or boot-image."""
+        return sorted(self._users.get(f"{kind}/{name}", ()))
+
+    def resource_of(self, mac: str) -> Item | None:
+        """The resource that boots from the network card with this address."""
+        name = self._macs.get(mac)
+        return self._items["resource"][name] if name else None
+
     # changing
 
     def listen(self, listener: Listener) -> None:
@@ -92,19 +102,24 @@ class Farm:
         item.state, item.since = state, self.clock()
         return True
 
+    def judge_again(self, kind: str, name: str) -> None:
+        """Time went by: the state may be another one now."""
+        item = self.find(kind, name)
+        if item is not None and self._judge(item):
+            self._tell(kind, name, item)
+            self._judge_others(item)
+
     def _judge_others(self, item: Item) -> None:
-        related: list[Item] = []
+        for kind, name in _related(item):
+            other = self.find(kind, name)
+            if other is not None and self._judge(other):
+                self._tell(kind, name, other)
+                if kind == "resource":  # and what runs on it
+                    self._judge_others(other)
         if item.kind == "storage":
-            related = self.images_on(item.name)
-        elif item.kind == "job":
-            worked_on = self.find(*item.wanted.object.split("/", 1))
-            related = [worked_on] if worked_on else []
-        elif item.kind == "image" and item.wanted.origin:
-            origin = self.find("image", item.wanted.origin)
-            related = [origin] if origin else []
-        for other in related:
-            if self._judge(other):
-                self._tell(other.kind, other.name, other)
+            for image in self.images_on(item.name):
+                if self._judge(image):
+                    self._tell("image", image.name, image)
 
     def _tell(self, kind: str, name: str, item: Item | None) -> None:
         self.revision += 1
@@ -116,13 +131,44 @@ class Farm:
             self._images[item.wanted.storage].add(item.name)
             if item.wanted.origin:
                 self._clones[item.wanted.origin].add(item.name)
-
         elif item.kind == "job" and item.wanted.state not in FINISHED:
             self._open_jobs[item.wanted.object].add(item.name)
+        elif item.kind == "resource":
+            self._macs[item.wanted.mac] = item.name
+        elif item.kind == "ve":
+            for used in _used(item):
+                self._users[used].add(item.name)
 
     def _unlink(self, item: Item) -> None:
         if item.kind == "job":
             self._open_jobs[item.wanted.object].discard(item.name)
-        if item.kind == "image":
+        elif item.kind == "image":
             self._images[item.wanted.storage].discard(item.name)
             self._clones[item.wanted.origin].discard(item.name)
+        elif item.kind == "resource":
+            self._macs.pop(item.wanted.mac, None)
+        elif item.kind == "ve":
+            for used in _used(item):
+                self._users[used].discard(item.name)
+
+
+def _used(ve: Item) -> set[str]:
+    wanted = ve.wanted
+    return {f"boot-image/{wanted.boot_image}", f"image/{wanted.image}",
+            *(f"image/{assigned.image}" for assigned in wanted.assigned)}
+
+
+def _related(item: Item) -> list[tuple[str, str]]:
+    """The objects whose state may follow from this one's, by kind and name."""
+    wanted = item.wanted
+    if item.kind == "job":
+        kind, _, name = wanted.object.partition("/")
+        return [(kind, name)]
+    if item.kind == "image":
+        return [("image", wanted.origin)] if wanted.origin else []
+    if item.kind == "resource":
+        return [("ve", wanted.ve)] if wanted.ve else []
+    if item.kind == "ve":
+        return [("resource", assigned.resource) for assigned in wanted.assigned] + [
+            ("image", assigned.image) for assigned in wanted.assigned] + [("boot-image", wanted.boot_image)]
+    return []

@@ -8,6 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 
+from qrm_tui.core.components import ComponentSeen, ComponentWanted
+from qrm_tui.core.environments import BootImageSeen, BootImageWanted, VeWanted
+from qrm_tui.core.resources import ResourceSeen, ResourceWanted
+
 ImageLife = Literal["creating", "present", "removing"]
 JobState = Literal["waiting", "running", "done", "undoing", "undone", "failed"]
 FINISHED: frozenset[str] = frozenset(("done", "undone", "failed"))
@@ -128,11 +132,14 @@ class JobRecord(msgspec.Struct, kw_only=True):
     cancelling: bool = False
 
 
-Wanted = StorageWanted | ImageWanted | JobRecord
-Seen = StorageSeen | ImageSeen
-
-WANTED_TYPES: dict[str, type] = {"storage": StorageWanted, "image": ImageWanted, "job": JobRecord}
-SEEN_TYPES: dict[str, type] = {"storage": StorageSeen, "image": ImageSeen}
+WANTED_TYPES: dict[str, type] = {
+    "storage": StorageWanted, "image": ImageWanted, "job": JobRecord, "resource": ResourceWanted, "ve": VeWanted,
+    "boot-image": BootImageWanted, "component": ComponentWanted,
+}
+SEEN_TYPES: dict[str, type] = {
+    "storage": StorageSeen, "image": ImageSeen, "resource": ResourceSeen, "boot-image": BootImageSeen,
+    "component": ComponentSeen,
+}
 
 
 class Item(msgspec.Struct, kw_only=True):

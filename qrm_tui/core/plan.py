@@ -131,7 +131,34 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, tag="record", omit_defau
     machine: str = HERE
 
 
-Step = WriteFile | RemoveFile | Run | EditTree | Tell | Wait | Record
+class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order", omit_defaults=True):
+    """A machine of the rack is told something by its agent, at its next heartbeat."""
+
+    summary: str
+    resource: str
+    order: Literal["reboot", "off", ""] = ""
+    #: what it is told when the step is taken back, if it has left the boot that it was in before
+    undo: Literal["reboot", "off", ""] = ""
+    #: the boot that it is in now
+    boot: str = ""
+    machine: str = HERE
+
+
+class Await(msgspec.Struct, frozen=True, kw_only=True, tag="await", omit_defaults=True):
+    """Until a machine of the rack is so far; fails after `seconds`, with the stage that it is in."""
+
+    summary: str
+    resource: str
+    #: `active`: runs the virtual environment with the id `ve`; `idle`: runs nothing; `off`: is seen to be off
+    until: Literal["active", "idle", "off"]
+    ve: str = ""
+    #: a boot that does not count: the one before
+    not_boot: str = ""
+    seconds: float = 900
+    machine: str = HERE
+
+
+Step = WriteFile | RemoveFile | Run | EditTree | Tell | Wait | Record | Order | Await
 
 
 class Lock(msgspec.Struct, frozen=True, order=True):
@@ -210,6 +237,8 @@ def undo_of(step: Step) -> str:
         return f"put {step.path} back"
     if isinstance(step, Record):
         return "put the former records back"
+    if isinstance(step, Order) and step.undo:
+        return f"tell {step.resource} to {step.undo}, if it has left its present boot"
     return ""
 
 
@@ -228,6 +257,8 @@ def describe_step(step: Step, done_already: bool = False) -> dict[str, Any]:
     elif isinstance(step, Record):
         shown["records"] = [f"{'delete' if change.wanted is None else 'keep'} {change.kind} {change.name}"
                             for change in step.changes]
+    elif isinstance(step, (Order, Await)):
+        shown["resource"] = step.resource
     else:
         shown["diff"] = diff_of(step)
     return shown

@@ -6,9 +6,13 @@ from collections.abc import Callable
 import msgspec
 
 from qrm_tui.core import states
+from qrm_tui.core.components import ComponentSeen, ComponentWanted
+from qrm_tui.core.environments import BootImageWanted, VeWanted
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.fields import Row
 from qrm_tui.core.model import ImageWanted, Item, JobRecord, StorageSeen, StorageWanted
+from qrm_tui.core.resources import STAGES, ResourceSeen, ResourceWanted
+from qrm_tui.core.units import format_size
 
 
 def _storage(item: Item, farm: Farm) -> Row:
@@ -29,10 +33,19 @@ def _image(item: Item, farm: Farm) -> Row:
         "used": seen.used if seen else None, "origin": wanted.origin or None,
         "reserve": seen.reserve if seen else None, "fill": seen.fill if seen else None,
         "full_at": seen.full_at if seen else None,
-        "used_by": list(wanted.allowed), "clones": farm.clones(item.name), "fs": wanted.filesystem,
+        "used_by": _users(item, farm), "clones": farm.clones(item.name), "fs": wanted.filesystem,
         "thin": wanted.thin, "managed": wanted.managed, "hostname": wanted.hostname, "export_id": wanted.export_id,
         "mounted": bool(seen and seen.mounted), "volume_id": seen.volume_id if seen else "", "id": wanted.id,
     }
+
+
+def _users(item: Item, farm: Farm) -> list[str]:
+    """The virtual environments that run on an image, then addresses of others that may mount it."""
+    ves = [name for name in farm.ves_with("image", item.name)
+           if any(assigned.image == item.name for assigned in farm.get("ve", name).wanted.assigned)]
+    machines = {farm.get("resource", assigned.resource).wanted.address for name in ves
+                for assigned in farm.get("ve", name).wanted.assigned if farm.find("resource", assigned.resource)}
+    return [*ves, *(address for address in item.wanted.allowed if address not in machines)]
 
 
 def _job(item: Item, farm: Farm) -> Row:
@@ -40,11 +53,66 @@ def _job(item: Item, farm: Farm) -> Row:
     return fields
 
 
-_FIELDS: dict[str, Callable[[Item, Farm], Row]] = {"storage": _storage, "image": _image, "job": _job}
+def _resource(item: Item, farm: Farm) -> Row:
+    wanted, seen = item.wanted, item.seen or ResourceSeen()
+    has = seen.inventory
+    return {
+        "maintenance": wanted.maintenance, "kind": wanted.kind, "virtualization": None, "host": wanted.host or None,
+        "technology": wanted.technology or None, "mac": wanted.mac, "address": seen.address or wanted.address,
+        "cpus": has.cpus, "mhz": has.mhz, "memory": has.memory, "ve": wanted.ve or None,
+        "stage": seen.stage if item.state in _BOOTS else "",
+        "stage_at": seen.stage_at if item.state in _BOOTS else None,
+        "load": seen.load, "model": has.model, "vendor": has.vendor, "product": has.product, "serial": has.serial,
+        "firmware": has.firmware, "disks": [f"{disk.name} {format_size(disk.size)}" for disk in has.disks],
+        "nics": [f"{nic.name} {nic.mac}" for nic in has.nics], "power": wanted.power.method or "agent", "id": wanted.id,
+    }
 
 
-_SAMPLES = {"storage": StorageWanted(type="", address=""), "image": ImageWanted(id="", storage="", path=""),
-            "job": JobRecord(id=0, operation="", object="", arguments={})}
+def _ve(item: Item, farm: Farm) -> Row:
+    wanted = item.wanted
+    return {
+        "boot_image": wanted.boot_image, "image": wanted.image,
+        "resources": [assigned.resource for assigned in wanted.assigned],
+        "images": [assigned.image for assigned in wanted.assigned],
+        "profile": {key: value for key, value in msgspec.to_builtins(wanted.profile).items() if value},
+        "multi_server": wanted.multi_server, "stage": _stage_of(item, farm), "id": wanted.id,
+    }
+
+
+def _stage_of(ve: Item, farm: Farm) -> str:
+    """How far the slowest of its machines is; empty where all have come up."""
+    members = [farm.find("resource", assigned.resource) for assigned in ve.wanted.assigned]
+    stages = [member.seen.stage for member in members if member and member.seen and member.seen.stage in STAGES
+              and member.state in _BOOTS]
+    return min(stages, key=STAGES.index, default="")
+
+
+def _boot_image(item: Item, farm: Farm) -> Row:
+    return {"type": item.wanted.type, "version": item.wanted.version, "source": item.wanted.source,
+            "size": item.seen.size if item.seen else 0, "used_by": farm.ves_with("boot-image", item.name),
+            "id": item.wanted.id}
+
+
+def _component(item: Item, farm: Farm) -> Row:
+    seen = item.seen or ComponentSeen()
+    return {"enabled": item.wanted.enabled, "settings": dict(item.wanted.settings), "services": dict(seen.services),
+            "files": sorted(item.wanted.files)}
+
+
+#: States in which a stage says something.
+_BOOTS = frozenset(("booting", "starting", "stopping", "error"))
+_FIELDS: dict[str, Callable[[Item, Farm], Row]] = {
+    "storage": _storage, "image": _image, "job": _job, "resource": _resource, "ve": _ve, "boot-image": _boot_image,
+    "component": _component,
+}
+
+
+_SAMPLES = {
+    "storage": StorageWanted(type="", address=""), "image": ImageWanted(id="", storage="", path=""),
+    "job": JobRecord(id=0, operation="", object="", arguments={}), "resource": ResourceWanted(id="", mac=""),
+    "ve": VeWanted(id="", boot_image="", image=""), "boot-image": BootImageWanted(id=""),
+    "component": ComponentWanted(),
+}
 
 
 def fields_of(kind: str) -> frozenset[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qrm_tui.core import units
+from qrm_tui.core.resources import IDLE, is_heard, is_up, stalls_at
 
 if TYPE_CHECKING:
     from qrm_tui.core.farm import Farm
@@ -119,6 +120,185 @@ IMAGE: Sequence[Rule] = (
 
 
 
+#: Where a boot stalls → the likely cause, and what to do.
+STALLS: dict[str, tuple[str, str]] = {
+    "dhcp": ("it got no address, or its firmware found no boot file", "is the pool full, or another DHCP server on the "
+             "wire? qrm component why dhcpd; is it set to boot from the network first?"),
+    "loader": ("its boot loader does not get its configuration or the kernel", "do tftpd and apache run? qrm component "
+               "list; are the boot-image's files whole? qrm boot-image list"),
+    "kernel": ("the kernel does not come up, or its initramfs finds no network card", "look at its console; a card "
+               "that needs another driver wants a boot-image made with it (qrm boot-image create --modules)"),
+    "agent": ("its agent cannot speak with the server, or stopped", "look at its console; is qrmd-node running? "
+              "systemctl status qrmd-node"),
+    "root": ("its root file system cannot be mounted", "is it exported to this machine, and its storage server up? "
+             "qrm image why of its image; then its console"),
+}
+
+
+def _stall(item: Item, farm: Farm) -> str:
+    """The stage that its boot stalls in; empty if it goes on."""
+    at = stalls_at(item.seen) if item.seen else None
+    heard = is_heard(item.seen, farm.clock()) and item.seen.runs == IDLE
+    return item.seen.stage if at is not None and farm.clock() > at and not heard else ""
+
+
+def _age(since: float, farm: Farm) -> str:
+    return units.format_age(farm.clock() - since)
+
+
+def _ve_id(item: Item, farm: Farm) -> str:
+    """The id of the environment that a resource belongs to."""
+    ve = farm.find("ve", item.wanted.ve) if item.wanted.ve else None
+    return ve.wanted.id if ve else ""
+
+
+def _runs_its_ve(item: Item, farm: Farm) -> bool:
+    return bool(item.wanted.ve) and item.seen is not None and item.seen.runs == _ve_id(item, farm) != ""
+
+
+def _up(item: Item, farm: Farm) -> bool:
+    return is_up(item.seen, farm.clock())
+
+
+def _ve_job(item: Item, farm: Farm) -> str:
+    jobs = farm.open_jobs(f"ve/{item.wanted.ve}") if item.wanted.ve else []
+    return jobs[0] if jobs else ""
+
+
+def _is_active(item: Item, farm: Farm) -> bool:
+    return _runs_its_ve(item, farm) and item.seen.stage == "system" and _up(item, farm)
+
+
+def _boots(item: Item) -> bool:
+    """Whether the last that was seen of it is a step of its boot."""
+    seen = item.seen
+    return bool(seen and seen.stage and seen.stage != "system" and (seen.stage_at > seen.heard or seen.stage == "root"))
+
+
+def _booting_why(item: Item, farm: Farm) -> str:
+    return f"it boots: {item.seen.stage} for {_age(item.seen.stage_at, farm)}"
+
+
+def _last_heard(item: Item, farm: Farm) -> str:
+    at = max(item.seen.heard, item.seen.answered) if item.seen else 0
+    return f"it was not heard of for {_age(at, farm)}" if at else "it was never heard of"
+
+
+RESOURCE: Sequence[Rule] = (
+    Rule("off", lambda i, f: i.seen and i.seen.off,
+         lambda i, f: "its management controller says that it is off" if i.seen.off == "proved" else
+         "it said good-bye and went off",
+         lambda i, f: f"qrm resource power on {i.name}"),
+    Rule("error", lambda i, f: i.seen and i.seen.trouble, lambda i, f: str(i.seen.trouble),
+         lambda i, f: STALLS.get(i.seen.stage, ("", "look at its console"))[1]),
+    Rule("error", _stall, lambda i, f: f"its boot stalls at {_stall(i, f)} for {_age(i.seen.stage_at, f)}: "
+         f"{STALLS[_stall(i, f)][0]}", lambda i, f: STALLS[_stall(i, f)][1]),
+    Rule("stopping", lambda i, f: i.wanted.ve and i.wanted.leaving,
+         lambda i, f: f"it leaves VE {i.wanted.ve}" + (f" (job {_ve_job(i, f)})" if _ve_job(i, f) else "")),
+    Rule("active", _is_active, lambda i, f: f"it runs VE {i.wanted.ve}" if is_heard(i.seen, f.clock()) else
+         f"it runs VE {i.wanted.ve}: it answers on ssh, though its agent is silent"),
+    Rule("starting", lambda i, f: _ve_job(i, f),
+         lambda i, f: f"job {_ve_job(i, f)} starts VE {i.wanted.ve} on it"
+         + (f": {i.seen.stage} for {_age(i.seen.stage_at, f)}" if i.seen and i.seen.stage else ""),
+         lambda i, f: f"qrm job show {_ve_job(i, f)}"),
+    Rule("idle", lambda i, f: not i.wanted.ve and i.seen and i.seen.runs == IDLE and is_heard(i.seen, f.clock()),
+         lambda i, f: "it waits for work"
+         + (", in maintenance: no VE is started on it" if i.wanted.maintenance else ""),
+         lambda i, f: f"qrm resource maintenance {i.name} --off" if i.wanted.maintenance else ""),
+    Rule("booting", lambda i, f: _boots(i), _booting_why),
+    Rule("error", lambda i, f: _up(i, f) and not i.wanted.ve and i.seen.runs != IDLE,
+         lambda i, f: "it still runs a VE that it was taken out of",
+         lambda i, f: f"qrm resource power reset {i.name}"),
+    Rule("error", lambda i, f: _up(i, f) and i.wanted.ve and i.seen.runs == IDLE,
+         lambda i, f: f"it should run VE {i.wanted.ve}, and came up idle",
+         lambda i, f: f"qrm resource power reset {i.name}"),
+    Rule("unknown", lambda i, f: True, _last_heard,
+         lambda i, f: "is it on, and its network? Then its console; qrm resource power reset brings it back"),
+)
+
+
+def _members(item: Item, farm: Farm) -> list[Item]:
+    found = [farm.find("resource", assigned.resource) for assigned in item.wanted.assigned]
+    return [member for member in found if member is not None]
+
+
+def _missing(item: Item, farm: Farm) -> list[Item]:
+    return [member for member in _members(item, farm) if member.state != "active"]
+
+
+def _own_job(item: Item, farm: Farm) -> str:
+    jobs = farm.open_jobs(f"ve/{item.name}")
+    return jobs[0] if jobs else ""
+
+
+def _chain(item: Item, farm: Farm) -> str:
+    """What is wrong with its machines, down to the images and storage servers behind them."""
+    parts = []
+    for member in _missing(item, farm)[:3]:
+        verdict = judge(member, farm)
+        part = f"{member.name} is {verdict.state}: {verdict.why}"
+        image = next((farm.find("image", assigned.image) for assigned in item.wanted.assigned
+                      if assigned.resource == member.name), None)
+        if image is not None and image.state in ("error", "unknown"):
+            part += f"; its image {image.name} is {image.state}: {judge(image, farm).why}"
+        parts.append(part)
+    more = len(_missing(item, farm)) - len(parts)
+    return "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
+
+
+def _first_remedy(item: Item, farm: Farm) -> str:
+    return next((judge(member, farm).remedy for member in _missing(item, farm)), "")
+
+
+def _moving(life: str) -> Callable[[Item, Farm], bool]:
+    return lambda i, f: i.wanted.life == life and bool(_own_job(i, f))
+
+
+VE: Sequence[Rule] = (
+    Rule("starting", _moving("starting"), lambda i, f: f"job {_own_job(i, f)} starts it"
+         + (f"; {_chain(i, f)}" if _chain(i, f) else ""), lambda i, f: f"qrm job show {_own_job(i, f)}"),
+    Rule("stopping", _moving("stopping"), lambda i, f: f"job {_own_job(i, f)} stops it",
+         lambda i, f: f"qrm job show {_own_job(i, f)}"),
+    Rule("error", lambda i, f: i.wanted.life in ("starting", "stopping"),
+         lambda i, f: f"a job that was {i.wanted.life} it failed half-way"
+         + (f"; {_chain(i, f)}" if _chain(i, f) else ""),
+         lambda i, f: f"mend the cause, and stop it: qrm ve stop {i.name}"),
+    Rule("inactive", lambda i, f: i.wanted.life == "stopped", lambda i, f: "it is not started",
+         lambda i, f: f"qrm ve start {i.name}"),
+    Rule("active", lambda i, f: not _missing(i, f),
+         lambda i, f: f"it runs on {', '.join(member.name for member in _members(i, f))}"),
+    Rule("degraded", lambda i, f: len(_missing(i, f)) < len(_members(i, f))
+         or any(member.state in ("booting", "starting") for member in _missing(i, f)), _chain, _first_remedy),
+    Rule("error", lambda i, f: True, _chain, _first_remedy),
+)
+
+BOOT_IMAGE: Sequence[Rule] = (
+    Rule("creating", lambda i, f: i.wanted.life == "creating" and f.open_jobs(f"boot-image/{i.name}"),
+         lambda i, f: f"job {f.open_jobs(f'boot-image/{i.name}')[0]} is making it"),
+    Rule("error", lambda i, f: i.wanted.life != "present", lambda i, f: f"a job that was {i.wanted.life} it failed "
+         "half-way", lambda i, f: f"mend the cause, and remove it: qrm boot-image remove {i.name}"),
+    Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "its files were not looked at yet"),
+    Rule("error", lambda i, f: i.seen.trouble, lambda i, f: f"machines cannot boot it: {i.seen.trouble}",
+         lambda i, f: f"make it anew: qrm boot-image remove {i.name}, then create"),
+    Rule("in use", lambda i, f: f.ves_with("boot-image", i.name),
+         lambda i, f: f"VE {', '.join(f.ves_with('boot-image', i.name))} boots it"),
+    Rule("ready", lambda i, f: True, lambda i, f: "its files are all there, as they were made"),
+)
+
+COMPONENT: Sequence[Rule] = (
+    Rule("off", lambda i, f: not i.wanted.enabled, lambda i, f: "it is switched off",
+         lambda i, f: f"qrm component enable {i.name}"),
+    Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "it was not looked at yet"),
+    Rule("error", lambda i, f: i.seen.troubles, lambda i, f: "; ".join(i.seen.troubles),
+         lambda i, f: f"qrm component restart {i.name}; journalctl on the server says more"),
+    Rule("warning", lambda i, f: i.seen.changed,
+         lambda i, f: f"{', '.join(i.seen.changed)} was changed by hand since it was written",
+         lambda i, f: f"qrm component configure {i.name} --plan shows what it would be"),
+    Rule("warning", lambda i, f: i.seen.warnings, lambda i, f: "; ".join(i.seen.warnings)),
+    Rule("ok", lambda i, f: True, lambda i, f: "its services run and answer, and its files are as they were written"),
+)
+
+
 def _is(state: str) -> Callable[[Item, Farm], bool]:
     return lambda item, farm: item.wanted.state == state
 
@@ -143,9 +323,13 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
     Rule("", lambda i, f: NEARLY_FULL <= ((i.seen and i.seen.fill) or 0) < FULL,
          lambda i, f: f"its room for changes is {i.seen.fill:.0%} full; at 100% the clone is lost",
          lambda i, f: f"give it more: qrm image resize {i.name} --size SIZE"),
+), "resource": (
+    Rule("", lambda i, f: i.seen and i.seen.warning, lambda i, f: str(i.seen.warning),
+         lambda i, f: "look who that is: another machine may use its address"),
 )}
 
-TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": JOB}
+TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": JOB, "resource": RESOURCE, "ve": VE,
+                                     "boot-image": BOOT_IMAGE, "component": COMPONENT}
 
 
 def _pool(item: Item) -> str:

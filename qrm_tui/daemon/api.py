@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from qrm_tui import __version__
 from qrm_tui.core.errors import BadInput, NotPermitted, QrmError
-from qrm_tui.core.farm import WORDS
+from qrm_tui.core.kinds import WORDS
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.openapi import document
 from qrm_tui.daemon.peer import Peer, peer_from_scope, role_of

@@ -15,12 +15,14 @@ from typing import TypeVar
 import msgspec
 
 from qrm_tui.core.errors import Broken, GuardRefused, QrmError, Refused, StepFailed, Unreachable
+from qrm_tui.core.facts import RECORDS
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import FINISHED, Item, JobRecord
-from qrm_tui.core.plan import HERE, Plan, Record, RemoveFile, Run, Step, WriteFile
+from qrm_tui.core.plan import Await, Order, Plan, Record, RemoveFile, Run, Step, WriteFile
 from qrm_tui.daemon.joblog import JobLog
 from qrm_tui.daemon.locks import Locks
 from qrm_tui.daemon.machines import Machines
+from qrm_tui.daemon.rack import Rack
 from qrm_tui.daemon.records import Author, Records, forward, plan_digest
 from qrm_tui.db.store import Entry, Store, Write
 from qrm_tui.db.tables import StepRow
@@ -61,11 +63,11 @@ class Job:
 class Jobs:
     """All jobs of this server."""
 
-    def __init__(self, farm: Farm, store: Store, machines: Machines, records: Records, folder: Path, *,
+    def __init__(self, farm: Farm, store: Store, machines: Machines, records: Records, rack: Rack, folder: Path, *,
                  check: Callable[[Plan], Awaitable[None]], look: Callable[[str], Awaitable[None]],
                  first_pause: float = FIRST_PAUSE) -> None:
         self._farm, self._store, self._machines, self._records = farm, store, machines, records
-        self._folder = folder
+        self._rack, self._folder = rack, folder
         self._check, self._look = check, look
         self._first_pause = first_pause
         self.locks = Locks()
@@ -224,7 +226,7 @@ class Jobs:
             if isinstance(step, Record):
                 self.on_point("begun", job, number)
                 await self._keep_records(job, number, forward(step))
-            else:
+            else:  # the rack's machines are told and awaited like any other effect
                 if not again:
                     row.state, row.started = "begun", self._farm.clock()
                     await self._write(job, Write(job=job.record, steps=[row]))
@@ -247,6 +249,14 @@ class Jobs:
         """The step's effect, whatever it takes to reach its machine; cancelled in the middle, it is half done."""
         async def once() -> None:
             nonlocal again
+            if isinstance(step, Order):
+                await self._rack.tell(step)
+                return
+            if isinstance(step, Await):
+                job.log.add(number, "note", step.summary)
+                await self._rack.until(step, job.rows[number].started or self._farm.clock(),
+                                       lambda text: job.log.add(number, "note", text))
+                return
             runner = self._machines.runner(step.machine)
             # only what was begun before can be done already: the plan was just held against what is there; a file
             # is written again, which also clears away what lay beside it
@@ -261,7 +271,8 @@ class Jobs:
             await running.perform(step, self._stage(job, number, runner))
 
         insisting = self._insist(job, once)
-        if isinstance(step, Run) and step.long and not job.past_no_return():
+        slow = isinstance(step, Await) or (isinstance(step, Run) and step.long)
+        if slow and not job.past_no_return():
             await self._or_cancelled(job, insisting)
         else:
             await insisting
@@ -311,6 +322,11 @@ class Jobs:
 
     async def _undo(self, job: Job, number: int, step: Step) -> None:
         async def once() -> None:
+            if isinstance(step, Order):
+                await self._rack.take_back(step)
+                return
+            if isinstance(step, Await):
+                return
             runner = self._machines.runner(step.machine)
             await running.undo(step, self._stage(job, number, runner))
 
@@ -345,7 +361,7 @@ class Jobs:
 
     async def _look_again(self, job: Job) -> None:
         """What is seen is true again before the job is told to have ended."""
-        for machine in sorted({reliance.machine for reliance in job.plan.relies if reliance.machine != HERE}):
+        for machine in sorted({reliance.machine for reliance in job.plan.relies if reliance.question != RECORDS}):
             try:
                 await self._look(machine)
             except QrmError as error:

@@ -3,18 +3,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from qrm_tui.backends import lvm, mounts, nfs, probing
 from qrm_tui.backends.planning import Probe
-from qrm_tui.core.errors import StepFailed, Unreachable
-from qrm_tui.core.facts import StorageFacts
+from qrm_tui.core.facts import MachineFacts
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import StorageWanted
+from qrm_tui.core.plan import HERE
+from qrm_tui.daemon import look
 from qrm_tui.runners import ssh
 from qrm_tui.runners.base import Completed, Runner
 from qrm_tui.runners.local import LocalRunner
@@ -25,6 +25,9 @@ class MakesRunners(Protocol):
 
     #: what storage servers must accept
     public_key: str
+
+    def here(self) -> Runner:
+        """A runner for the machine that qrmd itself serves from."""
 
     async def host_key(self, server: StorageWanted) -> str:
         """The key that a new machine shows; empty for this one."""
@@ -55,6 +58,10 @@ class RealMachines:
         self._key_file = state / "ssh" / "id_ed25519"
         self.public_key = ssh.make_key(self._key_file)
 
+    def here(self) -> Runner:
+        """A runner for the machine that qrmd itself serves from."""
+        return LocalRunner(HERE)
+
     async def host_key(self, server: StorageWanted) -> str:
         """The key that a new machine shows; empty for this one."""
         if is_here(server.address):
@@ -78,13 +85,17 @@ class Machines:
         self._real = real
         self._runners: dict[str, tuple[StorageWanted, Runner]] = {}
         self._telling: dict[tuple[str, tuple[str, ...]], _Coalesced] = {}
+        self._here: Runner | None = None
 
     @property
     def public_key(self) -> str:
         return self._real.public_key
 
     def runner(self, name: str) -> Runner:
-        """The runner of a registered machine."""
+        """The runner of a registered machine, or of the one that qrmd serves from."""
+        if name == HERE:
+            self._here = self._here or self._real.here()
+            return self._here
         wanted: StorageWanted = self._farm.get("storage", name).wanted
         known = self._runners.get(name)
         if known is None or known[0] != wanted:
@@ -95,16 +106,18 @@ class Machines:
         for _, runner in self._runners.values():
             await runner.close()
 
-    async def probe(self, probe: Probe) -> StorageFacts:
+    async def probe(self, probe: Probe) -> MachineFacts:
         """Look at a machine; Unreachable if it does not answer."""
+        if not probe.storage:
+            return await look.look_here(self.runner(HERE), probe)
         if probe.server is None:
             wanted: StorageWanted = self._farm.get("storage", probe.machine).wanted
-            return await _look(self.runner(probe.machine), wanted, probe, wanted.host_key)
+            return await look.look_at_storage(self.runner(probe.machine), wanted, probe, wanted.host_key)
         host_key = await self._real.host_key(probe.server)
         wanted = msgspec.structs.replace(probe.server, host_key=host_key)
         runner = self._real.make(probe.machine, wanted)
         try:
-            return await _look(runner, wanted, probe, host_key)
+            return await look.look_at_storage(runner, wanted, probe, host_key)
         finally:
             await runner.close()
 
@@ -131,51 +144,3 @@ class _Coalesced:
         async with self._lock:
             self._next = None
             return await work()
-
-
-async def _look(runner: Runner, wanted: StorageWanted, probe: Probe, host_key: str) -> StorageFacts:
-    troubles: list[str] = []
-
-    async def text(argv: Sequence[str], complaint: str) -> str:
-        done = await runner.run(argv)
-        if done.status != 0:
-            troubles.append(f"{complaint}: {done.complaint()}")
-            return ""
-        return done.out
-
-    async def version(argv: Sequence[str]) -> str:
-        done = await runner.run(argv)
-        return probing.parse_version(done.out) if done.status == 0 else ""
-
-    async def paths() -> dict[str, str]:
-        if not probe.paths:
-            return {}
-        done = await runner.run(probing.paths_argv(probe.paths))
-        if done.status != 0:
-            raise StepFailed(f"{runner.name}: {done.complaint()}")
-        return probing.parse_paths(done.out, probe.paths)
-
-    async def versions() -> dict[str, str]:
-        if not probe.versions:
-            return {}
-        found = await asyncio.gather(*(version(argv) for argv in probing.VERSIONS.values()))
-        return dict(zip(probing.VERSIONS, found, strict=True))
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            volumes = group.create_task(text(lvm.volumes_argv(wanted.group), "its volumes cannot be read"))
-            volume_group = group.create_task(text(lvm.group_argv(wanted.group), f"volume group {wanted.group}"))
-            mounted = group.create_task(text(mounts.LIST_ARGV, "its mounts cannot be read"))
-            exported = group.create_task(text(nfs.LIST_ARGV, "its NFS exports cannot be read (is nfs-server running?)"))
-            files = [group.create_task(runner.read_file(path)) for path in probe.files]
-            path_states, found = group.create_task(paths()), group.create_task(versions())
-    except* (Unreachable, StepFailed) as errors:
-        first = errors.exceptions[0]
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from None
-    facts = probing.facts(
-        volumes=volumes.result(), group=volume_group.result(), mounted=mounted.result(), exports=exported.result(),
-        files=dict(zip(probe.files, (task.result() for task in files), strict=True)), paths=path_states.result(),
-        versions=found.result(), troubles=troubles)
-    return msgspec.structs.replace(facts, host_key=host_key)

@@ -9,17 +9,19 @@ from typing import Any
 
 from qrm_tui.backends.planning import Call, Probe
 from qrm_tui.core.errors import BadInput, NotPermitted, QrmError, Refused, Stale
-from qrm_tui.core.facts import Reading, StorageFacts, check_reliances
+from qrm_tui.core.facts import RECORDS, MachineFacts, Reading, check_reliances
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.operations.arguments import check_arguments
 from qrm_tui.core.operations.declarations import Operation, Role
 from qrm_tui.core.operations.registry import find
-from qrm_tui.core.plan import HERE, Plan, Record, describe_step
+from qrm_tui.core.plan import HERE, Await, Order, Plan, Record, describe_step
 from qrm_tui.daemon.machines import Machines
 from qrm_tui.daemon.planners import PLANNERS
 from qrm_tui.runners import ssh
 from qrm_tui.runners.steps import is_done
 
+#: Questions about what a probe is told to look at → its field.
+_NAMED = {"file": "files", "path": "paths", "package": "packages", "unit": "units"}
 #: Seconds that a plan is kept for whoever looked at it, and how many are kept.
 KEPT, MOST = 3600.0, 1000
 
@@ -80,34 +82,34 @@ class Planning:
             return identities.setdefault(purpose, self._identity())
 
         draft = planner.plan(Call(arguments, reading, identity))
+        destructive = operation.destructive or draft.destructive
         return Plan(
             id=self._identity(), operation=operation.name, object=draft.object, arguments=arguments,
             steps=tuple(draft.steps), locks=tuple(sorted(draft.locks)), relies=reading.relies,
             warnings=tuple(draft.warnings), notes=tuple(draft.notes), no_return=draft.no_return,
-            inverse=draft.inverse, destructive=operation.destructive,
-            confirm=draft.object.partition("/")[2] if operation.destructive else "",
+            inverse=draft.inverse, destructive=destructive,
+            confirm=draft.object.partition("/")[2] if destructive else "",
         )
 
-    async def _ask(self, probes: list[Probe]) -> dict[str, StorageFacts]:
+    async def _ask(self, probes: list[Probe]) -> dict[str, MachineFacts]:
         found = await asyncio.gather(*(self._machines.probe(probe) for probe in probes))
         return {probe.machine: facts for probe, facts in zip(probes, found, strict=True)}
 
     async def check(self, plan: Plan) -> None:
         """Ask again what a plan relied on; Stale if an answer is another now."""
-        machines: dict[str, tuple[set[str], set[str]]] = {}
+        named: dict[str, dict[str, set[str]]] = {}
         for reliance in plan.relies:
-            if reliance.machine == HERE:
+            if reliance.question == RECORDS:
                 continue
-            files, paths = machines.setdefault(reliance.machine, (set(), set()))
-            if reliance.question == "file":
-                files.add(reliance.arguments[0])
-            elif reliance.question == "path":
-                paths.add(reliance.arguments[0])
-        for machine in machines:
-            if self._farm.find("storage", machine) is None:
+            of_machine = named.setdefault(reliance.machine, {})
+            if reliance.question in _NAMED:
+                of_machine.setdefault(_NAMED[reliance.question], set()).add(reliance.arguments[0])
+        for machine in named:
+            if machine != HERE and self._farm.find("storage", machine) is None:
                 raise Stale(f"storage server {machine} was removed meanwhile; nothing was done")
-        facts = await self._ask([Probe(machine, files=tuple(sorted(files)), paths=tuple(sorted(paths)))
-                                 for machine, (files, paths) in machines.items()])
+        facts = await self._ask([
+            Probe(machine, **{field: tuple(sorted(names)) for field, names in fields.items()})  # type: ignore[arg-type]
+            for machine, fields in named.items()])
         check_reliances(plan.relies, self._farm, facts)
 
     # plans that people look at
@@ -141,7 +143,7 @@ class Planning:
         }
 
     async def _done(self, step: Any) -> bool:
-        if isinstance(step, Record):
+        if isinstance(step, (Record, Order, Await)):
             return False
         try:
             return await is_done(step, self._machines.runner(step.machine))

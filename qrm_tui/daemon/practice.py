@@ -27,6 +27,10 @@ class PracticeMachines:
     def __init__(self, farm: PracticeFarm) -> None:
         self._farm = farm
 
+    def here(self) -> SimulatedMachine:
+        """The machine that the server itself runs on."""
+        return self._farm.server
+
     async def host_key(self, server: StorageWanted) -> str:
         """The key that it would show."""
         return self.make("", server).host_key

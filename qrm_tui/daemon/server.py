@@ -11,8 +11,9 @@ from typing import Any
 from qrm_tui import __version__
 from qrm_tui.core import rows
 from qrm_tui.core.errors import BadInput, NotFound, QrmError
-from qrm_tui.core.farm import WORDS, Farm
+from qrm_tui.core.farm import Farm
 from qrm_tui.core.filters import compile_filter
+from qrm_tui.core.kinds import WORDS
 from qrm_tui.core.model import JobRecord
 from qrm_tui.core.operations.arguments import check_arguments
 from qrm_tui.core.operations.declarations import Role
@@ -24,6 +25,7 @@ from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
 from qrm_tui.daemon.machines import Machines, MakesRunners
 from qrm_tui.daemon.planners import JOB_CONTROLS
 from qrm_tui.daemon.planning import Planning, check_role, inverse_of
+from qrm_tui.daemon.rack import Rack
 from qrm_tui.daemon.records import Author, Records, plan_digest
 from qrm_tui.daemon.watchers import PAUSE, Watchers
 from qrm_tui.db.store import Entry, Store, Write
@@ -51,8 +53,9 @@ class Qrmd:
         self.records = Records(self.farm, self.store)
         self.watchers = Watchers(self.farm, self.store, self.machines, look_every)
         self.planning = Planning(self.farm, self.machines)
-        self.jobs = Jobs(self.farm, self.store, self.machines, self.records, state / "jobs", check=self.planning.check,
-                         look=self.watchers.look, first_pause=first_pause)
+        self.rack = Rack(self.farm, self.store)
+        self.jobs = Jobs(self.farm, self.store, self.machines, self.records, self.rack, state / "jobs",
+                         check=self.planning.check, look=self.watchers.look, first_pause=first_pause)
 
     async def start(self) -> None:
         """Open the database, take up what was left, begin to watch."""

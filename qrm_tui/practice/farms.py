@@ -11,12 +11,15 @@ from typing import Any
 
 from qrm_tui.core.errors import BadInput
 from qrm_tui.core.places import data_folder
+from qrm_tui.core.plan import HERE
 from qrm_tui.core.units import parse_size
 from qrm_tui.practice.host import Seed
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.volumes import Filesystem, SimulatedGroup, SimulatedVolume, first_used
 
 Clock = Callable[[], float]
+#: The server's address in the practice farm's network.
+SERVER_ADDRESS = "192.168.88.1"
 #: `big-STORAGESxIMAGES`: a farm that is generated.
 _BIG = re.compile(r"big-([1-9][0-9]{0,2})x([1-9][0-9]{0,4})")
 _CLONES_OF_ONE = 50
@@ -29,13 +32,15 @@ class PracticeFarm:
     name: str
     machines: dict[str, SimulatedMachine]
     fill: list[tuple[str, dict[str, Any]]]
+    #: the one that qrmd itself serves from
+    server: SimulatedMachine
     #: seconds that a command takes, and the pace of long ones, once the farm is filled
     delay: float = 0
     pace: float = 0
 
     def begin(self) -> None:
         """The farm is filled: from now on commands take their time, so that one can watch jobs."""
-        for machine in self.machines.values():
+        for machine in (*self.machines.values(), self.server):
             machine.delay, machine.pace = self.delay, self.pace
 
     def machine(self, name: str) -> SimulatedMachine:
@@ -65,7 +70,12 @@ def load_farm(name: str, folder: Path, clock: Clock = time.monotonic) -> Practic
     machines = [_machine(entry, folder, clock) for entry in data["machine"]]
     return PracticeFarm(name, {machine.address: machine for machine in machines},
                         [(entry["operation"], entry["arguments"]) for entry in data.get("fill", [])],
-                        data.get("delay", 0), data.get("pace", 0))
+                        make_server(folder, clock), data.get("delay", 0), data.get("pace", 0))
+
+
+def make_server(folder: Path, clock: Clock = time.monotonic) -> SimulatedMachine:
+    """The machine that qrmd itself serves from: no volumes, and services that components are made of."""
+    return SimulatedMachine(HERE, SERVER_ADDRESS, folder / HERE, SimulatedGroup("none", 0), clock=clock)
 
 
 def _machine(entry: Mapping[str, Any], folder: Path, clock: Clock) -> SimulatedMachine:
@@ -119,7 +129,7 @@ def generate(storages: int, images: int, folder: Path, clock: Clock = time.monot
                 fill.append(("image.add", {"name": golden, "storage": name, "size": "5000M"}))
             else:
                 fill.append(("image.clone", {"source": golden, "name": f"customer{number + 1}-{at}"}))
-    return PracticeFarm(f"big-{storages}x{images}", machines, fill)
+    return PracticeFarm(f"big-{storages}x{images}", machines, fill, make_server(folder, clock))
 
 
 def _golden(number: int, at: int) -> str:

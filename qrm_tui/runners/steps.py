@@ -1,6 +1,6 @@
 """Runs one step of a plan, finds it done, or takes it back. Nothing else in the product changes a machine.
 
-Record steps are not run here: they are rows of our own, written with the step's journal entry by the daemon.
+Record, Order and Await are not run here: rows of our own and the rack's machines are the daemon's.
 """
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 from qrm_tui.core.errors import GuardRefused, StepFailed
-from qrm_tui.core.plan import Check, EditTree, Record, RemoveFile, Run, Step, Tell, Wait, WriteFile
+from qrm_tui.core.plan import Await, Check, EditTree, Order, Record, RemoveFile, Run, Step, Tell, Wait, WriteFile
 from qrm_tui.runners.base import Completed, OnLine, Runner
 
 #: Tells a service, coalesced with others that wait for the same: (machine, argv) → its end.
@@ -84,8 +84,8 @@ async def perform(step: Step, stage: Stage) -> None:
         await _tell(step, stage)
     elif isinstance(step, Wait):
         await _wait(step, runner)
-    elif isinstance(step, Record):
-        raise AssertionError("records are the daemon's")
+    elif isinstance(step, (Record, Order, Await)):
+        raise AssertionError("records and the rack are the daemon's")
     else:
         assert_never(step)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from qrm_tui.backends import lvm, lvm_nfs_seen
-from qrm_tui.core.facts import StorageFacts
+from qrm_tui.core.facts import MachineFacts
 from qrm_tui.core.model import ImageWanted, Item
 
 ROWS, RUNS = 5000, 7
@@ -37,7 +37,7 @@ def main() -> None:
     volumes = lvm.parse_volumes(text)
     items = [Item(kind="image", name=f"customer{at}", wanted=ImageWanted(
         id=f"id-{at}", storage="s1", path=f"/vol/customer{at}", origin="golden")) for at in range(ROWS)]
-    facts = StorageFacts(volumes=volumes)
+    facts = MachineFacts(volumes=volumes)
     bare = _best(lambda: json.loads(text))
     parsed = _best(lambda: lvm.parse_volumes(text))
     seen = _best(lambda: lvm_nfs_seen.see_images(facts, items, 1000.0))

@@ -9,7 +9,7 @@ from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.practice import PracticeMachines
 from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
-from qrm_tui.practice.farms import PracticeFarm
+from qrm_tui.practice.farms import PracticeFarm, make_server
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.volumes import SimulatedGroup, SimulatedVolume
 
@@ -38,10 +38,11 @@ class World:
             machine.host.add(SimulatedVolume("foreign", machine.host.new_id(), "plain", GIB))
             machine.host.root.write("/etc/exports.d/foreign.exports", "# another admin's\n", 0o600)
             machine.reboot()
+        self.server = make_server(folder)
         self.qrmd = self._make()
 
     def _make(self) -> Qrmd:
-        farm = PracticeFarm("test", self.machines, [])
+        farm = PracticeFarm("test", self.machines, [], self.server)
         return Qrmd(self.state, PracticeMachines(farm), name="test", practice=True, look_every=NEVER, first_pause=0.01)
 
     async def start(self) -> None:

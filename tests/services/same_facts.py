@@ -13,7 +13,7 @@ from qrm_tui.backends import lvm, mounts, nfs, probing
 from qrm_tui.backends.lvm_nfs_checks import image_files
 from qrm_tui.backends.planning import Call, Draft
 from qrm_tui.core.errors import StepFailed
-from qrm_tui.core.facts import File, Reading, StorageFacts, Volume
+from qrm_tui.core.facts import File, MachineFacts, Reading, Volume
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item, StorageWanted, convert_wanted
 from qrm_tui.core.operations.arguments import check_arguments
@@ -79,7 +79,7 @@ async def _ask(runner: Runner, argvs: Sequence[Sequence[str]], paths: Sequence[s
     return answers, found
 
 
-async def look(runner: Runner, names: Sequence[str]) -> StorageFacts:
+async def look(runner: Runner, names: Sequence[str]) -> MachineFacts:
     """Facts of a machine, with the files of these images."""
     places = [f"/vol/{name}" for name in names]
     paths_argv = probing.paths_argv(places)
@@ -95,7 +95,7 @@ def _volume(volume: Volume) -> Any:
             volume.pool, volume.open, volume.data is None, volume.metadata is None)
 
 
-def normal(facts: StorageFacts, free_at_first: int) -> dict[str, Any]:
+def normal(facts: MachineFacts, free_at_first: int) -> dict[str, Any]:
     """What must be the same: without UUIDs and shares, and free space as what was taken of it."""
     assert facts.group is not None
     return {
@@ -114,7 +114,7 @@ def _options(options: Sequence[str]) -> tuple[str, ...]:
     return tuple(option for option in options if not option.startswith(("stripe=", "mb_optimize_scan=")))
 
 
-def assert_near(one: StorageFacts, other: StorageFacts) -> None:
+def assert_near(one: MachineFacts, other: MachineFacts) -> None:
     """What can only be about the same."""
     for name, volume in one.volumes.items():
         if name.startswith(PREFIX) and volume.data is not None:
@@ -145,7 +145,7 @@ class Twin:
     farm: Farm = field(default_factory=lambda: Farm(lambda: 1000.0))
     names: list[str] = field(default_factory=list)
     free: int = 0
-    facts: StorageFacts | None = None
+    facts: MachineFacts | None = None
 
     async def start(self, pool: str) -> None:
         env = {"SERVER_VOL": "vol", **({"THIN_POOL": pool} if pool else {})}
@@ -203,7 +203,7 @@ class Twins:
         self.twins = twins
 
     @property
-    def facts(self) -> StorageFacts:
+    def facts(self) -> MachineFacts:
         """Those of the first."""
         assert self.twins[0].facts
         return self.twins[0].facts
@@ -234,7 +234,7 @@ class Twins:
                 await self.compare()
         await self.compare()
 
-    async def fail(self, make: Callable[[StorageFacts], Step]) -> str:
+    async def fail(self, make: Callable[[MachineFacts], Step]) -> str:
         """A step that must fail, with the same words everywhere and no effect at all; those words."""
         said, before = [], [normal(twin.facts, twin.free) for twin in self.twins if twin.facts]
         for twin in self.twins:

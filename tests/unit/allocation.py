@@ -8,7 +8,7 @@ import msgspec
 
 from qrm_tui.backends import lvm
 from qrm_tui.backends.planning import Call, Draft
-from qrm_tui.core.facts import Group, Mount, Reading, StorageFacts, Volume
+from qrm_tui.core.facts import Group, MachineFacts, Mount, Reading, Volume
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import ImageSeen, ImageWanted, Item, StorageSeen, StorageWanted
 from qrm_tui.core.operations.arguments import check_arguments
@@ -44,15 +44,15 @@ def volume(name: str, **changes: Any) -> Volume:
     return msgspec.structs.replace(made, **changes)
 
 
-def make_facts(*volumes: Volume, free: int = 50 * GIB, **more: Any) -> StorageFacts:
+def make_facts(*volumes: Volume, free: int = 50 * GIB, **more: Any) -> MachineFacts:
     """Facts of s1 with these volumes, each mounted."""
     mounts = {f"/vol/{v.name}": Mount(target=f"/vol/{v.name}", source=f"/dev/mapper/vol-{v.name}", filesystem="ext4",
                                       size=v.size, used=GIB) for v in volumes if v.kind != "t"}
-    return StorageFacts(**{"group": Group(name="vol", id="g", size=100 * GIB, free=free),
+    return MachineFacts(**{"group": Group(name="vol", id="g", size=100 * GIB, free=free),
                            "volumes": {v.name: v for v in volumes}, "mounts": mounts, **more})
 
 
-def draw(plan: Callable[[Call], Draft], operation: str, farm: Farm, facts: StorageFacts, **arguments: Any) -> Draft:
+def draw(plan: Callable[[Call], Draft], operation: str, farm: Farm, facts: MachineFacts, **arguments: Any) -> Draft:
     """The draft that a planner makes."""
     reading = Reading(farm, {"s1": facts})
     parsed = check_arguments(find(operation).arguments, arguments)

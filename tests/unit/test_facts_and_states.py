@@ -90,6 +90,10 @@ def test_since_moves_only_with_the_state() -> None:
 def test_every_state_is_one_of_the_designs() -> None:
     known = {"storage": {"ok", "warning", "error", "unknown", "off"},
              "image": {"creating", "ready", "in use", "frozen", "error", "unknown"},
+             "resource": {"booting", "idle", "starting", "active", "stopping", "off", "error", "unknown"},
+             "ve": {"inactive", "starting", "active", "degraded", "stopping", "error"},
+             "boot-image": {"creating", "ready", "in use", "error", "unknown"},
+             "component": {"ok", "warning", "error", "unknown", "off"},
              "job": {"waiting", "running", "done", "undoing", "undone", "failed"}}
     for kind, table in states.TABLES.items():
         assert {rule.state for rule in table} <= known[kind]

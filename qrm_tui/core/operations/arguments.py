@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from qrm_tui.core import names, units
 from qrm_tui.core.errors import BadInput
 
+#: An answers file has some hundred lines.
+_LONGEST_DOCUMENT = 256 << 10
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -36,6 +38,12 @@ def _text(value: str) -> str:
         raise ValueError(f"{names.printable(value)!r} has control characters in it")
     if len(value) > 1000:
         raise ValueError("a text has at most 1000 characters")
+    return value
+
+
+def _document(value: str) -> str:
+    if len(value) > _LONGEST_DOCUMENT:
+        raise ValueError(f"a document has at most {_LONGEST_DOCUMENT} characters")
     return value
 
 
@@ -73,12 +81,18 @@ class Type(NamedTuple):
     hint: str
 
 
-#: Every type an argument can have. `storage`, `image`, `job` name an existing object of that kind.
+#: Every type an argument can have. `storage`, `image`, `resource` ... name an existing object of that kind; of a
+#: `document` one types the path of a file, and what is sent is its content (client.documents).
 TYPES: Mapping[str, Type] = {
     "name": Type("NAME", names.check_name, "letters, digits, '_', '.', '-'"),
     "image-name": Type("NAME", names.check_volume_name, "letters, digits, '_', '.', '-'; also LVM's volume name"),
     "storage": Type("STORAGE", names.check_name, "a storage server's name"),
     "image": Type("IMAGE", names.check_name, "a filesystem-image's name"),
+    "resource": Type("RESOURCE", names.check_name, "a resource's name"),
+    "ve": Type("VE", names.check_name, "a virtual environment's name"),
+    "boot-image": Type("BOOT-IMAGE", names.check_name, "a boot-image's name"),
+    "component": Type("COMPONENT", names.check_name, "a component's name"),
+    "document": Type("FILE", _document, "the path of a text file"),
     "job": Type("JOB", _count, "a job's number"),
     "count": Type("NUMBER", _count, "a whole number from 1 on"),
     "size": Type("SIZE", units.parse_size, "bytes, or with K, M, G, T: 5000M, 5G"),

@@ -1,0 +1,23 @@
+"""Documents: arguments of which one types a file's path, and whose content is sent."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qrm_tui.core.errors import BadInput
+from qrm_tui.core.operations.declarations import Operation
+
+
+def load(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with each document read; BadInput if one cannot be."""
+    loaded = dict(given)
+    for argument in operation.arguments:
+        path = loaded.get(argument.name)
+        if argument.type == "document" and path:
+            try:
+                loaded[argument.name] = Path(path).read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+                raise BadInput(f"{argument.name}: {path}: {reason}") from None
+    return loaded

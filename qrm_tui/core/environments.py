@@ -1,0 +1,60 @@
+"""Virtual environments and boot-images: what is started, on how many machines, and with which kernel."""
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+VeLife = Literal["stopped", "starting", "running", "stopping"]
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine must have at least; 0 and empty: whatever."""
+
+    cpus: int = 0
+    mhz: int = 0
+    memory: int = 0
+    nics: int = 0
+    kind: Literal["", "physical", "partition"] = ""
+    #: of partitions: this technology
+    technology: str = ""
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """A machine of a virtual environment and the image that is its root."""
+
+    resource: str
+    image: str
+
+
+class VeWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtual environment as it should be."""
+
+    id: str
+    boot_image: str
+    image: str
+    profile: Profile = Profile()
+    #: on how many machines; each has a clone of the image as its own root
+    multi_server: int = 1
+    life: VeLife = "stopped"
+    assigned: tuple[Assignment, ...] = ()
+
+
+class BootImageWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A boot-image: a kernel and the initrd that was made for it."""
+
+    id: str
+    #: `linux`: kernel and initrd
+    type: str = "linux"
+    #: where it was made from: a kernel package, a package's file, or a running system's kernel version
+    source: str = ""
+    version: str = ""
+    life: Literal["creating", "present", "removing"] = "present"
+
+
+class BootImageSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A boot-image as it lies on the server."""
+
+    size: int = 0
+    #: what is wrong with its files; empty: all there, and as they were made
+    trouble: str = ""

@@ -1,0 +1,6 @@
+"""The kinds of objects, and what people call them."""
+from __future__ import annotations
+
+#: What people call the kinds.
+WORDS = {"resource": "resource", "ve": "virtual environment", "image": "filesystem-image", "boot-image": "boot-image",
+         "storage": "storage server", "component": "component", "job": "job", "journal": "journal entry"}

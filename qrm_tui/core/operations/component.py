@@ -1,0 +1,35 @@
+"""Operations on the server's components, and on all of them at once: the installation."""
+from __future__ import annotations
+
+from qrm_tui.core.operations.arguments import Argument
+from qrm_tui.core.operations.declarations import Operation, Role
+
+_NAME = Argument("name", "component", "which component", required=True, positional=True)
+
+OPERATIONS = (
+    Operation(
+        "install", "run", "job", "set up the server as an answers file says: packages, files, services, each verified",
+        (Argument("answers", "document", "the answers file (TOML)", required=True),),
+        "qrm install run --answers /root/answers.toml", role=Role.administrator,
+    ),
+    Operation(
+        "component", "configure", "job", "change a component's settings; what does not depend on them stays",
+        (_NAME, Argument("settings", "setting", "KEY=VALUE", required=True, positional=True, many=True)),
+        "qrm component configure dhcpd non_pxe=yes", role=Role.administrator, subject="name", key="e",
+    ),
+    Operation(
+        "component", "restart", "job", "restart a component's services, and see that they answer",
+        (_NAME,),
+        "qrm component restart dhcpd", role=Role.administrator, subject="name", key="r",
+    ),
+    Operation(
+        "component", "enable", "job", "switch a component on, now and at every boot",
+        (_NAME,),
+        "qrm component enable dhcpd", role=Role.administrator, subject="name", key="b",
+    ),
+    Operation(
+        "component", "disable", "job", "switch a component off, now and at every boot; its files stay",
+        (_NAME,),
+        "qrm component disable dhcpd", role=Role.administrator, destructive=True, subject="name", key="x",
+    ),
+)

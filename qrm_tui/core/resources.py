@@ -1,0 +1,136 @@
+"""Resources: machines that boot from the network, as they should be and as they were last heard of.
+
+Sizes are bytes, clocks MHz, times seconds since the epoch.
+"""
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+ResourceKind = Literal["physical", "partition"]
+Order = Literal["", "reboot", "off"]
+#: How far a boot is: `dhcp` an address was asked for, `loader` a boot loader was fetched, `kernel` the kernel was,
+#: `agent` the initramfs speaks, `root` it mounts its root file system, `system` that has taken over.
+STAGES = ("dhcp", "loader", "kernel", "agent", "root", "system")
+#: What a machine runs that has nothing to do; otherwise the id of its virtual environment.
+IDLE = "idle"
+#: Seconds between two heartbeats as a rule, and how many may be missed before it counts as not heard of.
+BEAT, MISSED = 10.0, 3
+#: Seconds that an answer on ssh counts: silent agents are looked after this often, and one look may fail.
+ANSWERED = 60.0
+#: Seconds that a boot may take in one stage before it counts as stalled: firmware and disk checks of large machines
+#: take minutes, a boot loader does not.
+STALLED = {"dhcp": 60.0, "loader": 120.0, "kernel": 180.0, "agent": 120.0, "root": 120.0}
+
+
+class Disk(msgspec.Struct, frozen=True):
+    """A disk as Linux names it."""
+
+    name: str
+    size: int
+
+
+class Nic(msgspec.Struct, frozen=True):
+    """A network card as Linux names it."""
+
+    name: str
+    mac: str
+
+
+class Inventory(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine says that it has (its agent, from /proc and /sys). Nothing of it is trusted."""
+
+    cpus: int = 0
+    mhz: int = 0
+    model: str = ""
+    memory: int = 0
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    vendor: str = ""
+    product: str = ""
+    serial: str = ""
+    #: `bios` or `uefi`
+    firmware: str = ""
+
+
+class Power(msgspec.Struct, frozen=True, kw_only=True):
+    """How a machine is switched besides by its agent."""
+
+    #: ipmi: its management controller; wake: wake-on-LAN, which only switches on; empty: the agent alone
+    method: Literal["", "ipmi", "wake"] = ""
+    address: str = ""
+    user: str = ""
+    #: the file with the password, on the server, readable by root alone
+    secret: str = ""
+
+
+class ResourceWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A resource as it should be."""
+
+    id: str
+    #: of the network card that it boots from; boot files and its address go by it
+    mac: str
+    kind: ResourceKind = "physical"
+    #: of a partition: the technology and the host
+    technology: str = ""
+    host: str = ""
+    #: the address that it always gets
+    address: str = ""
+    #: never chosen for a virtual environment
+    maintenance: bool = True
+    #: the virtual environment that it belongs to, and whether it is being taken out of it
+    ve: str = ""
+    leaving: bool = False
+    power: Power = Power()
+
+
+class ResourceSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A resource as it was last heard of."""
+
+    inventory: Inventory = Inventory()
+    #: the address that it has now
+    address: str = ""
+    #: how far its boot is, and since when; empty: nothing of a boot was seen yet
+    stage: str = ""
+    stage_at: float = 0
+    #: `idle`, or the id of the virtual environment that it runs; empty: not known
+    runs: str = ""
+    #: a word that the machine makes up at each boot: two boots are told apart by it
+    boot: str = ""
+    #: when its agent spoke last, and how many seconds lie between two beats
+    heard: float = 0
+    beat: float = BEAT
+    load: float | None = None
+    #: said: its agent said good-bye; proved: its management controller says that it is off
+    off: Literal["", "said", "proved"] = ""
+    #: when it last answered on ssh though its agent was silent: who removes the agent is no error
+    answered: float = 0
+    #: what went wrong in its boot, in words; gone with the next good one
+    trouble: str = ""
+    #: what wants a look though it works: somebody showed a nonce twice
+    warning: str = ""
+    #: what its agent is told at its next beat, and the boot that this is meant for
+    order: Order = ""
+    order_for: str = ""
+    #: SHA-256 of the token that its agent shows, in hex
+    token: str = ""
+    #: the word that its next boot shows once, and whether its boot files have it already
+    nonce: str = ""
+    nonce_kept: bool = False
+
+
+def is_heard(seen: ResourceSeen | None, now: float) -> bool:
+    """Whether its agent spoke lately."""
+    return seen is not None and seen.heard > 0 and now - seen.heard <= seen.beat * MISSED
+
+
+def is_up(seen: ResourceSeen | None, now: float) -> bool:
+    """Whether it is known to run: by its agent, or by ssh."""
+    return is_heard(seen, now) or (seen is not None and seen.answered > 0 and now - seen.answered <= ANSWERED)
+
+
+def stalls_at(seen: ResourceSeen) -> float | None:
+    """When its boot counts as stalled; None if it is in no stage that can."""
+    limit = STALLED.get(seen.stage)
+    return seen.stage_at + limit if limit else None
