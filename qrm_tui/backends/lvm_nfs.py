@@ -34,7 +34,8 @@ def _mount(machine: str, wanted: ImageWanted, name: str, device: str) -> list[St
     ]
 
 
-def _export(machine: str, name: str, wanted: ImageWanted, former: str | None) -> WriteFile:
+def export(machine: str, name: str, wanted: ImageWanted, former: str | None) -> WriteFile:
+    """The file that says who may mount an image."""
     return WriteFile(machine=machine, summary=f"write the export of {wanted.path}", path=nfs.export_path(name),
                      content=nfs.export_text(name, wanted.path, wanted.export_id, wanted.allowed), former=former,
                      tells=nfs.RELOAD_ARGV)
@@ -108,7 +109,7 @@ def _plan_create(call: Call, server: Item) -> Draft:
         lvm.create_volume(machine, group.name, server.wanted.pool, name, size, present.id),
         filesystems.make(machine, kind, device, present.filesystem_id),
         *_mount(machine, present, name, device),
-        _export(machine, name, present, None),
+        export(machine, name, present, None),
         nfs.reload(machine, path, ()),
         _record(name, present, creating, f"note that image {name} is there"),
     ]
@@ -179,11 +180,21 @@ def plan_clone(call: Call) -> Draft:
         *filesystems.renew_id(machine, present.filesystem, device, present.filesystem_id),
         *_mount(machine, present, name, device),
         sealing.seal(machine, path, hostname, present.id),
-        _export(machine, name, present, None),
+        export(machine, name, present, None),
         nfs.reload(machine, path, ()),
         _record(name, present, creating, f"note that image {name} is there"),
     ]
     return draft
+
+
+def room_of(draft: Draft) -> int:
+    """Bytes that the clone of a draft takes of its volume group, or promises of its thin pool."""
+    made = next(change for step in draft.steps if isinstance(step, Record) for change in step.changes)
+    assert made.wanted is not None
+    if made.wanted["thin"]:
+        return int(made.wanted["size"])
+    snapshot = next(step for step in draft.steps if isinstance(step, Run) and step.argv[0] == "lvcreate")
+    return int(snapshot.argv[snapshot.argv.index("--size") + 1].removesuffix("b"))
 
 
 def plan_remove(call: Call) -> Draft:
@@ -282,7 +293,7 @@ def _plan_access(call: Call, item: Item, allowed: tuple[str, ...], inverse: Inve
     draft = Draft(f"image/{item.name}", locks=[Lock(f"image/{item.name}"), Lock(f"storage/{machine}", shared=True)],
                   inverse=inverse)
     draft.steps = [
-        _export(machine, item.name, changed, former.content if former else None),
+        export(machine, item.name, changed, former.content if former else None),
         nfs.reload(machine, wanted.path, allowed),
         *([nfs.drop_sessions(machine, gone)] if (gone := sorted(set(wanted.allowed) - set(allowed))) else []),
         _record(item.name, changed, wanted, summary),

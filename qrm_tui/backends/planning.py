@@ -34,10 +34,10 @@ class Draft:
     #: of an operation that is not destructive as a rule: this call of it is, and wants the name typed
     destructive: bool = False
 
-    def point_of_no_return(self) -> None:
-        """What comes from here on cannot be undone."""
+    def point_of_no_return(self, at: int | None = None) -> None:
+        """What comes from here on (or from step `at` on) cannot be undone."""
         if self.no_return is None:
-            self.no_return = len(self.steps)
+            self.no_return = len(self.steps) if at is None else at
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,136 @@
+"""Planners of resources: maintenance, power, settings, and forgetting one."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from qrm_tui.backends import boot, power
+from qrm_tui.backends.planning import Call, Draft, Probe
+from qrm_tui.core.errors import BadInput, Refused
+from qrm_tui.core.farm import Farm
+from qrm_tui.core.model import Item
+from qrm_tui.core.plan import HERE, Change, Inverse, Lock, Record, RemoveFile
+from qrm_tui.core.resources import Power, ResourceWanted
+
+
+def record(item: Item, wanted: ResourceWanted | None, summary: str) -> Record:
+    """A change of what is wanted of a resource."""
+    return Record(summary=summary, changes=(change(item, wanted),))
+
+
+def change(item: Item, wanted: ResourceWanted | None) -> Change:
+    """The row of a resource as it should be."""
+    return Change(kind="resource", name=item.name, wanted=msgspec.to_builtins(wanted) if wanted else None,
+                  former=msgspec.to_builtins(item.wanted))
+
+
+def _draft(item: Item, inverse: Inverse | None = None) -> Draft:
+    return Draft(f"resource/{item.name}", locks=[Lock(f"resource/{item.name}")], inverse=inverse)
+
+
+def plan_maintenance(call: Call) -> Draft:
+    """Into maintenance or out of it; said twice, it changes nothing."""
+    item = call.reading.get("resource", call.arguments["name"])
+    on, off = call.arguments["on"], call.arguments["off"]
+    if on and off:
+        raise BadInput("on, off: one of them, or neither for the other way than it is")
+    wanted: ResourceWanted = item.wanted
+    into = bool(on) or (not off and not wanted.maintenance)
+    draft = _draft(item, Inverse("resource.maintenance", {"name": item.name, "off" if into else "on": True}))
+    if into == wanted.maintenance:
+        draft.notes.append(f"{item.name} is {'in' if into else 'out of'} maintenance already: nothing to do")
+        draft.inverse = None
+        return draft
+    if into and wanted.ve:
+        draft.notes.append(f"VE {wanted.ve} goes on on it: maintenance only keeps others away")
+    draft.steps = [record(item, msgspec.structs.replace(wanted, maintenance=into),
+                          f"{item.name} {'into' if into else 'out of'} maintenance")]
+    return draft
+
+
+def plan_power(call: Call) -> Draft:
+    """On, off or reset, by whoever can: its agent first, then its management controller."""
+    item = call.reading.get("resource", call.arguments["name"])
+    action, now = call.arguments["action"], call.reading.farm.clock()
+    draft = _draft(item)
+    draft.steps = {"on": power.on, "off": power.off, "reset": power.reset}[action](item, now)
+    if action != "on":
+        draft.destructive = True
+        draft.point_of_no_return(0)
+        if item.wanted.ve:
+            draft.warnings.append(f"VE {item.wanted.ve} runs on {item.name}: it goes down with it, and comes back with "
+                                  "its next boot")
+    return draft
+
+
+def plan_edit(call: Call) -> Draft:
+    """How it is switched, and the address that it always gets."""
+    item = call.reading.get("resource", call.arguments["name"])
+    arguments, wanted = call.arguments, item.wanted
+    switched = _power(arguments, wanted.power)
+    address = arguments["address"] or wanted.address
+    taken = [other.name for other in call.reading.farm.all("resource")
+             if other.wanted.address == address and other.name != item.name]
+    if arguments["address"] and taken:
+        raise Refused(f"address {address} is {taken[0]}'s")
+    if address != wanted.address and wanted.ve:
+        raise Refused(f"{item.name} runs VE {wanted.ve}, whose image is exported to its present address: stop that first")
+    changed = msgspec.structs.replace(wanted, power=switched, address=address)
+    draft = _draft(item, _inverse(item))
+    if changed == wanted:
+        draft.notes.append("nothing of it is another: nothing to do")
+        draft.inverse = None
+        return draft
+    draft.steps = [record(item, changed, f"note how {item.name} is switched, and its address")]
+    return draft
+
+
+def _power(arguments: Mapping[str, Any], known: Power) -> Power:
+    method = {None: known.method, "agent": "", "ipmi": "ipmi", "wake": "wake"}[arguments["power"]]
+    made = Power(method=method, address=arguments["power_address"] or known.address,
+                 user=arguments["power_user"] or known.user, secret=arguments["power_secret"] or known.secret)
+    if method != "ipmi":
+        if arguments["power_address"] or arguments["power_user"] or arguments["power_secret"]:
+            raise BadInput("power_address, power_user, power_secret: are for --power ipmi alone")
+        return Power(method=method)
+    lacking = [name for name, value in (("power_address", made.address), ("power_user", made.user),
+                                        ("power_secret", made.secret)) if not value]
+    if lacking:
+        raise BadInput(*(f"{name}: is needed for ipmi" for name in lacking))
+    return made
+
+
+def _inverse(item: Item) -> Inverse:
+    known = item.wanted.power
+    arguments: dict[str, Any] = {"name": item.name, "power": known.method or "agent"}
+    if known.method == "ipmi":
+        arguments |= {"power_address": known.address, "power_user": known.user, "power_secret": known.secret}
+    if item.wanted.address:
+        arguments["address"] = item.wanted.address
+    return Inverse("resource.edit", arguments)
+
+
+def probe_files(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
+    """The boot files of a resource as they are."""
+    item = farm.get("resource", str(arguments["name"]))
+    return [Probe(HERE, files=boot.paths_of(item.wanted.mac))]
+
+
+def plan_remove(call: Call) -> Draft:
+    """Its files go, and its record; the machine itself is left alone."""
+    item = call.reading.get("resource", call.arguments["name"])
+    if item.wanted.ve:
+        raise Refused(f"{item.name} belongs to VE {item.wanted.ve}: stop that first, or take it out "
+                      f"(qrm ve remove-resource {item.wanted.ve} {item.name})")
+    draft = _draft(item)
+    for path in boot.paths_of(item.wanted.mac):
+        file = call.reading.file(HERE, path)
+        if file is not None:
+            draft.steps.append(RemoveFile(machine=HERE, summary=f"remove {path}", path=path, former=file.content,
+                                          mode=file.mode))
+    draft.steps.append(record(item, None, f"forget resource {item.name}"))
+    if item.state in ("idle", "booting", "active"):
+        draft.notes.append("the machine is on: it will come back as a new resource as long as it boots from this network")
+    return draft
