@@ -1,0 +1,59 @@
+"""How the server is set up for netboot: addresses that boot files name, read from its components' settings."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from qrm_tui.core.components import ComponentWanted
+from qrm_tui.core.errors import Refused
+from qrm_tui.core.farm import Farm
+
+#: The components without which no machine boots, and defaults of their settings that boot files need.
+NEEDED = ("dhcpd", "tftpd", "apache", "node")
+OPTIONS = "console=tty0 console=ttyS0,115200"
+HTTP_PORT, NODE_PORT = "80", "8640"
+#: Where apache serves the boot root, below its own.
+HTTP_PATH = "/qrm/boot"
+
+
+class BootSettings(NamedTuple):
+    """What boot files say of the server."""
+
+    #: its own address in the netboot network
+    server: str
+    #: URL of the boot root
+    http: str
+    #: URL of qrmd-node
+    node: str
+    #: kernel options that every machine gets
+    options: str = OPTIONS
+
+    @property
+    def words(self) -> str:
+        """The part of a kernel's command line that all machines share."""
+        return " ".join(filter(None, (f"qrm.node={self.node}", f"qrm.http={self.http}", self.options)))
+
+
+def find_boot_settings(farm: Farm) -> BootSettings | None:
+    """The settings; None while a component is missing."""
+    found: dict[str, ComponentWanted] = {}
+    for name in NEEDED:
+        item = farm.find("component", name)
+        if item is None:
+            return None
+        found[name] = item.wanted
+    server = found["dhcpd"].settings.get("address", "").partition("/")[0]
+    if not server:
+        return None
+    port, node = (found[name].settings.get("port", default)
+                  for name, default in (("apache", HTTP_PORT), ("node", NODE_PORT)))
+    options = found["tftpd"].settings.get("options", OPTIONS)
+    return BootSettings(server, f"http://{server}{'' if port == HTTP_PORT else f':{port}'}{HTTP_PATH}",
+                        f"http://{server}:{node}", " ".join(options.split()))
+
+
+def boot_settings(farm: Farm) -> BootSettings:
+    """The settings; Refused while the server is not set up for netboot."""
+    settings = find_boot_settings(farm)
+    if settings is None:
+        raise Refused("the server is not set up for netboot: qrm install run")
+    return settings
