@@ -1,11 +1,12 @@
 """What a planner is given, and what it makes."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from qrm_tui.core.facts import Reading
+from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import StorageWanted
 from qrm_tui.core.plan import HERE, Inverse, Lock, Step
 
@@ -58,3 +59,8 @@ class Probe:
     def storage(self) -> bool:
         """Whether it is a storage server, whose volumes, mounts and exports are asked for besides."""
         return self.machine != HERE
+
+
+def probe_nothing(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
+    """For what changes our own records alone."""
+    return []

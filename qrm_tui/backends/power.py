@@ -16,8 +16,8 @@ OFF_SECONDS, BOOT_SECONDS = 300.0, 900.0
 
 def ipmi(power: Power, *words: str) -> tuple[str, ...]:
     """An ipmitool command; the password is read from its file, and is on no command line."""
-    return ("ipmitool", "-I", "lanplus", "-N", "2", "-R", "3", "-H", power.address, "-U", power.user, "-f", power.secret,
-            *words)
+    return ("ipmitool", "-I", "lanplus", "-N", "2", "-R", "3", "-H", power.address, "-U", power.user,
+            "-f", power.secret, *words)
 
 
 def status_argv(power: Power) -> tuple[str, ...]:

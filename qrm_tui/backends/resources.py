@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
-from qrm_tui.core.plan import HERE, Change, Inverse, Lock, Record, RemoveFile
+from qrm_tui.core.plan import HERE, Change, Inverse, Lock, Record
 from qrm_tui.core.resources import Power, ResourceWanted
 
 
@@ -76,7 +77,8 @@ def plan_edit(call: Call) -> Draft:
     if arguments["address"] and taken:
         raise Refused(f"address {address} is {taken[0]}'s")
     if address != wanted.address and wanted.ve:
-        raise Refused(f"{item.name} runs VE {wanted.ve}, whose image is exported to its present address: stop that first")
+        raise Refused(f"{item.name} runs VE {wanted.ve}, whose image is exported to its present address: stop that "
+                      "first")
     changed = msgspec.structs.replace(wanted, power=switched, address=address)
     draft = _draft(item, _inverse(item))
     if changed == wanted:
@@ -115,7 +117,7 @@ def _inverse(item: Item) -> Inverse:
 def probe_files(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     """The boot files of a resource as they are."""
     item = farm.get("resource", str(arguments["name"]))
-    return [Probe(HERE, files=boot.paths_of(item.wanted.mac))]
+    return [Probe(HERE, files=boot.machine_paths(item.wanted.mac))]
 
 
 def plan_remove(call: Call) -> Draft:
@@ -125,12 +127,9 @@ def plan_remove(call: Call) -> Draft:
         raise Refused(f"{item.name} belongs to VE {item.wanted.ve}: stop that first, or take it out "
                       f"(qrm ve remove-resource {item.wanted.ve} {item.name})")
     draft = _draft(item)
-    for path in boot.paths_of(item.wanted.mac):
-        file = call.reading.file(HERE, path)
-        if file is not None:
-            draft.steps.append(RemoveFile(machine=HERE, summary=f"remove {path}", path=path, former=file.content,
-                                          mode=file.mode))
+    draft.steps += boot.removal_steps(item.name, item.wanted.mac, partial(call.reading.file, HERE))
     draft.steps.append(record(item, None, f"forget resource {item.name}"))
     if item.state in ("idle", "booting", "active"):
-        draft.notes.append("the machine is on: it will come back as a new resource as long as it boots from this network")
+        draft.notes.append("the machine is on: it will come back as a new resource as long as it boots from this "
+                           "network")
     return draft

@@ -79,11 +79,6 @@ def plan_add(call: Call) -> Draft:
     return draft
 
 
-def probe_nothing(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
-    """For what changes our own records alone."""
-    return []
-
-
 def plan_remove(call: Call) -> Draft:
     """Forget a server; nothing on it is changed."""
     item = call.reading.get("storage", call.arguments["name"])

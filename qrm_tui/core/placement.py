@@ -101,6 +101,7 @@ def refusal(choice: Choice, count: int) -> tuple[str, ...]:
     """What is said when too few were found: how many, and each reason."""
     if len(choice.chosen) >= count:
         return ()
-    wanted = "no resource fits" if count == 1 else f"{count} resources are wanted, and {len(choice.chosen)} can be taken"
+    wanted = "no resource fits" if count == 1 else (
+        f"{count} resources are wanted, and {len(choice.chosen)} can be taken")
     return (wanted + ("" if choice.others else ": there are none; switch machines on that boot from the network"),
             *_told(choice.others))

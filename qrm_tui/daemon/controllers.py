@@ -1,4 +1,4 @@
-"""Management controllers: of machines that are silent, each is asked whether its machine is off; only then it counts."""
+"""Management controllers: where a machine is silent, its controller is asked whether it is off; only then it counts."""
 from __future__ import annotations
 
 import asyncio

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qrm_tui.backends import lvm_nfs, storage_servers
-from qrm_tui.backends.planning import Call, Draft, Probe
+from qrm_tui.backends import lvm_nfs, resources, storage_servers, ve_start, ve_stop
+from qrm_tui.backends import virtual_environments as ves
+from qrm_tui.backends.planning import Call, Draft, Probe, probe_nothing
 from qrm_tui.core.farm import Farm
 
 
@@ -19,8 +20,19 @@ class Planner:
 
 
 PLANNERS: Mapping[str, Planner] = {
+    "resource.maintenance": Planner(probe_nothing, resources.plan_maintenance),
+    "resource.power": Planner(probe_nothing, resources.plan_power),
+    "resource.edit": Planner(probe_nothing, resources.plan_edit),
+    "resource.remove": Planner(resources.probe_files, resources.plan_remove),
+    "ve.create": Planner(probe_nothing, ves.plan_create),
+    "ve.edit": Planner(probe_nothing, ves.plan_edit),
+    "ve.start": Planner(ve_start.probe_start, ve_start.plan_start),
+    "ve.stop": Planner(ve_stop.probe_stop, ve_stop.plan_stop),
+    "ve.add-resource": Planner(ve_start.probe_add_resource, ve_start.plan_add_resource),
+    "ve.remove-resource": Planner(ve_stop.probe_stop, ve_stop.plan_remove_resource),
+    "ve.remove": Planner(probe_nothing, ves.plan_remove),
     "storage.add": Planner(storage_servers.probe_add, storage_servers.plan_add),
-    "storage.remove": Planner(storage_servers.probe_nothing, storage_servers.plan_remove),
+    "storage.remove": Planner(probe_nothing, storage_servers.plan_remove),
     "image.add": Planner(lvm_nfs.probe_new_image, lvm_nfs.plan_add),
     "image.clone": Planner(lvm_nfs.probe_new_image, lvm_nfs.plan_clone),
     "image.copy": Planner(lvm_nfs.probe_copy, lvm_nfs.plan_copy),

@@ -14,10 +14,11 @@ from qrm_tui.core.resources import Power, ResourceSeen, ResourceWanted
 NOW = 1000.0
 IPMI = Power(method="ipmi", address="10.1.0.7", user="admin", secret="/etc/qrm/bmc")
 WAKE = Power(method="wake")
+NOBODY = Power()
 MAC = "52:54:00:00:00:01"
 
 
-def machine(how: Power = Power(), **seen: Any) -> Item:
+def machine(how: Power = NOBODY, **seen: Any) -> Item:
     """A resource that is switched like this."""
     return Item(kind="resource", name="r1", wanted=ResourceWanted(id="1", mac=MAC, power=how),
                 seen=ResourceSeen(**{"boot": "b1", **seen}))

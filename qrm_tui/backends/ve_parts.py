@@ -1,0 +1,75 @@
+"""What the planners of virtual environments share: rows, exports to one machine alone, boot files."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import msgspec
+
+from qrm_tui.backends import boot, lvm_nfs, nfs
+from qrm_tui.backends import lvm_nfs_checks as checks
+from qrm_tui.backends.planning import Call, Draft, Probe
+from qrm_tui.core.environments import VeWanted
+from qrm_tui.core.errors import Refused, Stale
+from qrm_tui.core.model import ImageWanted, Item
+from qrm_tui.core.netboot import boot_settings
+from qrm_tui.core.plan import HERE, Change, Record, Step
+
+
+def record(item: Item, wanted: VeWanted | None, summary: str, *more: Change) -> Record:
+    return Record(summary=summary, changes=(change(item, wanted), *more))
+
+
+def change(item: Item, wanted: VeWanted | None) -> Change:
+    return Change(kind="ve", name=item.name, wanted=msgspec.to_builtins(wanted) if wanted else None,
+                  former=msgspec.to_builtins(item.wanted))
+
+
+def clone_name(ve: str, number: int) -> str:
+    return f"{ve}-{number}"
+
+
+def probes(storage: str, macs: Sequence[str], images: Mapping[str, str]) -> list[Probe]:
+    """Boot files of machines, and the files and places of images (name → path)."""
+    files = [file for name, path in images.items() for file in checks.image_files(path, name)]
+    return [Probe(HERE, files=tuple(path for mac in macs for path in boot.machine_paths(mac))),
+            Probe(storage, files=tuple(files), paths=tuple(images.values()))]
+
+
+def boot_of(item: Item) -> str:
+    return item.seen.boot if item.seen else ""
+
+
+def need_no_job(call: Call, item: Item) -> None:
+    jobs = call.reading.farm.open_jobs(f"ve/{item.name}")
+    if jobs:
+        raise Refused(f"VE {item.name} is {item.state}: job {jobs[0]} is at it; wait for it, or cancel it "
+                      f"(qrm job cancel {jobs[0]})")
+
+
+def exports(call: Call, machine: str, before: Mapping[str, ImageWanted], after: Mapping[str, ImageWanted],
+             clones: Mapping[str, Draft]) -> list[Step]:
+    """Each image is exported to its machine alone, or to nobody; and our records say so."""
+    steps: list[Step] = []
+    for name, wanted in after.items():
+        if name in clones:
+            former: str | None = nfs.export_text(name, wanted.path, wanted.export_id, ())
+        else:
+            file = call.reading.file(machine, nfs.export_path(name))
+            former = file.content if file else None
+        gone = sorted(set(before[name].allowed) - set(wanted.allowed))
+        steps += [lvm_nfs.export(machine, name, wanted, former), nfs.reload(machine, wanted.path, wanted.allowed),
+                  *([nfs.drop_sessions(machine, gone)] if gone else [])]
+    who = "; ".join(f"{name}: {', '.join(wanted.allowed) or 'nobody'}" for name, wanted in after.items())
+    steps.append(Record(summary=f"note who may mount {who}", changes=tuple(
+        Change(kind="image", name=name, wanted=msgspec.to_builtins(wanted), former=msgspec.to_builtins(before[name]))
+        for name, wanted in after.items())))
+    return steps
+
+
+def boot_files(call: Call, resource: Item, root: boot.Root | None) -> list[Step]:
+    """The machine's boot files: they say what it boots next."""
+    mac = resource.wanted.mac
+    if any(path not in call.reading.facts(HERE).files for path in boot.machine_paths(mac)):
+        raise Stale(f"resource {resource.name} was taken or freed meanwhile; look at the plan anew")
+    return boot.boot_steps(boot_settings(call.reading.farm), resource.name, mac, partial(call.reading.file, HERE), root)
