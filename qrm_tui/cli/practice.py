@@ -43,7 +43,7 @@ def start(session: Session, verb: Verb, given: dict[str, Any]) -> int:
         if record is not None:
             talk(f"practice farm {farm} is running already")
         else:
-            record = _spawn(farm, folder)
+            record = _spawn(farm, folder, given["nodes"] or 0)
             talk(f"practice farm {farm} is running; `qrm practice stop --farm {farm}` ends it")
     if session.options.json:
         emit_json(record)
@@ -67,6 +67,15 @@ def stop(session: Session, verb: Verb, given: dict[str, Any]) -> int:
     return 0
 
 
+def where_of(farm: str) -> str:
+    """WHERE of a farm that runs in the background; Refused if it does not."""
+    with _home() as home:
+        record = _running(home / farm)
+    if record is None:
+        raise Refused(f"no practice farm {farm} is running: qrm practice start --farm {farm}")
+    return str(record["where"])
+
+
 @contextmanager
 def _home() -> Iterator[Path]:
     """The folder of this user's practice farms, held by one command at a time; Refused if it is not ours alone."""
@@ -81,7 +90,7 @@ def _home() -> Iterator[Path]:
         yield home
 
 
-def _spawn(farm: str, folder: Path) -> dict[str, Any]:
+def _spawn(farm: str, folder: Path, nodes: int) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     where, log = str(folder / "qrmd.sock"), folder / "qrmd.log"
@@ -89,8 +98,8 @@ def _spawn(farm: str, folder: Path) -> dict[str, Any]:
     source = str(Path(__file__).parents[2])   # where this package is, installed or not
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))}
     with log.open("wb") as output:
-        process = subprocess.Popen([*COMMAND, "--practice", farm, "--socket", where, "--state", str(folder / "state")],
-                                   stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
+        process = subprocess.Popen([*COMMAND, "--practice", farm, "--socket", where, "--state", str(folder / "state"),
+                                    "--nodes", str(nodes)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
                                    env=environment, start_new_session=True)
     try:
         record = {"farm": farm, "where": where, "pid": process.pid, "started": _started(process.pid)}

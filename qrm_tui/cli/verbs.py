@@ -78,8 +78,19 @@ _OTHERS = (
          "qrm job log 12 --follow", "reading:job_log"),
     Verb("journal", "verify", "prove that no entry was changed or taken out", (), "qrm journal verify",
          "reading:verify_journal"),
-    Verb("practice", "start", "start a simulated farm in the background; the last line is WHERE", (_FARM,),
+    Verb("practice", "start", "start a simulated farm in the background; the last line is WHERE",
+         (_FARM, Argument("nodes", "count", "with so many more machines in its rack")),
          "export QRM_CONNECT=$(qrm practice start | tail -n 1)", "practice:start"),
+    Verb("practice", "power-on", "push the power buttons of its machines", (
+        _FARM, Argument("name", "name", "which, as blade-1", positional=True, many=True),
+        Argument("all", "flag", "all of them")), "qrm practice power-on blade-1 blade-2", "practice_controls:power_on"),
+    Verb("practice", "fault", "put a fault into one of its machines, or take it out", (
+        _FARM, Argument("name", "name", "which machine: of the rack, a storage server, or qrmd", required=True,
+                        positional=True),
+        Argument("fault", "text", "which fault; an unknown one lists them", required=True, positional=True),
+        Argument("arguments", "setting", "what it takes: KEY=VALUE", positional=True, many=True),
+        Argument("clear", "flag", "take it out")), "qrm practice fault blade-1 hang stage=kernel",
+         "practice_controls:fault"),
     Verb("practice", "stop", "end it and forget all of it", (_FARM,), "qrm practice stop", "practice:stop"),
 )
 

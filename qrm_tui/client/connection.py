@@ -96,6 +96,10 @@ class Client:
         query = {"kinds": ",".join(kinds), "since": since}
         return self._stream(_target("v1", "watch", query=query), _WATCH_PATIENCE)
 
+    async def practise(self, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What only a practice farm can: `power-on`, `fault`. Refused by any other."""
+        return await self._call("POST", _target("v1", "practice", verb), {"arguments": dict(arguments)}, once=True)
+
     async def verify_journal(self) -> dict[str, Any]:
         """`{"ok", "entries", "trouble"}`."""
         return await self._call("GET", "/v1/journal/verify")

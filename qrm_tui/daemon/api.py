@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from qrm_tui import __version__
-from qrm_tui.core.errors import BadInput, NotPermitted, QrmError
+from qrm_tui.core.errors import BadInput, NotPermitted, QrmError, Refused
 from qrm_tui.core.kinds import WORDS
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.openapi import document
@@ -27,6 +27,8 @@ _MOST = 1 << 20
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 RoleOf = Callable[[Peer], Role]
+#: Does what only a practice farm can: verb and arguments in, an answer out.
+Practise = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class _PlanRequest(msgspec.Struct):
@@ -35,6 +37,10 @@ class _PlanRequest(msgspec.Struct):
     reason: str = ""
     #: ask each step whether it is done already
     look: bool = True
+
+
+class _PracticeRequest(msgspec.Struct):
+    arguments: dict[str, Any] = {}
 
 
 class _RunRequest(msgspec.Struct):
@@ -81,8 +87,8 @@ def _lines(events: AsyncIterator[Any]) -> StreamingResponse:
 class Api:
     """The routes over one server."""
 
-    def __init__(self, qrmd: Qrmd, role_of_peer: RoleOf = role_of) -> None:
-        self._qrmd, self._role_of = qrmd, role_of_peer
+    def __init__(self, qrmd: Qrmd, role_of_peer: RoleOf = role_of, practice: Practise | None = None) -> None:
+        self._qrmd, self._role_of, self._practice = qrmd, role_of_peer, practice
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -93,7 +99,8 @@ class Api:
         }
         routes = [Route(path, self._guarded(endpoint), methods=["GET"]) for path, endpoint in get.items()]
         routes += [Route("/v1/plan", self._guarded(self.plan), methods=["POST"]),
-                   Route("/v1/run", self._guarded(self.run), methods=["POST"])]
+                   Route("/v1/run", self._guarded(self.run), methods=["POST"]),
+                   Route("/v1/practice/{verb}", self._guarded(self.practise), methods=["POST"])]
         return Starlette(routes=routes)
 
     def _guarded(self, endpoint: Callable[[Request, Peer, Role], Awaitable[Response]]) -> Endpoint:
@@ -147,6 +154,14 @@ class Api:
         asked = await _body(request, _RunRequest)
         author = Author(peer.user, peer.terminal)
         return _json(await self._qrmd.run(asked.plan, author, role, asked.reason[:1000]))
+
+    async def practise(self, request: Request, peer: Peer, role: Role) -> Response:
+        if self._practice is None:
+            raise Refused("this is no practice farm: its machines have buttons of their own")
+        if role < Role.operator:
+            raise NotPermitted(f"a practice farm's machines are an operator's; you are {role.name}")
+        asked = await _body(request, _PracticeRequest)
+        return _json(await self._practice(request.path_params["verb"], asked.arguments))
 
     def _number(self, request: Request) -> int:
         number = _whole(request.path_params["number"], None, "job")

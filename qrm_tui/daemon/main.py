@@ -43,6 +43,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--log", type=Path, help=f"log file ({LOG}; with --practice in the state folder)")
     parser.add_argument("--settings", type=Path, default=SETTINGS, help=f"settings ({SETTINGS}), may be absent")
     parser.add_argument("--practice", metavar="FARM", help="simulate this farm; nothing real is touched")
+    parser.add_argument("--nodes", type=int, default=0, help="so many more machines in a practice farm's rack")
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
     parser.add_argument("--print-unit", action="store_true", help="print a systemd unit for this qrmd, and end")
     parser.add_argument("--version", action="version", version=f"qrmd {__version__}")

@@ -1,0 +1,316 @@
+"""A simulated machine of the rack: firmware, boot loader, initramfs and system, as far as the server can see them.
+
+It asks the simulated server for an address and for its boot files, reads those as a boot loader would, speaks the
+agent's protocol with qrmd-node, and mounts its root only where the simulated storage server exports it to it. What
+takes time on metal takes it here, by the farm's pace.
+"""
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from qrm_tui.core.resources import IDLE
+from qrm_tui.practice.host import Host
+
+ROOT = "/srv/qrm/boot"
+#: Seconds by life's own pace: firmware, loader, kernel, mounting a root, a system's start, and going down.
+SECONDS = {"firmware": 20.0, "loader": 2.0, "kernel": 4.0, "root": 3.0, "system": 12.0, "down": 5.0}
+#: Seconds until what failed is tried again.
+AGAIN = 5.0
+
+
+class NoAnswer(Exception):
+    """The server's node endpoint does not answer, or says that it cannot now."""
+
+
+class Wire(Protocol):
+    """The network between a machine and qrmd-node."""
+
+    async def post(self, address: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
+        """Status and text of the answer; NoAnswer. `address` is the machine's own."""
+
+
+class Network(Protocol):
+    """What the machine finds on its netboot network."""
+
+    server: Host
+
+    def lease(self, mac: str) -> str:
+        """The address that dhcpd gives; empty: none."""
+
+    def say(self, program: str, text: str) -> None:
+        """A line in the server's journal."""
+
+    def storage(self, address: str) -> Host | None:
+        """The storage server at an address; None where none answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a kind of machine has."""
+
+    name: str
+    vendor: str
+    product: str
+    cpu: str
+    cpus: int
+    mhz: int
+    memory: int
+    nics: int = 1
+    disks: tuple[int, ...] = ()
+    firmware: str = "bios"
+
+
+@dataclass(slots=True)
+class Trouble:
+    """Faults put into a machine."""
+
+    #: it hangs at this stage: dhcp, loader, kernel, agent, root, system; empty: nowhere
+    hangs: str = ""
+    #: its agent says nothing more
+    silent: bool = False
+
+
+class SimulatedNode:
+    """One machine: off, or booting and running in a task of its own."""
+
+    def __init__(self, model: Model, number: int, network: Network, wire: Wire, *, pace: float = 0) -> None:
+        self.model, self.number = model, number
+        self.mac = f"52:54:00:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
+        self.network, self.wire = network, wire
+        self.pace = pace
+        self.trouble = Trouble()
+        self.random = random.Random(f"node {number}")
+        self.address = ""
+        self.stage = ""
+        self.words: dict[str, str] = {}
+        #: what its console said lately
+        self.console: list[str] = []
+        self.enlisted = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._token = ""
+
+    # power
+
+    @property
+    def on(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    def power_on(self) -> None:
+        """Its button is pushed; nothing where it is on."""
+        if not self.on:
+            self._task = asyncio.create_task(self._live(), name=f"node {self.number}")
+
+    async def power_off(self) -> None:
+        """Its plug is pulled."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self.stage, self.address, self._token = "", "", ""
+        self.enlisted.clear()
+
+    async def reset(self) -> None:
+        """Its reset button."""
+        await self.power_off()
+        self.power_on()
+
+    # life
+
+    async def _live(self) -> None:
+        again = True
+        while again:
+            again = await self._boot()
+        self._task = None
+
+    async def _boot(self) -> bool:
+        """One boot to its end; whether another follows."""
+        boot = f"{self.random.getrandbits(64):016x}"
+        self.enlisted.clear()
+        self._token, self.stage = "", ""
+        await self._spend("firmware")
+        config = await self._load()
+        self.words = dict(word.partition("=")[::2] for word in shlex.split(config["words"]))
+        await self._spend("kernel")
+        await self._reach("agent")
+        runs = self.words.get("qrm.ve", IDLE)
+        await self._enlist(boot, IDLE if runs == IDLE else runs, "agent")
+        if runs == IDLE:
+            return await self._work(boot, IDLE, "agent", None)
+        tree = await self._mount(boot, runs)
+        await self._spend("system")
+        await self._reach("system")
+        return await self._work(boot, runs, "system", tree)
+
+    async def _spend(self, what: str) -> None:
+        await asyncio.sleep(SECONDS[what] * self.pace * self.random.uniform(0.8, 1.2))
+
+    async def _reach(self, stage: str) -> None:
+        self.stage = stage
+        if self.trouble.hangs == stage:
+            await asyncio.Event().wait()
+
+    def _say(self, text: str) -> None:
+        self.console = [*self.console[-99:], text]
+
+    async def _load(self) -> dict[str, str]:
+        """An address, the boot loader, its configuration, the kernel: as far as the server's files go."""
+        while True:
+            await self._reach("dhcp")
+            self.network.say("dhcpd", f"qrm pxe {self.mac} arch {0 if self.model.firmware == 'bios' else 7}")
+            self.network.say("dhcpd", f"DHCPDISCOVER from {self.mac} via eth0")
+            self.address = self.network.lease(self.mac)
+            if self.address:
+                self.network.say("dhcpd", f"DHCPACK on {self.address} to {self.mac} via eth0")
+                await self._reach("loader")
+                found = self._config()
+                if found is not None:
+                    await self._spend("loader")
+                    await self._reach("kernel")
+                    if all(self._fetch(path) for path in found["files"].split()):
+                        return found
+            else:
+                self.network.say("dhcpd", f"DHCPDISCOVER from {self.mac} via eth0: network 192.168.88.0/24: no free "
+                                          "leases")
+            await asyncio.sleep(AGAIN * max(self.pace, 0.02))
+
+    def _fetch(self, path: str) -> bool:
+        """Whether a file is there; the server's logs tell of the request."""
+        full = f"{ROOT}/{path}"
+        if self.model.firmware == "bios":
+            self.network.say("in.tftpd", f"RRQ from {self.address} filename {path}")
+        else:
+            self.network.say("apache", f'{self.address} - - "GET /qrm/boot/{path} HTTP/1.1" 200')
+        if not self.network.server.root.exists(full):
+            self._say(f"{path}: not found")
+            return False
+        return True
+
+    def _config(self) -> dict[str, str] | None:
+        name = self.mac.replace(":", "-")
+        if self.model.firmware == "bios":
+            if not self._fetch("pxelinux.0"):
+                return None
+            for path in (f"pxelinux.cfg/01-{name}", "pxelinux.cfg/default"):
+                if self._fetch(path):
+                    return read_pxelinux(self.network.server.root.read(f"{ROOT}/{path}"))
+            return None
+        for path in (f"ipxe/{name}.ipxe", "ipxe/default.ipxe"):
+            if self._fetch(path):
+                return read_ipxe(self.network.server.root.read(f"{ROOT}/{path}"))
+        return None
+
+    async def _mount(self, boot: str, runs: str) -> Host:
+        """Its root, as soon as a storage server exports it to this machine."""
+        _, address, path = self.words["qrm.root"].split(":", 2)
+        await self._reach("root")
+        while True:
+            await self._beat(boot, "root", runs)
+            server = self.network.storage(address)
+            if server is not None and self.address in server.offered().get(path, ()):
+                await self._spend("root")
+                server.sessions.add(self.address)
+                server.root.write(f"{path}/var/log/qrm-practice", f"{boot} {self.address}\n")
+                return server
+            self._say(f"mount {address}:{path}: Permission denied")
+            await asyncio.sleep(AGAIN * max(self.pace, 0.02))
+
+    # its agent
+
+    async def _enlist(self, boot: str, runs: str, stage: str) -> None:
+        body = json.dumps({"mac": self.mac, "boot": boot, "nonce": self._nonce(), "stage": stage, "runs": runs,
+                           "inventory": self.inventory()}).encode()
+        while True:
+            try:
+                status, text = await self.wire.post(self.address, "/v1/enlist", {}, body)
+            except NoAnswer as error:
+                status, text = 503, str(error)
+            if status == 200:
+                answer = _words(text)
+                self._token = answer.get("token", self._token)
+                self.enlisted.set()
+                return
+            self._say(f"enlist: {status} {text.strip()[:100]}")
+            await asyncio.sleep(AGAIN * max(self.pace, 0.02))
+            body = json.dumps({**json.loads(body), "nonce": self._nonce()}).encode()
+
+    def _nonce(self) -> str:
+        path = f"{ROOT}/nonce/{self.mac.replace(':', '-')}"
+        root = self.network.server.root
+        return root.read(path).strip() if root.exists(path) else ""
+
+    def inventory(self) -> dict[str, Any]:
+        """What its agent finds in /proc and /sys."""
+        model = self.model
+        return {
+            "cpus": model.cpus, "mhz": model.mhz, "model": model.cpu, "memory": model.memory, "vendor": model.vendor,
+            "product": model.product, "serial": f"{model.name.upper()}{self.number:05d}", "firmware": model.firmware,
+            "disks": [{"name": f"sd{chr(97 + at)}", "size": size} for at, size in enumerate(model.disks)],
+            "nics": [{"name": f"eth{at}", "mac": self.mac if at == 0 else f"{self.mac[:-2]}{0xf0 + at:02x}"}
+                     for at in range(model.nics)],
+        }
+
+    async def _beat(self, boot: str, stage: str, runs: str, bye: str = "") -> dict[str, str]:
+        """A heartbeat; what it was told, or nothing where nobody answered."""
+        if self.trouble.silent:
+            return {}
+        load = round(self.random.uniform(0.0, 0.2 if runs == IDLE else 1.5), 2)
+        said = {"boot": boot, "stage": stage, "runs": runs, "load": load, **({"bye": bye} if bye else {})}
+        try:
+            status, text = await self.wire.post(self.address, "/v1/beat", {"Authorization": f"Bearer {self._token}"},
+                                                json.dumps(said).encode())
+        except NoAnswer:
+            return {}
+        if status == 401:
+            await self._enlist(boot, runs, stage)
+            return {}
+        return _words(text) if status == 200 else {}
+
+    async def _work(self, boot: str, runs: str, stage: str, tree: Host | None) -> bool:
+        """Beats until it is told to go down; whether it comes up again."""
+        while True:
+            told = await self._beat(boot, stage, runs)
+            order = told.get("order", "stay")
+            if order in ("reboot", "off"):
+                await self._beat(boot, stage, runs, bye=order)
+                await self._spend("down")
+                if tree is not None:
+                    tree.sessions.discard(self.address)
+                self.stage = ""
+                return order == "reboot"
+            await asyncio.sleep(float(told.get("beat", 10)) if self.pace else 0.02)
+
+
+def _words(text: str) -> dict[str, str]:
+    return dict(line.split(" ", 1) for line in text.splitlines() if " " in line)
+
+
+def read_pxelinux(text: str) -> dict[str, str] | None:
+    """Kernel, initrd and command line of the default label of our configuration files."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        key, _, value = line.strip().partition(" ")
+        found[key.upper()] = value.strip()
+    if "LINUX" not in found:
+        return None
+    return {"files": f"{found['LINUX']} {found.get('INITRD', '')}", "words": found.get("APPEND", "")}
+
+
+def read_ipxe(text: str) -> dict[str, str] | None:
+    """The same of an iPXE script of ours."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        words = line.split(" || ")[0].split()
+        if words[:1] == ["kernel"]:
+            found["kernel"], found["words"] = words[1], " ".join(words[2:])
+        elif words[:1] == ["initrd"]:
+            found["initrd"] = words[-1]
+    if "kernel" not in found:
+        return None
+    files = " ".join(url.partition("/qrm/boot/")[2] for url in (found["kernel"], found.get("initrd", "")) if url)
+    return {"files": files, "words": found["words"]}
