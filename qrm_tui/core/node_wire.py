@@ -105,7 +105,7 @@ class Enlisted(msgspec.Struct, frozen=True, tag="enlisted", array_like=True):
 
 
 class Table(msgspec.Struct, frozen=True, tag="table", array_like=True):
-    """Machines that are new or changed, and names of those that are gone; `first` begins a new table, `last` ends it."""
+    """Machines that are new or changed, names of those that are gone; `first` begins a new table, `last` ends it."""
 
     entries: list[Entry]
     gone: list[str] = []

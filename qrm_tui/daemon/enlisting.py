@@ -28,7 +28,7 @@ from qrm_tui.core.errors import BadInput, Broken
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.names import printable
-from qrm_tui.core.node_wire import EnlistRequest, Enlisted
+from qrm_tui.core.node_wire import Enlisted, EnlistRequest
 from qrm_tui.core.resources import ResourceSeen, ResourceWanted, is_heard
 from qrm_tui.daemon.rack import Rack, Upkeep
 from qrm_tui.daemon.records import Records

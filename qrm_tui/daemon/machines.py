@@ -19,7 +19,6 @@ from qrm_tui.runners import ssh
 from qrm_tui.runners.base import Completed, Runner
 from qrm_tui.runners.local import LocalRunner
 
-
 #: Seconds that a machine may take to show that it answers on ssh, and bytes of a line of its greeting.
 _ANSWERS, _BANNER = 5.0, 4096
 
