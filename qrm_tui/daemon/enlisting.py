@@ -17,7 +17,7 @@ import logging
 import secrets
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.names import printable
 from qrm_tui.core.node_wire import Enlisted, EnlistRequest
-from qrm_tui.core.resources import ResourceSeen, ResourceWanted, is_heard
+from qrm_tui.core.resources import Inventory, ResourceSeen, ResourceWanted, is_heard
 from qrm_tui.daemon.rack import Rack, Upkeep
 from qrm_tui.daemon.records import Records
 from qrm_tui.db.store import Entry, Write
@@ -37,7 +37,7 @@ from qrm_tui.db.store import Entry, Write
 _log = logging.getLogger("qrmd.enlisting")
 
 #: Machines in one transaction, machines that may wait, resources that a farm may have.
-TOGETHER, MOST_WAITING, MOST_RESOURCES = 250, 20_000, 50_000
+TOGETHER, MOST_WAITING, MOST_RESOURCES = 500, 20_000, 50_000
 #: Machines that one address may bring, and seconds after which it may again; this machine itself (practice) may more.
 MOST_OF_ONE, FORGIVEN = 16, 3600.0
 #: Digits that make a boot's word hard to guess: it tells a machine whose answer got lost from another.
@@ -75,7 +75,7 @@ class _Batch:
     answers: list[tuple[_Asked, Enlisted, bool]] = field(default_factory=list)
     #: made when the first new machine needs them
     addresses: Iterator[str] | None = None
-    identities: dict[tuple[str, str, str], str] | None = None
+    serials: dict[str, str] | None = None
 
 
 class Enlisting:
@@ -177,10 +177,9 @@ class Enlisting:
     def _new(self, asked: _Asked, batch: _Batch) -> None:
         request, now, token = asked.request, self._farm.clock(), secrets.token_hex(32)
         name = self._next_name()
-        if batch.addresses is None or batch.identities is None:
-            batch.addresses, batch.identities = self._free_addresses(), self._identities()
-        known = identity_of(request.inventory)
-        warning = self._former_self(batch.identities.get(known, "")) if known else ""
+        if batch.addresses is None or batch.serials is None:
+            batch.addresses, batch.serials = self._free_addresses(), self._serials()
+        warning = self._former_self(request.inventory, batch.serials)
         wanted = ResourceWanted(id=self._identity(), mac=request.mac, address=next(batch.addresses, ""))
         seen = ResourceSeen(token=digest_of(token), nonce=secrets.token_hex(16), warning=warning,
                             beat=self._rack.beat_of(name), **_said(asked, now))
@@ -231,16 +230,18 @@ class Enlisting:
         return (address for number in range(start, end + 1)
                 if (address := str(ipaddress.IPv4Address(number))) not in used)
 
-    def _identities(self) -> dict[tuple[str, str, str], str]:
-        """Names of the resources with a real serial number."""
-        return {known: item.name for item in self._farm.all("resource")
-                if item.seen and (known := identity_of(item.seen.inventory))}
+    def _serials(self) -> dict[str, str]:
+        """Names of resources by serial number; the newest of those who share one."""
+        return {item.seen.inventory.serial: item.name for item in self._farm.all("resource") if item.seen}
 
-    def _former_self(self, name: str) -> str:
-        item = self._farm.find("resource", name) if name else None
-        if item is None or is_heard(item.seen, self._farm.clock()):
+    def _former_self(self, inventory: Inventory, serials: Mapping[str, str]) -> str:
+        """Which resource this machine may have been, in words."""
+        item = self._farm.find("resource", serials.get(inventory.serial, ""))
+        known = identity_of(inventory)
+        if item is None or known is None or identity_of(item.seen.inventory) != known or is_heard(
+                item.seen, self._farm.clock()):
             return ""
-        return f"it has the serial number of {name}, which is not heard of: was a card changed?"
+        return f"it has the serial number of {item.name}, which is not heard of: was a card changed?"
 
     # one that is known
 

@@ -28,7 +28,7 @@ _log = logging.getLogger("qrmd.nodes")
 #: The account, and the units, that qrmd-node runs as: a dynamic user's name is not known everywhere, its unit is.
 USER, UNITS = "qrm-node", ("qrm-node.service", "qrmd-node.service")
 #: Bytes that may wait for an end that does not read, and of one reading.
-_MOST_UNREAD, _READ = 64 << 20, 256 << 10
+_MOST_UNREAD, _READ = 64 << 20, 64 << 10
 _UNIT = re.compile(r"^0::.*/([^/\n]+\.service)$", re.MULTILINE)
 
 

@@ -103,16 +103,16 @@ class Store:
 
     # writing
 
-    async def write(self, what: Write) -> JournalRow | None:
-        """All of it in one transaction; returns the journal's entry if there was one. Broken if it cannot be."""
+    async def write(self, what: Write) -> None:
+        """All of it in one transaction. Broken if it cannot be."""
         # only a commit moves the end of the chain, and before the next write begins
-        entry, _ = await self._call(lambda session: self._write(session, what), self._move_end)
-        return entry
+        await self._call(lambda session: self._write(session, what), self._move_end)
 
-    def _move_end(self, written: tuple[JournalRow | None, tuple[int, str]]) -> None:
-        self._last = written[1]
+    def _move_end(self, end: tuple[int, str]) -> None:
+        self._last = end
 
-    def _write(self, session: Session, what: Write) -> tuple[JournalRow | None, tuple[int, str]]:
+    def _write(self, session: Session, what: Write) -> tuple[int, str]:
+        """The journal's end then."""
         # whole batches by one statement each: through the session a row takes 30 times as long
         connection = session.connection()
         put = {(item.kind, item.name): item for item in what.put}
@@ -131,21 +131,19 @@ class Store:
             job.state, job.record = what.job.state, _encode(what.job).decode()
         for step in what.steps:
             session.merge(step)
-        end, rows = self._last, []
+        end, lines = self._last, []
         for told in ([what.entry] if what.entry else []) + list(what.entries):
-            rows.append(self._entry(told, end))
-            end = rows[-1].seq, rows[-1].hash
-        if rows:
-            session.bulk_save_objects(rows)
-        return rows[0] if what.entry else None, end
+            lines.append(self._line(told, *end))
+            end = lines[-1]["seq"], lines[-1]["hash"]
+        if lines:
+            connection.execute(sqlalchemy.insert(_JOURNAL), lines)
+        return end
 
-    def _entry(self, told: Entry, end: tuple[int, str]) -> JournalRow:
-        seq, before = end
-        row = JournalRow(seq=seq + 1, at=self._clock(), who=told.who, terminal=told.terminal, reason=told.reason,
-                         operation=told.operation, object=told.object, outcome=told.outcome, job=told.job,
-                         details=json.dumps(told.details, separators=(",", ":"), sort_keys=True), hash="")
-        row.hash = chain.seal(row, before)
-        return row
+    def _line(self, told: Entry, seq: int, before: str) -> dict[str, Any]:
+        line = {"seq": seq + 1, "at": self._clock(), "who": told.who, "terminal": told.terminal, "reason": told.reason,
+                "operation": told.operation, "object": told.object, "outcome": told.outcome, "job": told.job,
+                "details": json.dumps(told.details, separators=(",", ":"), sort_keys=True)}
+        return {**line, "hash": chain.seal(line, before)}
 
     async def new_job(self, record: JobRecord, plan: Plan) -> JobRecord:
         """A job gets its number, and is there even if power fails now."""
@@ -216,7 +214,7 @@ class Store:
         return await self._call(work)
 
 
-_OBJECTS = SQLModel.metadata.tables["object"]
+_OBJECTS, _JOURNAL = SQLModel.metadata.tables["object"], SQLModel.metadata.tables["journal"]
 _THAT = (_OBJECTS.c.kind == sqlalchemy.bindparam("of_kind"), _OBJECTS.c.name == sqlalchemy.bindparam("of_name"))
 _DELETE = sqlalchemy.delete(_OBJECTS).where(*_THAT)
 _SEEN = sqlalchemy.update(_OBJECTS).where(*_THAT).values(
