@@ -98,7 +98,7 @@ class ResourceSeen(msgspec.Struct, frozen=True, kw_only=True):
     runs: str = ""
     #: a word that the machine makes up at each boot: two boots are told apart by it
     boot: str = ""
-    #: when its agent spoke last, and how many seconds lie between two beats
+    #: when its agent spoke last, and how many seconds lie between two beats; 0: it said that it boots anew
     heard: float = 0
     beat: float = BEAT
     load: float | None = None
@@ -115,8 +115,10 @@ class ResourceSeen(msgspec.Struct, frozen=True, kw_only=True):
     order_for: str = ""
     #: SHA-256 of the token that its agent shows, in hex
     token: str = ""
-    #: the word that its next boot shows once, and whether its boot files have it already
+    #: the word that its next boot shows once, the one before it (which its boot files give until they have the new
+    #: one), and whether they have it already
     nonce: str = ""
+    nonce_former: str = ""
     nonce_kept: bool = False
 
 

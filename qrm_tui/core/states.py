@@ -138,8 +138,9 @@ STALLS: dict[str, tuple[str, str]] = {
 def _stall(item: Item, farm: Farm) -> str:
     """The stage that its boot stalls in; empty if it goes on."""
     at = stalls_at(item.seen) if item.seen else None
-    heard = is_heard(item.seen, farm.clock()) and item.seen.runs == IDLE
-    return item.seen.stage if at is not None and farm.clock() > at and not heard else ""
+    # an idle one has come up for good once its agent spoke in this stage; if it falls silent, that is no stalled boot
+    came_up = item.seen and item.seen.runs == IDLE and item.seen.heard >= item.seen.stage_at
+    return item.seen.stage if at is not None and farm.clock() > at and not came_up else ""
 
 
 def _age(since: float, farm: Farm) -> str:

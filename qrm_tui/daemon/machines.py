@@ -19,6 +19,9 @@ from qrm_tui.runners import ssh
 from qrm_tui.runners.base import Completed, Runner
 from qrm_tui.runners.local import LocalRunner
 
+#: Seconds that a machine may take to show that it answers on ssh, and bytes of a line of its greeting.
+_ANSWERS, _BANNER = 5.0, 4096
+
 
 class MakesRunners(Protocol):
     """Real machines, or simulated ones."""
@@ -34,6 +37,9 @@ class MakesRunners(Protocol):
 
     def make(self, name: str, server: StorageWanted) -> Runner:
         """A runner for it."""
+
+    async def answers(self, address: str) -> bool:
+        """Whether an ssh server answers there."""
 
 
 def is_here(address: str) -> bool:
@@ -77,6 +83,22 @@ class RealMachines:
                              key_file=self._key_file)
 
 
+    async def answers(self, address: str) -> bool:
+        """Whether an ssh server answers there: it speaks first (RFC 4253, 4.2), perhaps after lines of its own."""
+        try:
+            async with asyncio.timeout(_ANSWERS):
+                reader, writer = await asyncio.open_connection(address, 22, limit=_BANNER)
+                try:
+                    while line := await reader.readline():
+                        if line.startswith(b"SSH-"):
+                            return True
+                finally:
+                    writer.close()
+        except (OSError, ValueError):  # TimeoutError is an OSError; ValueError: a line without end
+            return False
+        return False
+
+
 class Machines:
     """Runners by storage server, made when first needed and anew when its registration changes."""
 
@@ -101,6 +123,10 @@ class Machines:
         if known is None or known[0] != wanted:
             known = self._runners[name] = (wanted, self._real.make(name, wanted))
         return known[1]
+
+    async def answers(self, address: str) -> bool:
+        """Whether an ssh server answers there."""
+        return await self._real.answers(address)
 
     async def close(self) -> None:
         for _, runner in self._runners.values():

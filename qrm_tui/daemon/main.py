@@ -39,6 +39,8 @@ _log = logging.getLogger("qrmd")
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("qrmd", description="qrm's server: owns the farm, runs its jobs.")
     parser.add_argument("--socket", type=Path, default=SOCKET, help=f"where clients connect ({SOCKET})")
+    parser.add_argument("--node-socket", type=Path, help="where qrmd-node connects (node.sock beside the socket; with "
+                        "--practice in the state folder)")
     parser.add_argument("--state", type=Path, default=STATE, help=f"database, keys, job logs ({STATE})")
     parser.add_argument("--log", type=Path, help=f"log file ({LOG}; with --practice in the state folder)")
     parser.add_argument("--settings", type=Path, default=SETTINGS, help=f"settings ({SETTINGS}), may be absent")
@@ -121,7 +123,8 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
             fill = None
         listener = peer.open_socket(options.socket)
         try:
-            await qrmd.start()
+            folder = options.state if options.practice else options.socket.parent
+            await qrmd.start(options.node_socket or folder / "node.sock")
             if fill:
                 await fill(qrmd)
             app = Api(qrmd, partial(peer.role_of, groups=_groups(settings))).app()

@@ -43,6 +43,10 @@ class PracticeMachines:
                               f"{', '.join(self._farm.machines)}")
         return machine
 
+    async def answers(self, address: str) -> bool:
+        """Whether an ssh server answers there."""
+        return address in self._farm.machines
+
 
 async def fill(qrmd: Qrmd, farm: PracticeFarm) -> None:
     """Run the farm's operations, as an administrator would."""

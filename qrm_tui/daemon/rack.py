@@ -2,24 +2,53 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hmac
 import logging
-from collections.abc import Callable
-from typing import Any
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import msgspec
 
-from qrm_tui.core.errors import StepFailed
+from qrm_tui.core.enlistment import RUNS
+from qrm_tui.core.errors import Broken, StepFailed
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
+from qrm_tui.core.node_wire import Beat, Entry
 from qrm_tui.core.plan import Await, Order
-from qrm_tui.core.resources import IDLE, ResourceSeen, is_heard, is_up
+from qrm_tui.core.resources import BEAT, IDLE, ResourceSeen, is_heard, is_up
 from qrm_tui.core.states import judge
 from qrm_tui.db.store import Store, Write
 
 _log = logging.getLogger("qrmd.rack")
 
 #: Fields of what is seen that must survive a restart of the server: who it is, what it is told, what it shows next.
-_KEPT = frozenset(("token", "nonce", "nonce_kept", "order", "order_for", "inventory", "boot", "runs", "off"))
+_KEPT = frozenset(("token", "nonce", "nonce_former", "nonce_kept", "order", "order_for", "inventory", "boot", "runs",
+                   "off", "warning", "trouble"))
+#: States of a machine that speaks.
+_SPEAKS = frozenset(("idle", "active"))
+#: Seconds between two heartbeats of a machine that a job waits for, and of each in a farm of more than `MANY`.
+QUICK_BEAT, MANY_BEAT, MANY = 2.0, 20.0, 5000
+#: Seconds after which watchers are told a load anew, and by how much it must differ.
+LOAD_TOLD, LOAD_DIFFERS = 30.0, 0.1
+#: Rows in one transaction, and seconds until a database that could not take them is asked again.
+_TOGETHER, _AGAIN = 500, 5.0
+
+
+class Upkeep(Protocol):
+    """What keeps boot files as the farm is."""
+
+    def wanted(self, name: str) -> None:
+        """The nonce or the address of this resource is new."""
+
+
+class NoUpkeep:
+    """Keeps nothing."""
+
+    def wanted(self, name: str) -> None:
+        """Nothing is to be done."""
 
 
 class Rack:
@@ -29,30 +58,183 @@ class Rack:
         self._farm, self._store = farm, store
         #: set, and replaced, when anything is seen of a resource
         self._changed: dict[str, asyncio.Event] = {}
+        #: how many jobs wait for a resource
+        self._awaited: Counter[str] = Counter()
+        self._loads: dict[str, tuple[float, float]] = {}
+        self._listeners: list[Callable[[str], None]] = []
+        #: resources whose state changed by itself, to be written soon
+        self._unkept: dict[str, None] = {}
+        self._some_unkept = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write down what changes by itself."""
+        self._keeper = asyncio.create_task(self._keep(), name="keep what was heard")
+
+    async def stop(self) -> None:
+        """End, with everything written."""
+        if self._keeper:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            with contextlib.suppress(Broken):
+                await self.keep_now()
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """`listener(name)` is called when the pace of a machine's heartbeats is, or ought to be, another one."""
+        self._listeners.append(listener)
+
+    def _retimed(self, name: str) -> None:
+        for listener in self._listeners:
+            listener(name)
+
+    def taken_up(self, item: Item) -> Item:
+        """An object from the database as this server begins with it: the silence of a machine that spoke counts from
+        now, since nobody could hear it before."""
+        if item.kind != "resource" or item.seen is None or item.state not in _SPEAKS:
+            return item
+        seen = msgspec.structs.replace(item.seen, heard=self._farm.clock(), beat=MANY_BEAT)
+        return msgspec.structs.replace(item, seen=seen)
 
     # what is seen
 
     async def see(self, name: str, **changes: Any) -> None:
         """Something was seen of a resource; Broken if it must be kept, and the database cannot."""
+        if self.show(name, **changes):
+            await self._store.write(Write(seen=[self._farm.get("resource", name)]))
+
+    def show(self, name: str, **changes: Any) -> bool:
+        """Something was seen of a resource: into memory, and told; whether it must be kept too."""
         item = self._farm.find("resource", name)
         if item is None:
-            return
+            return False
         state, before = item.state, item.seen or ResourceSeen()
         seen = msgspec.structs.replace(before, **changes)
         if seen == before and item.seen is not None:
-            return
+            return False
         self._farm.put(msgspec.structs.replace(item, seen=seen, seen_at=self._farm.clock()))
-        changed = self._farm.get("resource", name)
-        if changed.state != state or any(getattr(before, field) != getattr(seen, field) for field in _KEPT):
-            await self._store.write(Write(seen=[changed]))
         self._wake(name)
+        return (self._farm.get("resource", name).state != state
+                or any(getattr(before, field) != getattr(seen, field) for field in _KEPT))
+
+    def show_and_keep(self, name: str, **changes: Any) -> None:
+        """Something was seen of a resource; what must be kept of it is written soon."""
+        if self.show(name, **changes):
+            self.keep(name)
+
+    def keep_in_memory(self, name: str, **changes: Any) -> None:
+        """What every heartbeat says: into memory, and told to nobody unless its state is another one then."""
+        item = self._farm.find("resource", name)
+        if item is None or item.seen is None:
+            return
+        item.seen = msgspec.structs.replace(item.seen, **changes)
+        self.judge_again(item)
+        self._wake(name)
+
+    def judge_again(self, item: Item) -> None:
+        """Time went by, or it was heard again: another state is told, and written soon."""
+        before = item.state
+        self._farm.judge_again("resource", item.name)
+        if item.state != before:
+            self.keep(item.name)
+
+    async def nonce_kept(self, name: str, nonce: str) -> None:
+        """Its boot files give this nonce from now on: the one before it is used up. Broken if that cannot be kept."""
+        seen = self._seen(name)
+        if seen is not None and hmac.compare_digest(seen.nonce, nonce):
+            await self.see(name, nonce_kept=True)
 
     def _wake(self, name: str) -> None:
         event = self._changed.pop(name, None)
         if event:
             event.set()
 
-    # what jobs do with them
+    # what is written soon
+
+    def keep(self, name: str) -> None:
+        """What is seen of it goes into the database with what others have to write."""
+        self._unkept[name] = None
+        self._some_unkept.set()
+
+    async def keep_now(self) -> None:
+        """Write what waits to be; Broken, with nothing forgotten, if the database cannot."""
+        while self._unkept:
+            names = list(self._unkept)[:_TOGETHER]
+            found = [item for name in names if (item := self._farm.find("resource", name))]
+            for name in names:
+                del self._unkept[name]
+            try:
+                await self._store.write(Write(seen=found))
+            except Broken:
+                self._unkept.update(dict.fromkeys(names))
+                raise
+
+    async def _keep(self) -> None:
+        while True:
+            await self._some_unkept.wait()
+            self._some_unkept.clear()
+            try:
+                await self.keep_now()
+            except Broken as error:
+                _log.error("states of resources are not kept, and tried again: %s", error)
+                await asyncio.sleep(_AGAIN)
+                self._some_unkept.set()
+
+    # heartbeats
+
+    def hear(self, beats: Iterable[Beat]) -> None:
+        """Machines spoke."""
+        now = self._farm.clock()
+        for beat in beats:
+            self._hear(beat, now)
+
+    def _hear(self, beat: Beat, now: float) -> None:
+        item = self._farm.find("resource", beat.name)
+        seen: ResourceSeen | None = item.seen if item else None
+        if item is None or seen is None or seen.boot != beat.boot:
+            return  # removed meanwhile, or booted anew
+        heard = max(seen.heard, now - max(beat.ago, 0.0))
+        if beat.bye:
+            # one that boots anew is not awaited to speak; one that is off is off
+            down = {"off": "said"} if beat.bye == "off" else {"off": "", "beat": 0.0}
+            self.show_and_keep(item.name, heard=heard, stage="", load=None, answered=0.0, **down)
+            self._retimed(item.name)
+            return
+        load = beat.load if beat.load is not None and math.isfinite(beat.load) and beat.load >= 0 else None
+        told = min(max(beat.told, 1.0), 60.0)
+        if (seen.stage, seen.runs, seen.off) != (beat.stage, beat.runs, ""):
+            if RUNS.fullmatch(beat.runs):
+                since = seen.stage_at if seen.stage == beat.stage else heard
+                self.show_and_keep(item.name, heard=heard, beat=told, load=load, stage=beat.stage, stage_at=since,
+                                   runs=beat.runs, off="")
+            return
+        item.seen_at = now
+        self.keep_in_memory(item.name, heard=heard, beat=told, load=load)
+        if seen.beat != told:
+            self._retimed(item.name)
+        if load is not None:
+            self._tell_load(item, load, now)
+
+    def _tell_load(self, item: Item, load: float, now: float) -> None:
+        at, told = self._loads.get(item.name, (0.0, -1.0))
+        if now - at >= LOAD_TOLD and abs(load - told) >= max(LOAD_DIFFERS, LOAD_DIFFERS * told):
+            self._loads[item.name] = now, load
+            self._farm.put(item)
+
+    # what machines are told
+
+    def beat_of(self, name: str) -> float:
+        """Seconds until its next heartbeat: few where somebody waits for it, more in a large farm."""
+        seen = self._seen(name)
+        if name in self._awaited or (seen is not None and seen.order):
+            return QUICK_BEAT
+        return MANY_BEAT if self._farm.count("resource") > MANY else BEAT
+
+    def entry_of(self, name: str) -> Entry | None:
+        """What its heartbeats are answered with; None for one that has not enlisted."""
+        seen = self._seen(name)
+        if seen is None or not seen.token:
+            return None
+        return Entry(name, seen.token, seen.boot, self.beat_of(name), seen.order if seen.order_for == seen.boot else "")
 
     async def tell(self, step: Order) -> None:
         """Its agent will be told at its next heartbeat; told again, it is the same order."""
@@ -74,8 +256,21 @@ class Rack:
         if seen is not None and seen.boot == boot:  # else it has left that boot already
             await self.see(name, order=order, order_for=boot)
 
+    # how jobs await them
+
     async def until(self, step: Await, started: float, note: Callable[[str], None]) -> None:
         """Wait until a machine is so far; StepFailed when it is not in time, or was seen to fail."""
+        self._awaited[step.resource] += 1
+        self._retimed(step.resource)
+        try:
+            await self._until(step, started, note)
+        finally:
+            self._awaited[step.resource] -= 1
+            if not self._awaited[step.resource]:
+                del self._awaited[step.resource]
+            self._retimed(step.resource)
+
+    async def _until(self, step: Await, started: float, note: Callable[[str], None]) -> None:
         told = ""
         deadline = started + step.seconds
         while True:
@@ -116,13 +311,3 @@ class Rack:
     def _seen(self, name: str) -> ResourceSeen | None:
         item = self._farm.find("resource", name)
         return item.seen if item else None
-
-    def keep_in_memory(self, name: str, **changes: Any) -> None:
-        """What every heartbeat says: into memory, and told to nobody unless its state is another one then."""
-        item = self._farm.find("resource", name)
-        if item is None or item.seen is None:
-            return
-        item.seen = msgspec.structs.replace(item.seen, **changes)
-        self._farm.judge_again("resource", name)
-        self._wake(name)
-

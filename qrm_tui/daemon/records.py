@@ -10,6 +10,7 @@ import msgspec
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item, convert_wanted
 from qrm_tui.core.plan import Change, Plan, Record, describe_step
+from qrm_tui.core.states import judge
 from qrm_tui.db.store import Store, Write
 
 
@@ -42,6 +43,16 @@ class Records:
             self._farm.put(msgspec.structs.replace(item, seen=known.seen, seen_at=known.seen_at) if known else item)
         for kind, name in delete:
             self._farm.delete(kind, name)
+
+    async def bring(self, items: Sequence[Item], write: Write) -> None:
+        """New objects of which something was seen already, in one transaction with all else in `write`; Broken if the
+        database cannot."""
+        now = self._farm.clock()
+        for item in items:
+            item.state, item.since, item.created = judge(item, self._farm).state, now, now
+        await self._store.write(msgspec.structs.replace(write, put=items))
+        for item in items:
+            self._farm.put(item)
 
     def _item(self, change: Change) -> Item:
         assert change.wanted is not None

@@ -21,12 +21,15 @@ from qrm_tui.core.operations.registry import find
 from qrm_tui.core.plan import Plan, Record
 from qrm_tui.core.states import judge
 from qrm_tui.daemon.changes import Changes
+from qrm_tui.daemon.enlisting import Enlisting
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
 from qrm_tui.daemon.machines import Machines, MakesRunners
+from qrm_tui.daemon.nodes import Nodes
 from qrm_tui.daemon.planners import JOB_CONTROLS
 from qrm_tui.daemon.planning import Planning, check_role, inverse_of
-from qrm_tui.daemon.rack import Rack
+from qrm_tui.daemon.rack import NoUpkeep, Rack, Upkeep
 from qrm_tui.daemon.records import Author, Records, plan_digest
+from qrm_tui.daemon.silence import Silence
 from qrm_tui.daemon.watchers import PAUSE, Watchers
 from qrm_tui.db.store import Entry, Store, Write
 from qrm_tui.db.tables import JournalRow
@@ -42,7 +45,7 @@ class Qrmd:
 
     def __init__(self, state: Path, makes_runners: MakesRunners, *, name: str = "farm", practice: bool = False,
                  database: str = "", clock: Callable[[], float] = time.time, look_every: float = PAUSE,
-                 first_pause: float = FIRST_PAUSE) -> None:
+                 first_pause: float = FIRST_PAUSE, upkeep: Upkeep | None = None) -> None:
         self.name, self.practice, self.clock = name, practice, clock
         self.started = clock()
         self.host = socket.gethostname()
@@ -54,23 +57,34 @@ class Qrmd:
         self.watchers = Watchers(self.farm, self.store, self.machines, look_every)
         self.planning = Planning(self.farm, self.machines)
         self.rack = Rack(self.farm, self.store)
+        self.enlisting = Enlisting(self.farm, self.records, self.rack, upkeep or NoUpkeep())
+        self.nodes = Nodes(self.farm, self.rack, self.enlisting)
+        self.silence = Silence(self.farm, self.rack, self.machines.answers)
         self.jobs = Jobs(self.farm, self.store, self.machines, self.records, self.rack, state / "jobs",
                          check=self.planning.check, look=self.watchers.look, first_pause=first_pause)
 
-    async def start(self) -> None:
-        """Open the database, take up what was left, begin to watch."""
+    async def start(self, node_socket: Path | None = None) -> None:
+        """Open the database, take up what was left, begin to watch; qrmd-node connects at `node_socket`."""
         await self.store.open()
         for item in await self.store.objects():
-            self.farm.put(item)
+            self.farm.put(self.rack.taken_up(item))
+        self.rack.start()
         await self.jobs.start()
         self.watchers.start()
+        self.silence.start()
+        if node_socket is not None:
+            await self.nodes.open(node_socket)
         _log.info("farm %s: %d storage servers, %d images", self.name, self.farm.count("storage"),
                   self.farm.count("image"))
 
     async def stop(self) -> None:
         """End; jobs go on with the next server."""
+        await self.nodes.close()
+        await self.silence.stop()
         await self.watchers.stop()
         await self.jobs.stop()
+        await self.enlisting.stop()
+        await self.rack.stop()
         await self.machines.close()
         self.store.close()
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from qrm_tui.db.tables import JournalRow
 
@@ -11,11 +12,14 @@ from qrm_tui.db.tables import JournalRow
 START = "0" * 64
 
 
-def seal(row: JournalRow, before: str) -> str:
+#: The fields that a hash covers, in this order.
+_SEALED = ("seq", "at", "who", "terminal", "operation", "object", "outcome", "reason", "job", "details")
+
+
+def seal(fields: Mapping[str, Any], before: str) -> str:
     """SHA-256 over the hash before and the entry's fields as canonical JSON."""
-    fields = [row.seq, row.at, row.who, row.terminal, row.operation, row.object, row.outcome, row.reason, row.job,
-              row.details]
-    return hashlib.sha256((before + json.dumps(fields, separators=(",", ":"))).encode()).hexdigest()
+    sealed = json.dumps([fields[name] for name in _SEALED], separators=(",", ":"))
+    return hashlib.sha256((before + sealed).encode()).hexdigest()
 
 
 def first_break(rows: Iterable[JournalRow]) -> tuple[int, str]:
@@ -24,7 +28,7 @@ def first_break(rows: Iterable[JournalRow]) -> tuple[int, str]:
     for row in rows:
         if row.seq != seq + 1:
             return seq, f"entry {seq + 1} is missing"
-        if row.hash != seal(row, before):
+        if row.hash != seal(vars(row), before):
             return seq, f"entry {row.seq} was changed after it was written"
         before, seq = row.hash, row.seq
     return seq, ""

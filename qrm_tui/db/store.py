@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy
 from sqlalchemy import event
-from sqlmodel import Session, col, create_engine, func, select
+from sqlmodel import Session, SQLModel, col, create_engine, func, select
 
 from qrm_tui.core.errors import Broken
 from qrm_tui.core.model import SEEN_TYPES, Item, JobRecord, convert_wanted
@@ -45,6 +45,8 @@ class Write(msgspec.Struct, kw_only=True):
     job: JobRecord | None = None
     steps: Sequence[StepRow] = ()
     entry: Entry | None = None
+    #: more entries of the journal, after that one: many machines that enlist together are one transaction
+    entries: Sequence[Entry] = ()
 
 
 class Store:
@@ -101,24 +103,24 @@ class Store:
 
     # writing
 
-    async def write(self, what: Write) -> JournalRow | None:
-        """All of it in one transaction; returns the journal's entry if there was one. Broken if it cannot be."""
+    async def write(self, what: Write) -> None:
+        """All of it in one transaction. Broken if it cannot be."""
         # only a commit moves the end of the chain, and before the next write begins
-        entry, _ = await self._call(lambda session: self._write(session, what), self._move_end)
-        return entry
+        await self._call(lambda session: self._write(session, what), self._move_end)
 
-    def _move_end(self, written: tuple[JournalRow | None, tuple[int, str]]) -> None:
-        self._last = written[1]
+    def _move_end(self, end: tuple[int, str]) -> None:
+        self._last = end
 
-    def _write(self, session: Session, what: Write) -> tuple[JournalRow | None, tuple[int, str]]:
-        for item in what.put:
-            session.merge(_object_row(item))
-        for item in what.seen:
-            known = session.get(ObjectRow, (item.kind, item.name))
-            if known is not None:
-                fresh = _object_row(item)
-                known.seen, known.seen_at = fresh.seen, fresh.seen_at
-                known.state, known.since = fresh.state, fresh.since
+    def _write(self, session: Session, what: Write) -> tuple[int, str]:
+        """The journal's end then."""
+        # whole batches by one statement each: through the session a row takes 30 times as long
+        connection = session.connection()
+        put = {(item.kind, item.name): item for item in what.put}
+        if put:
+            connection.execute(_DELETE, [{"of_kind": kind, "of_name": name} for kind, name in put])
+            connection.execute(sqlalchemy.insert(_OBJECTS), [_object_row(item) for item in put.values()])
+        if what.seen:
+            connection.execute(_SEEN, [_seen_of(item) for item in what.seen])
         for kind, name in what.delete:
             row = session.get(ObjectRow, (kind, name))
             if row is not None:
@@ -129,19 +131,19 @@ class Store:
             job.state, job.record = what.job.state, _encode(what.job).decode()
         for step in what.steps:
             session.merge(step)
-        if what.entry is None:
-            return None, self._last
-        entry = self._entry(what.entry)
-        session.add(entry)
-        return entry, (entry.seq, entry.hash)
+        end, lines = self._last, []
+        for told in ([what.entry] if what.entry else []) + list(what.entries):
+            lines.append(self._line(told, *end))
+            end = lines[-1]["seq"], lines[-1]["hash"]
+        if lines:
+            connection.execute(sqlalchemy.insert(_JOURNAL), lines)
+        return end
 
-    def _entry(self, told: Entry) -> JournalRow:
-        seq, before = self._last
-        row = JournalRow(seq=seq + 1, at=self._clock(), who=told.who, terminal=told.terminal, reason=told.reason,
-                         operation=told.operation, object=told.object, outcome=told.outcome, job=told.job,
-                         details=json.dumps(told.details, separators=(",", ":"), sort_keys=True), hash="")
-        row.hash = chain.seal(row, before)
-        return row
+    def _line(self, told: Entry, seq: int, before: str) -> dict[str, Any]:
+        line = {"seq": seq + 1, "at": self._clock(), "who": told.who, "terminal": told.terminal, "reason": told.reason,
+                "operation": told.operation, "object": told.object, "outcome": told.outcome, "job": told.job,
+                "details": json.dumps(told.details, separators=(",", ":"), sort_keys=True)}
+        return {**line, "hash": chain.seal(line, before)}
 
     async def new_job(self, record: JobRecord, plan: Plan) -> JobRecord:
         """A job gets its number, and is there even if power fails now."""
@@ -212,10 +214,26 @@ class Store:
         return await self._call(work)
 
 
-def _object_row(item: Item) -> ObjectRow:
-    return ObjectRow(kind=item.kind, name=item.name, wanted=_encode(item.wanted).decode(),
-                     seen=_encode(item.seen).decode() if item.seen is not None else None, seen_at=item.seen_at,
-                     state=item.state, since=item.since, revision=item.revision, created=item.created)
+_OBJECTS, _JOURNAL = SQLModel.metadata.tables["object"], SQLModel.metadata.tables["journal"]
+_THAT = (_OBJECTS.c.kind == sqlalchemy.bindparam("of_kind"), _OBJECTS.c.name == sqlalchemy.bindparam("of_name"))
+_DELETE = sqlalchemy.delete(_OBJECTS).where(*_THAT)
+_SEEN = sqlalchemy.update(_OBJECTS).where(*_THAT).values(
+    {field: sqlalchemy.bindparam(f"new_{field}") for field in ("seen", "seen_at", "state", "since")})
+
+
+def _text_of(seen: Any) -> str | None:
+    return _encode(seen).decode() if seen is not None else None
+
+
+def _object_row(item: Item) -> dict[str, Any]:
+    return {"kind": item.kind, "name": item.name, "wanted": _encode(item.wanted).decode(), "seen": _text_of(item.seen),
+            "seen_at": item.seen_at, "state": item.state, "since": item.since, "revision": item.revision,
+            "created": item.created}
+
+
+def _seen_of(item: Item) -> dict[str, Any]:
+    return {"of_kind": item.kind, "of_name": item.name, "new_seen": _text_of(item.seen), "new_seen_at": item.seen_at,
+            "new_state": item.state, "new_since": item.since}
 
 
 def _item(row: ObjectRow) -> Item:

@@ -17,6 +17,7 @@ STARTS = {
     "qrm-tui": ("import qrm_tui.app", _SERVER),
     "qrmd": ("import qrm_tui.daemon.main", ("textual", "rich", "alembic", "libvirt", "qrm_tui.practice",
                                             "qrm_tui.screens", "qrm_tui.cli")),
+    "qrmd-node": ("import qrm_tui.node.main", ("textual", "rich", *(name for name in _SERVER if name != "uvicorn"))),
 }
 
 
