@@ -142,6 +142,8 @@ def _script(name: str) -> str:
 
 OMAPI_SCRIPT = _script("omapi.sh")
 KEY_SCRIPT = _script("make-key.sh")
+#: The line of a key that is whole, as make-key.sh writes it.
+KEY_PATTERN = '^ *secret "[A-Za-z0-9+/]{43}=";$'
 #: `dhcpd -t`, with its complaints in one line; arguments: the file.
 CHECK_SCRIPT = _script("check.sh")
 
