@@ -54,6 +54,10 @@ class Probe:
     versions: bool = False
     packages: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    #: files of which only the digest is wanted
+    digests: tuple[str, ...] = ()
+    #: asks for network interfaces and listening sockets too
+    network: bool = False
 
     @property
     def storage(self) -> bool:

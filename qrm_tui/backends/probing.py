@@ -48,16 +48,26 @@ def parse_packages(text: str, names: Sequence[str]) -> dict[str, str]:
 
 
 def units_argv(names: Sequence[str]) -> tuple[str, ...]:
-    return ("systemctl", "show", "--property", "Id,LoadState,ActiveState", "--", *names)
+    return ("systemctl", "show", "--property", "Id,LoadState,ActiveState,UnitFileState", "--", *names)
 
 
 def parse_units(text: str, names: Sequence[str]) -> dict[str, str]:
     """Unit → ActiveState (systemctl(1): active, inactive, failed ...); empty where there is no such unit."""
+    return _unit_property(text, names, "ActiveState")
+
+
+def parse_enabled(text: str, names: Sequence[str]) -> dict[str, str]:
+    """Unit → UnitFileState (systemctl(1): enabled, disabled, generated ...); empty where there is no such unit."""
+    return _unit_property(text, names, "UnitFileState")
+
+
+def _unit_property(text: str, names: Sequence[str], wanted: str) -> dict[str, str]:
     found = dict.fromkeys(names, "")
-    for block in text.split("\n\n"):
+    # a block a name, in the order in which they were asked for; Id is another one where the name is an alias
+    for name, block in zip(names, text.split("\n\n"), strict=False):
         fields = dict(line.partition("=")[::2] for line in block.splitlines())
-        if fields.get("Id") in found and fields.get("LoadState") != "not-found":
-            found[fields["Id"]] = fields.get("ActiveState", "")
+        if fields.get("LoadState") != "not-found":
+            found[name] = fields.get(wanted, "")
     return found
 
 

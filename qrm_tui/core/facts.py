@@ -76,6 +76,20 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     mode: int = 0o644
 
 
+class Listener(msgspec.Struct, frozen=True, kw_only=True):
+    """A socket that waits for others, from ss(8)."""
+
+    #: tcp or udp
+    protocol: str
+    #: `0.0.0.0`, `*` and `[::]`: all addresses
+    address: str
+    #: empty: all interfaces
+    interface: str
+    port: int
+    #: names of the programs; none where it is the kernel's own
+    processes: tuple[str, ...] = ()
+
+
 class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A machine as it was just probed: a storage server with its volumes, or the server that qrmd itself runs on."""
 
@@ -93,6 +107,14 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     packages: dict[str, str] = {}
     #: systemd units that the planner named → ActiveState; empty: there is none
     units: dict[str, str] = {}
+    #: and → UnitFileState: enabled, disabled, generated ...
+    enabled: dict[str, str] = {}
+    #: files that the planner named → SHA-256 in hex; empty: not there
+    digests: dict[str, str] = {}
+    #: where programs listen
+    listeners: tuple[Listener, ...] = ()
+    #: network interface → IPv4 addresses, as ADDRESS/PREFIX
+    interfaces: dict[str, tuple[str, ...]] = {}
     troubles: tuple[str, ...] = ()
     #: the public key that the machine shows; empty: this machine, which needs none
     host_key: str = ""
@@ -136,12 +158,15 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "promised_at_most": _promised_at_most, "path": lambda facts, path: facts.paths.get(path, "absent"),
     "exports": lambda facts, path: sorted(facts.exports.get(path, ())),
     "package": lambda facts, name: facts.packages.get(name, ""), "unit": lambda facts, name: facts.units.get(name, ""),
+    "enabled": lambda facts, name: facts.enabled.get(name, ""),
+    "digest": lambda facts, path: facts.digests.get(path, ""),
 }
 
 _WHAT = {"volume": "volume {0}", "mount": "the mount at {0}", "file": "the file {0}", "path": "the path {0}",
          "free_at_least": "the free space of its volume group", "dependents": "the snapshots of {0}",
          "promised_at_most": "what is promised of thin pool {0}", "exports": "the export of {0}",
-         "package": "package {0}", "unit": "service {0}"}
+         "package": "package {0}", "unit": "service {0}", "enabled": "whether {0} starts at boot",
+         "digest": "the file {0}"}
 #: The question that is asked of our own records, and not of a machine.
 RECORDS = "object"
 

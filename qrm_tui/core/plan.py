@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Expectation = Literal["ok", "fails", "empty", "some", "equals", "line", "no line"]
+Expectation = Literal["ok", "fails", "empty", "some", "equals", "line", "no line", "has"]
 
 #: The machine that qrmd itself runs on, and steps that touch only our own records.
 HERE = "qrmd"
@@ -22,7 +22,7 @@ class Check(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     argv: tuple[str, ...]
     #: ok/fails: exit status 0 or not; empty/some: standard output; equals: the text, white space stripped;
-    #: line/no line: some, or no, line begins with the text
+    #: line/no line: some, or no, line begins with the text; has: the text is somewhere in it
     expect: Expectation = "ok"
     text: str = ""
     #: what it means when the answer is another one

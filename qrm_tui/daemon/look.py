@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from qrm_tui.backends import lvm, mounts, nfs, probing
+from qrm_tui.backends import lvm, mounts, nfs, probing, server_facts
 from qrm_tui.backends.planning import Probe
 from qrm_tui.core.errors import StepFailed, Unreachable
 from qrm_tui.core.facts import MachineFacts
@@ -41,12 +41,19 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
             paths = group.create_task(_paths(runner, probe))
             packages = group.create_task(answer(probing.packages_argv(probe.packages), probe.packages))
             units = group.create_task(answer(probing.units_argv(probe.units), probe.units))
+            digests = group.create_task(answer(server_facts.digests_argv(probe.digests), probe.digests))
+            listeners, interfaces = (group.create_task(answer(argv, ("yes",) if probe.network else ()))
+                                     for argv in (server_facts.LISTENERS_ARGV, server_facts.ADDRESSES_ARGV))
     except* (Unreachable, StepFailed) as errors:
         raise _first(errors) from None
     return MachineFacts(
         files=dict(zip(probe.files, (task.result() for task in files), strict=True)), paths=paths.result(),
         packages=probing.parse_packages(packages.result(), probe.packages),
-        units=probing.parse_units(units.result(), probe.units))
+        units=probing.parse_units(units.result(), probe.units),
+        enabled=probing.parse_enabled(units.result(), probe.units),
+        digests=server_facts.parse_digests(digests.result(), probe.digests),
+        listeners=server_facts.parse_listeners(listeners.result()),
+        interfaces=server_facts.parse_addresses(interfaces.result()))
 
 
 async def look_at_storage(runner: Runner, wanted: StorageWanted, probe: Probe, host_key: str) -> MachineFacts:

@@ -9,6 +9,7 @@ from qrm_tui.backends import lvm_nfs, resources, storage_servers, ve_start, ve_s
 from qrm_tui.backends import virtual_environments as ves
 from qrm_tui.backends.planning import Call, Draft, Probe, probe_nothing
 from qrm_tui.core.farm import Farm
+from qrm_tui.install import planner as install
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ PLANNERS: Mapping[str, Planner] = {
     "image.allow": Planner(lvm_nfs.probe_image, lvm_nfs.plan_allow),
     "image.revoke": Planner(lvm_nfs.probe_image, lvm_nfs.plan_revoke),
     "image.remove": Planner(lvm_nfs.probe_image, lvm_nfs.plan_remove),
+    "install.run": Planner(install.probe_server, install.plan_run),
+    "component.configure": Planner(install.probe_server, install.plan_configure),
+    "component.restart": Planner(install.probe_server, install.plan_restart),
+    "component.enable": Planner(install.probe_server, install.plan_enable),
+    "component.disable": Planner(install.probe_server, install.plan_disable),
 }
 
 #: Operations on jobs themselves, which the job engine does without a plan of steps.

@@ -1,4 +1,7 @@
-"""Looks at every storage server from time to time, and after each job; what is seen decides the states."""
+"""Looks at every storage server, and at the server itself, from time to time and after each job.
+
+What is seen decides the states.
+"""
 from __future__ import annotations
 
 import asyncio
@@ -8,11 +11,15 @@ import msgspec
 
 from qrm_tui.backends import lvm_nfs_seen
 from qrm_tui.backends.planning import Probe
+from qrm_tui.core.components import ComponentSeen
 from qrm_tui.core.errors import Broken, QrmError, StepFailed, Unreachable
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item, StorageSeen
+from qrm_tui.core.plan import HERE
 from qrm_tui.daemon.machines import Machines
 from qrm_tui.db.store import Store, Write
+from qrm_tui.install import planner
+from qrm_tui.install import seen as components_seen
 
 _log = logging.getLogger("qrmd.watchers")
 
@@ -23,18 +30,20 @@ _VERSIONS_EVERY = 30
 
 
 class Watchers:
-    """One task a storage server."""
+    """One task a storage server, and one for this server."""
 
     def __init__(self, farm: Farm, store: Store, machines: Machines, pause: float = PAUSE) -> None:
         self._farm, self._store, self._machines, self._pause = farm, store, machines, pause
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._looks: dict[str, int] = {}
         self._busy: dict[str, asyncio.Lock] = {}
+        #: component → warning → until when it counts
+        self._warnings: dict[str, dict[str, float]] = {}
 
     def start(self) -> None:
         """Watch what is there, and what comes."""
-        for item in self._farm.all("storage"):
-            self._watch(item.name)
+        for name in (HERE, *(item.name for item in self._farm.all("storage"))):
+            self._watch(name)
         self._farm.listen(self._changed)
 
     async def stop(self) -> None:
@@ -61,15 +70,46 @@ class Watchers:
             try:
                 await self.look(name)
             except QrmError as error:
-                _log.info("storage server %s: %s", name, error)
+                _log.info("%s: %s", name, error)
             except Exception:
-                _log.exception("storage server %s cannot be watched", name)
+                _log.exception("%s cannot be watched", name)
             await asyncio.sleep(self._pause)
 
     async def look(self, name: str) -> None:
-        """Look at a storage server now; Unreachable if it does not answer (and it is shown so)."""
+        """Look at a storage server, or at this one, now; Unreachable if it does not answer (and it is shown so)."""
         async with self._busy.setdefault(name, asyncio.Lock()):
-            await self._look(name)
+            await (self._look_here() if name == HERE else self._look(name))
+
+    def warn(self, component: str, text: str, until: float) -> None:
+        """Something wants attention though the component works; it is shown until then (seconds since the epoch)."""
+        self._warnings.setdefault(component, {})[text] = until
+        item = self._farm.find("component", component)
+        if item is not None and item.seen is not None:
+            warned = msgspec.structs.replace(item.seen, warnings=self._warnings_of(component))
+            if warned != item.seen:
+                self._farm.put(msgspec.structs.replace(item, seen=warned))
+
+    def _warnings_of(self, component: str) -> tuple[str, ...]:
+        now, known = self._farm.clock(), self._warnings.get(component, {})
+        for text in [text for text, until in known.items() if until <= now]:
+            del known[text]
+        return tuple(known)
+
+    async def _look_here(self) -> None:
+        wanted = planner.present(self._farm)
+        if not wanted:
+            return
+        try:
+            facts = await self._machines.probe(components_seen.probe(wanted))
+        except (Unreachable, StepFailed) as error:
+            for name in wanted:
+                await self._seen(name, "component", ComponentSeen(troubles=(str(error),)), at=self._farm.clock())
+            raise
+        # settings may have been changed meanwhile: the look after that job tells
+        for name in planner.present(self._farm):
+            if name in wanted:
+                await self._seen(name, "component", components_seen.see(name, wanted, facts, self._warnings_of(name)),
+                                 at=self._farm.clock())
 
     async def _look(self, name: str) -> None:
         item = self._farm.find("storage", name)

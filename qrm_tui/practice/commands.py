@@ -3,7 +3,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from qrm_tui.practice import exports, filesystem_commands, lvm_changes, lvm_reports, plain_commands, units
+from qrm_tui.practice import (
+    exports,
+    filesystem_commands,
+    lvm_changes,
+    lvm_reports,
+    packages,
+    plain_commands,
+    server_commands,
+    units,
+)
 from qrm_tui.practice.effects import Effects, NotPractised, bad
 from qrm_tui.practice.host import Host
 from qrm_tui.runners.base import Completed
@@ -17,6 +26,15 @@ def _systemctl(host: Host, argv: Sequence[str]) -> Completed | Effects:
 
 def _rsync(host: Host, argv: Sequence[str]) -> Completed | Effects:
     return plain_commands.version(host, argv) if "--version" in argv else plain_commands.rsync(host, argv)
+
+
+def _shell(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    script = server_commands.SCRIPTS.get(argv[2]) if len(argv) > 3 and argv[1] == "-c" else None
+    return script(host, argv[4:]) if script else plain_commands.shell(host, argv)
+
+
+def _dpkg_query(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    return packages.dpkg_query(host, argv) if "db:Status-Status" in argv[3] else plain_commands.version(host, argv)
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -42,11 +60,20 @@ COMMANDS: Mapping[str, Command] = {
     "mkdir": plain_commands.mkdir,
     "rmdir": plain_commands.rmdir,
     "test": plain_commands.test,
-    "sh": plain_commands.shell,
+    "sh": _shell,
     "rsync": _rsync,
     "uname": plain_commands.version,
     "lvm": plain_commands.version,
-    "dpkg-query": plain_commands.version,
+    "dpkg-query": _dpkg_query,
+    "env": packages.env,
+    "install": server_commands.install,
+    "cmp": server_commands.cmp,
+    "rm": server_commands.remove,
+    "grep": server_commands.grep,
+    "sha256sum": server_commands.sha256sum,
+    "ip": server_commands.ip,
+    "ss": server_commands.ss,
+    "curl": server_commands.curl,
     "python3": plain_commands.version,
 }
 

@@ -15,6 +15,7 @@ from qrm_tui.core.plan import HERE
 from qrm_tui.core.units import parse_size
 from qrm_tui.practice.host import Seed
 from qrm_tui.practice.machine import SimulatedMachine
+from qrm_tui.practice.packages import plant_server
 from qrm_tui.practice.volumes import Filesystem, SimulatedGroup, SimulatedVolume, first_used
 
 Clock = Callable[[], float]
@@ -75,7 +76,9 @@ def load_farm(name: str, folder: Path, clock: Clock = time.monotonic) -> Practic
 
 def make_server(folder: Path, clock: Clock = time.monotonic) -> SimulatedMachine:
     """The machine that qrmd itself serves from: no volumes, and services that components are made of."""
-    return SimulatedMachine(HERE, SERVER_ADDRESS, folder / HERE, SimulatedGroup("none", 0), clock=clock)
+    machine = SimulatedMachine(HERE, SERVER_ADDRESS, folder / HERE, SimulatedGroup("none", 0), clock=clock)
+    plant_server(machine.host, SERVER_ADDRESS)
+    return machine
 
 
 def _machine(entry: Mapping[str, Any], folder: Path, clock: Clock) -> SimulatedMachine:

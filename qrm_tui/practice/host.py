@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qrm_tui.practice.folder import RootFolder
+from qrm_tui.practice.software import Software
 from qrm_tui.practice.trees import plant
 from qrm_tui.practice.volumes import (
     Filesystem,
@@ -97,6 +98,8 @@ class Host:
         self.former_units: dict[str, Unit] = {}
         #: units whose last start failed: with any, systemd calls the machine degraded
         self.failed: set[str] = set()
+        #: packages and services: of the machine that qrmd itself serves from
+        self.software = Software()
         #: addresses of NFSv4 clients that hold something open
         self.sessions: set[str] = set()
         #: what systemd and mount said of each unit
@@ -275,6 +278,7 @@ class Host:
                 self.unmount(target)
         self.units.clear()
         self.former_units.clear()
+        self.software.active.clear()
         self.failed.clear()
         self.sessions.clear()
         self.exports.clear()

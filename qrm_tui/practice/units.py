@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qrm_tui.backends.mounts import unit_name
+from qrm_tui.practice import services
 from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good, only
 from qrm_tui.practice.host import CannotMount, Host, Unit
 from qrm_tui.runners.base import Completed
@@ -14,7 +15,8 @@ from qrm_tui.runners.base import Completed
 _UNITS = "/etc/systemd/system"
 _WANTS = f"{_UNITS}/multi-user.target.wants"
 _SETTINGS = {
-    "Unit": ("Description", "Documentation", "Before", "After", "Requires", "Wants", "BindsTo", "DefaultDependencies"),
+    "Unit": ("Description", "Documentation", "Before", "After", "Requires", "Wants", "BindsTo", "DefaultDependencies",
+             "StartLimitIntervalSec", "StartLimitBurst", "ConditionPathExists"),
     "Mount": ("What", "Where", "Type", "Options", "TimeoutSec", "LazyUnmount", "ForceUnmount", "DirectoryMode"),
     "Install": ("WantedBy", "RequiredBy", "Alias"),
 }
@@ -68,6 +70,9 @@ def verify(host: Host, argv: Sequence[str]) -> Completed:
 
 
 def _refusal(name: str, settings: dict[tuple[str, str], str]) -> str:
+    if name.endswith(".service"):
+        return "" if settings.get(("Service", "ExecStart")) else \
+            f"{name}: Service has no ExecStart=, ExecStop=, or SuccessAction=. Refusing."
     if not settings.get(("Mount", "What")):
         return f"{name}: What= setting is missing. Refusing."
     where = settings.get(("Mount", "Where"))
@@ -99,7 +104,9 @@ def _reload(host: Host) -> None:
 
 
 def systemctl(host: Host, argv: Sequence[str]) -> Completed | Effects:
-    """enable --now, disable --no-reload --now, daemon-reload, reset-failed."""
+    """enable --now, disable --no-reload --now, daemon-reload, reset-failed; of services see there."""
+    if any(word.endswith(".service") for word in argv):
+        return services.systemctl(host, argv)
     match argv:
         case ("systemctl", "daemon-reload"):
             _reload(host)
@@ -190,7 +197,7 @@ def journalctl(host: Host, argv: Sequence[str]) -> Completed:
 
 
 def boot(host: Host) -> None:
-    """What the machine mounts when it starts; a unit that fails blocks nothing."""
+    """What the machine mounts and starts when it starts; a unit that fails blocks nothing."""
     for device, target in host.fstab.items():
         volume = host.volume(device)
         if volume and target not in host.mounts:
@@ -199,3 +206,5 @@ def boot(host: Host) -> None:
     for link in sorted(wants.iterdir()) if wants.is_dir() else []:
         if link.name.endswith(".mount"):
             _start(host, link.name)
+        else:
+            services.start(host, link.name)

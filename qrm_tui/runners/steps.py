@@ -18,7 +18,10 @@ TellService = Callable[[Runner, tuple[str, ...]], Awaitable[Completed]]
 #: A share from 0 to 1.
 OnProgress = Callable[[float], None]
 
-_PROGRESS = {"rsync": re.compile(r"\s([0-9]{1,3})%\s")}
+#: Lines that match are not shown; of one that tells how far it is, the first group does. apt(8)'s are those of
+#: APT::Status-Fd (apt's README.progress-reporting).
+_PROGRESS = {"rsync": re.compile(r"\s([0-9]{1,3})%\s"),
+             "apt": re.compile(r"^(?:pmstatus:.*?:([0-9]{1,3})(?:\.[0-9]+)?:|dlstatus:|media-change:)")}
 _WAIT_PAUSE = 0.5
 
 
@@ -47,6 +50,8 @@ async def holds(check: Check, runner: Runner) -> bool:
         found = any(line.startswith(check.text) for line in done.out.splitlines())
         return found == (check.expect == "line")
     said = done.out.strip()
+    if check.expect == "has":
+        return check.text in done.out
     if check.expect == "equals":
         return said == check.text
     return bool(said) == (check.expect == "some")
@@ -129,7 +134,8 @@ async def _run_long(step: Run, stage: Stage) -> Completed:
     def on_line(stream: str, text: str) -> None:
         match = pattern.search(text) if pattern else None
         if match:
-            stage.on_progress(int(match[1]) / 100)
+            if match[1]:
+                stage.on_progress(int(match[1]) / 100)
         else:
             stage.on_line(stream, text)
 

@@ -1,0 +1,1 @@
+"""Setting up the server: the answers file, and the plan that makes the server as it says."""

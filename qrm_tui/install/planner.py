@@ -1,0 +1,323 @@
+"""Plans for the server: everything as an answers file says, or one component changed. Nothing is done twice: what is as
+it should be has no step, and a service starts anew at most once, if what it reads changed."""
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from qrm_tui.backends import components, dhcpd, mounts
+from qrm_tui.backends.components import CHECKERS, Component, FileEntry, Site, table
+from qrm_tui.backends.planning import Call, Draft, Probe
+from qrm_tui.core.components import ComponentWanted
+from qrm_tui.core.errors import BadInput, Refused
+from qrm_tui.core.farm import Farm
+from qrm_tui.core.model import Item
+from qrm_tui.core.plan import HERE, Change, Inverse, Lock, Record, Step, WriteFile
+from qrm_tui.install import answers, steps
+
+OS_RELEASE = "/etc/os-release"
+
+
+def by_hand(path: str) -> str:
+    """Where a file that was changed by hand is kept, before it is written anew."""
+    return f"{path}.by-hand"
+
+
+def node_program() -> str:
+    """qrmd-node, which is installed beside what runs now."""
+    return str(Path(sys.executable).with_name("qrmd-node"))
+
+
+def digest(text: str) -> str:
+    """SHA-256 in hex, as sha256sum(1) prints it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
+    """Everything that any component is made of, as it is."""
+    all_of = list(table().values())
+    files = [entry.path for component in all_of for entry in component.files]
+    copies = {path: source for component in all_of for path, source in component.copies.items()}
+    packages = {package for component in all_of for group in (*component.packages.values(), component.conflicts)
+                for package in group}
+    return [Probe(
+        HERE, files=(OS_RELEASE, *files, *(by_hand(path) for path in files)),
+        paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
+               *(folder for component in all_of for folder in component.folders)),
+        packages=tuple(sorted(packages)), units=tuple(unit for component in all_of for unit in component.services),
+        digests=(*copies, *copies.values()), network=True)]
+
+
+def present(farm: Farm) -> dict[str, ComponentWanted]:
+    """Components that are set up."""
+    return {item.name: item.wanted for item in farm.all("component") if item.name in table()}
+
+
+# operations
+
+
+def plan_run(call: Call) -> Draft:
+    """The server as the answers file says."""
+    known = present(call.reading.farm)
+    settings = answers.read(call.arguments["answers"], {name: wanted.settings for name, wanted in known.items()})
+    draft = Draft("component/all")
+    wanted = dict(known)
+    for name, chosen in settings.items():
+        wanted[name] = msgspec.structs.replace(known.get(name, ComponentWanted()), settings=chosen, enabled=True)
+    _Setup(call, draft, wanted).apply(settings)
+    if not draft.steps:
+        draft.notes.append("everything is as the answers say: nothing is to be done")
+    return draft
+
+
+def _one(call: Call) -> tuple[Item, dict[str, ComponentWanted]]:
+    item = call.reading.get("component", call.arguments["name"])
+    if item.name not in table():
+        raise Refused(f"component {item.name} is not known to this version: there are {', '.join(table())}")
+    return item, present(call.reading.farm)
+
+
+def plan_configure(call: Call) -> Draft:
+    """One component's settings; files of others that depend on them, too."""
+    item, known = _one(call)
+    given = {**item.wanted.settings, **call.arguments["settings"]}
+    kept, wrong = components.check({**{name: wanted.settings for name, wanted in known.items()}, item.name: given})
+    if wrong:
+        raise BadInput(*(f"{one.component}: {one.key}: {one.reason}" if one.key else one.reason for one in wrong))
+    before = Site({name: wanted.settings for name, wanted in known.items()})
+    known[item.name] = msgspec.structs.replace(item.wanted, settings=kept[item.name])
+    after = Site({name: wanted.settings for name, wanted in known.items()})
+    concerned = [name for name in known if name == item.name or any(
+        before.file_text(name, entry) != after.file_text(name, entry) for entry in table()[name].files)]
+    former = {key: item.wanted.settings.get(key, "") for key in call.arguments["settings"]}
+    draft = Draft(f"component/{item.name}",
+                  inverse=Inverse("component.configure", {"name": item.name, "settings": former}))
+    _Setup(call, draft, known).apply(concerned)
+    if not draft.steps:
+        draft.notes.append(f"{item.name} is so already: nothing is to be done")
+    return draft
+
+
+def plan_restart(call: Call) -> Draft:
+    """Its services start anew, and answer; its files stay as they are."""
+    item, known = _one(call)
+    if not item.wanted.enabled:
+        raise Refused(f"component {item.name} is switched off: qrm component enable {item.name}")
+    draft = Draft(f"component/{item.name}")
+    _Setup(call, draft, known).restart(item.name)
+    return draft
+
+
+def plan_enable(call: Call) -> Draft:
+    """Switched on, now and at every boot; its files as they should be."""
+    item, known = _one(call)
+    known[item.name] = msgspec.structs.replace(item.wanted, enabled=True)
+    draft = Draft(f"component/{item.name}", inverse=Inverse("component.disable", {"name": item.name}))
+    _Setup(call, draft, known).apply([item.name])
+    if not draft.steps:
+        draft.notes.append(f"{item.name} is on, and as it should be: nothing is to be done")
+    return draft
+
+
+def plan_disable(call: Call) -> Draft:
+    """Switched off, now and at every boot."""
+    item, known = _one(call)
+    draft = Draft(f"component/{item.name}", inverse=Inverse("component.enable", {"name": item.name}))
+    _Setup(call, draft, known).disable(item.name)
+    return draft
+
+
+class _Setup:
+    """A plan in the making, for the components as they are wanted."""
+
+    def __init__(self, call: Call, draft: Draft, wanted: Mapping[str, ComponentWanted]) -> None:
+        self._reading, self._draft, self._wanted = call.reading, draft, wanted
+        self._facts = call.reading.facts(HERE)
+        # files of one component hold settings of another: they are changed one after the other
+        draft.locks = [Lock(f"component/{name}") for name in ("all", *table())]
+        for name in table():
+            call.reading.find("component", name)
+        hosts = tuple(sorted((item.name, item.wanted.mac, item.wanted.address)
+                             for item in call.reading.farm.all("resource") if getattr(item.wanted, "address", "")))
+        self._site = Site({name: one.settings for name, one in wanted.items()}, node_program(),
+                          call.reading.ask(HERE, "path", dhcpd.LOCAL) != "absent", hosts)
+
+    # what is done
+
+    def apply(self, names: Iterable[str]) -> None:
+        """These components, in the table's order."""
+        chosen = [component for component in table().values() if component.name in set(names)]
+        system = self._distribution()
+        self._check_network(chosen)
+        self._packages(chosen, system)
+        files = {component.name: self._files(component) for component in chosen}
+        for component in chosen:
+            self._folders_and_copies(component)
+            if component.key and (files[component.name] or self._reading.ask(HERE, "path", component.key) == "absent"):
+                self._add(steps.make_key(component.key, self._reading.ask(HERE, "path", component.key) == "absent"))
+            for step in files[component.name]:
+                self._add(step)
+        if any(entry.unit and entry.path == step.path for component in chosen for entry in component.files
+               for step in files[component.name]):
+            self._add(steps.reload_units())
+        for component in chosen:
+            if self._wanted[component.name].enabled:
+                read = {entry.path for entry in component.files if entry.restart}
+                self._services(component, bool(read & {step.path for step in files[component.name]}))
+        self._records(chosen)
+
+    def restart(self, name: str) -> None:
+        """The services of one component, whatever they read."""
+        component = table()[name]
+        self._folders_and_copies(component)
+        if component.key:
+            self._add(steps.make_key(component.key, self._reading.ask(HERE, "path", component.key) == "absent"))
+        self._services(component, True)
+
+    def disable(self, name: str) -> None:
+        """The services of one component end."""
+        for other in table().values():
+            if name in other.depends and self._wanted.get(other.name, ComponentWanted(enabled=False)).enabled:
+                self._draft.warnings.append(f"{other.name} needs {name}: while it is off, machines cannot boot")
+        former = self._wanted[name]
+        for unit in table()[name].services:
+            if self._reading.ask(HERE, "unit", unit) in ("", "inactive") and \
+                    self._reading.ask(HERE, "enabled", unit) in ("", "disabled", "masked"):
+                continue
+            self._add(steps.disable(unit))
+        if former.enabled:
+            self._record(name, msgspec.structs.replace(former, enabled=False), former)
+        if not self._draft.steps:
+            self._draft.notes.append(f"{name} is off already: nothing is to be done")
+
+    # its parts
+
+    def _add(self, step: Step) -> None:
+        self._draft.steps.append(step)
+
+    def _distribution(self) -> str:
+        file = self._reading.file(HERE, OS_RELEASE)
+        key, called = components.distribution(file.content if file else "")
+        if key not in components.distributions():
+            raise Refused(f"this server runs {called}: qrm sets up {', '.join(components.distributions())}, and no "
+                          "others yet; nothing was changed")
+        return key
+
+    def _check_network(self, chosen: list[Component]) -> None:
+        """The server has the address on the interface; nobody else listens where its services will."""
+        names = {component.name for component in chosen}
+        interfaces = self._facts.interfaces
+        if "dhcpd" in names and interfaces:
+            settings = self._site.settings["dhcpd"]
+            interface, address = settings["interface"], settings["address"]
+            if interface not in interfaces:
+                raise Refused(f"dhcpd: interface: there is no {interface} on this server; there are "
+                              f"{', '.join(interfaces)}")
+            prefix = settings["subnet"].partition("/")[2]
+            if f"{address}/{prefix}" not in interfaces[interface]:
+                has = ", ".join(interfaces[interface]) or "no address"
+                raise Refused(f"dhcpd: address: {interface} has {has}, not {address}/{prefix}: give it that address "
+                              "for good, or answer with what it has")
+        for component in chosen:
+            for port in self._site.ports(component.name):
+                for listener in self._facts.listeners:
+                    if port.process and (listener.protocol, str(listener.port)) == (port.protocol, port.port) and \
+                            listener.interface in ("", self._interface()) and \
+                            listener.address in ("0.0.0.0", "*", "[::]", self._site.server) and \
+                            listener.processes and port.process not in listener.processes:
+                        self._draft.warnings.append(
+                            f"{port.protocol} port {port.port} is {', '.join(listener.processes)}'s now: "
+                            f"{component.name} cannot have it as long as that runs")
+            self._draft.warnings.extend(
+                f"package {package} is installed: it does what {component.name} does, and may be in its way"
+                for package in component.conflicts if self._facts.packages.get(package))
+
+    def _interface(self) -> str:
+        return self._site.settings.get("dhcpd", {}).get("interface", "")
+
+    def _packages(self, chosen: list[Component], system: str) -> None:
+        wanted = list(dict.fromkeys(package for component in chosen for package in component.packages[system]))
+        missing = [package for package in wanted if not self._reading.ask(HERE, "package", package)]
+        if missing:
+            self._draft.steps += steps.install_packages(missing)
+            self._draft.notes.append("packages stay installed if this is taken back")
+        there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
+        self._draft.notes.append(f"found: {components.distribution(self._os_release())[1]}"
+                                 f"{'; installed are ' + ', '.join(there) if there else ''}")
+
+    def _os_release(self) -> str:
+        file = self._facts.files.get(OS_RELEASE)
+        return file.content if file else ""
+
+    def _folders_and_copies(self, component: Component) -> None:
+        for folder in component.folders:
+            if self._reading.ask(HERE, "path", folder) == "absent":
+                self._add(steps.make_folder(folder))
+        for target, source in component.copies.items():
+            there = self._reading.ask(HERE, "digest", target)
+            wanted = self._reading.ask(HERE, "digest", source)
+            if not there or there != wanted:
+                self._add(steps.copy(source, target, fresh=not there))
+
+    def _files(self, component: Component) -> list[WriteFile]:
+        """Writes of what is not as it should be; what somebody changed by hand is kept beside first."""
+        written: list[WriteFile] = []
+        recorded = self._wanted[component.name].files
+        active = any(self._facts.units.get(unit) == "active" for unit in component.services)
+        tells = steps.start_again(component.services) if active else ()
+        for entry in component.files:
+            there = self._reading.file(HERE, entry.path)
+            content = self._site.file_text(component.name, entry)
+            if there and (entry.once or (there.content == content and there.mode == entry.mode)):
+                continue
+            if there and there.content != content and recorded.get(entry.path) != digest(there.content):
+                written.append(self._keep_by_hand(component, entry, there.content))
+            written.append(WriteFile(
+                machine=HERE, summary=f"write {entry.path}", path=entry.path, content=content,
+                former=there.content if there else None, mode=entry.mode, checker=CHECKERS[entry.checker],
+                # on the way back the first one is the last to be put back
+                tells=tells if entry.restart and tells not in [step.tells for step in written]
+                else mounts.RELOAD_ARGV if entry.unit else ()))
+        return written
+
+    def _keep_by_hand(self, component: Component, entry: FileEntry, content: str) -> WriteFile:
+        self._draft.warnings.append(
+            f"{entry.path} was changed by somebody since it was written: that is lost from it (see the diff), and is "
+            f"kept as {by_hand(entry.path)}" + (f"; what is yours belongs into {dhcpd.LOCAL}"
+                                                if entry.path == dhcpd.CONFIGURATION else ""))
+        kept = self._reading.file(HERE, by_hand(entry.path))
+        return WriteFile(machine=HERE, summary=f"keep {entry.path} as it is as {by_hand(entry.path)}",
+                         path=by_hand(entry.path), content=content, former=kept.content if kept else None,
+                         mode=entry.mode)
+
+    def _services(self, component: Component, changed: bool) -> None:
+        begun = False
+        for unit in component.services:
+            state = self._reading.ask(HERE, "unit", unit)
+            if self._reading.ask(HERE, "enabled", unit) != "enabled":
+                self._add(steps.enable(unit))
+            if changed or state != "active":
+                self._add(steps.restart(unit, was_active=state == "active"))
+                begun = True
+        if begun:
+            for summary, check in self._site.checks(component.name):
+                self._add(steps.answers(component.name, summary, check))
+
+    def _records(self, chosen: list[Component]) -> None:
+        for component in chosen:
+            former = self._reading.find("component", component.name)
+            files = {entry.path: digest(self._site.file_text(component.name, entry))
+                     for entry in component.files if not entry.once}
+            wanted = msgspec.structs.replace(self._wanted[component.name], files=files)
+            if former is None or former.wanted != wanted:
+                self._record(component.name, wanted, former.wanted if former else None)
+
+    def _record(self, name: str, wanted: ComponentWanted, former: ComponentWanted | None) -> None:
+        self._add(Record(summary=f"note how {name} is set up", changes=(Change(
+            kind="component", name=name, wanted=msgspec.to_builtins(wanted),
+            former=msgspec.to_builtins(former) if former else None),)))

@@ -1,0 +1,87 @@
+"""Steps that set up the server: packages, folders, copies, the key, units and services."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qrm_tui.backends import dhcpd, mounts
+from qrm_tui.core.plan import HERE, Check, Run, Step, Tell, Undo, Wait
+
+_APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300")
+#: systemd reads its units anew, and services begin again with what they read before.
+START_AGAIN_SCRIPT = 'systemctl daemon-reload && systemctl restart -- "$@"'
+#: Seconds that a service may take until it answers.
+_PATIENCE = 60
+
+
+def install_packages(packages: Sequence[str]) -> list[Step]:
+    """Packages are installed; what an interrupted dpkg left half done is finished first (dpkg(1))."""
+    return [
+        Run(machine=HERE, summary="finish what dpkg may have begun", long=True,
+            argv=("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "--pending")),
+        Run(machine=HERE, summary="see what packages there are", argv=(*_APT, "update"), long=True),
+        # progress on standard output: apt's README.progress-reporting
+        Run(machine=HERE, summary=f"install {', '.join(packages)}", long=True, progress="apt",
+            argv=(*_APT, "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "-o", "APT::Status-Fd=1",
+                  "install", *packages),
+            done=Check(argv=("dpkg-query", "-W", "-f", "${db:Status-Status}\\n", *packages), expect="equals",
+                       text="\n".join(["installed"] * len(packages)))),
+    ]
+
+
+def make_folder(path: str) -> Run:
+    """A folder that all may read."""
+    return mounts.make_folder(HERE, path)
+
+
+def copy(source: str, target: str, *, fresh: bool) -> Run:
+    """A file of a package is copied; `fresh`: there was none before."""
+    return Run(machine=HERE, summary=f"copy {source} to {target}",
+               argv=("install", "-D", "--mode", "0644", "--", source, target),
+               done=Check(argv=("cmp", "--silent", "--", source, target)),
+               undo=Undo(argv=("rm", "-f", "--", target)) if fresh else None)
+
+
+def make_key(path: str, fresh: bool) -> Run:
+    """The key is made on the server, unless there is one; `fresh`: there was none before."""
+    return Run(machine=HERE, summary=f"make the key in {path}, unless it holds one", argv=dhcpd.key_argv(),
+               done=Check(argv=("grep", "--quiet", "--extended-regexp", dhcpd.KEY_PATTERN, path),
+                          otherwise=f"{path} holds no key"),
+               undo=Undo(argv=("rm", "-f", "--", path)) if fresh else None)
+
+
+def reload_units() -> Tell:
+    """systemd reads its units anew."""
+    return mounts.reload(HERE)
+
+
+def start_again(units: Sequence[str]) -> tuple[str, ...]:
+    """Said after an undo: services begin again with the former files."""
+    return ("sh", "-c", START_AGAIN_SCRIPT, "qrm", *units)
+
+
+def enable(unit: str) -> Run:
+    """It starts at every boot."""
+    return Run(machine=HERE, summary=f"let {unit} start at every boot", argv=("systemctl", "enable", "--", unit),
+               undo=Undo(argv=("systemctl", "disable", "--", unit)))
+
+
+def restart(unit: str, *, was_active: bool) -> Run:
+    """It begins anew. On the way back one that ran before is told when its files are back."""
+    return Run(machine=HERE, summary=f"{'restart' if was_active else 'start'} {unit}",
+               argv=("systemctl", "restart", "--", unit), explain=_explain(unit),
+               undo=None if was_active else Undo(argv=("systemctl", "stop", "--", unit)))
+
+
+def disable(unit: str) -> Run:
+    """It ends, and does not start at the next boot."""
+    return Run(machine=HERE, summary=f"stop {unit}, for good", argv=("systemctl", "disable", "--now", "--", unit),
+               undo=Undo(argv=("systemctl", "enable", "--now", "--", unit)))
+
+
+def answers(name: str, summary: str, check: Check) -> Wait:
+    """Until it is seen to work."""
+    return Wait(machine=HERE, summary=f"{name}: {summary}", check=check, seconds=_PATIENCE)
+
+
+def _explain(unit: str) -> tuple[str, ...]:
+    return ("journalctl", "--quiet", "--no-pager", "--output", "cat", "--lines", "6", "--unit", unit)

@@ -1,0 +1,92 @@
+"""apt and dpkg on a simulated server (Debian 12: apt 2.6.1, dpkg 1.21.22), and what packages bring."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from qrm_tui.practice import services
+from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good
+from qrm_tui.practice.host import Host
+from qrm_tui.runners.base import Completed
+
+#: Versions of Debian 12.
+_AVAILABLE: Mapping[str, str] = {
+    "apache2": "2.4.71-1~deb12u1", "curl": "7.88.1-10+deb12u14", "ipxe": "1.0.0+git-20190125.36a4c85-5.1",
+    "isc-dhcp-server": "4.4.3-P1-2", "nfs-kernel-server": "1:2.6.2-4+deb12u1",
+    "pxelinux": "3:6.04~git20190206.bf6db5b4+dfsg1-3", "syslinux-common": "3:6.04~git20190206.bf6db5b4+dfsg1-3",
+    "tftpd-hpa": "5.2+20150808-1.4",
+}
+_MODULES = "/usr/lib/syslinux/modules/bios"
+#: Files that are of interest here.
+_FILES: Mapping[str, tuple[str, ...]] = {
+    "apache2": ("/etc/apache2/apache2.conf",),
+    "ipxe": ("/usr/lib/ipxe/snponly.efi", "/usr/lib/ipxe/undionly.kpxe"),
+    "isc-dhcp-server": ("/etc/dhcp/dhcpd.conf", "/etc/default/isc-dhcp-server"),
+    "pxelinux": ("/usr/lib/PXELINUX/pxelinux.0",),
+    "syslinux-common": tuple(f"{_MODULES}/{name}.c32" for name in ("ldlinux", "libcom32", "libutil", "mboot")),
+    "tftpd-hpa": ("/etc/default/tftpd-hpa",),
+}
+#: Seconds that fetching and unpacking one takes at life's own pace.
+_SECONDS = 1.5
+
+
+def plant_server(host: Host, address: str) -> None:
+    """A fresh Debian 12 with one network interface, where nothing is set up yet."""
+    host.root.write("/etc/os-release", 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\n'
+                                       'VERSION_ID="12"\nVERSION="12 (bookworm)"\nID=debian\n')
+    host.root.write("/etc/resolv.conf", f"search practice.example\nnameserver {address.rpartition('.')[0]}.254\n")
+    host.software.interfaces["eth0"] = f"{address}/24"
+
+
+def dpkg_query(host: Host, argv: Sequence[str]) -> Completed:
+    """-W with the state first."""
+    match argv:
+        case ("dpkg-query", "-W", "-f", "${db:Status-Status} ${Package} ${Version}\\n", *names):
+            def line(name: str) -> str:
+                return f"installed {name} {host.software.packages[name]}\n"
+        case ("dpkg-query", "-W", "-f", "${db:Status-Status}\\n", *names):
+            def line(name: str) -> str:
+                return "installed\n"
+        case _:
+            raise NotPractised("these arguments")
+    known = [name for name in names if name in host.software.packages]
+    unknown = [name for name in names if name not in host.software.packages]
+    return Completed(1 if unknown else 0, "".join(line(name) for name in known),
+                     "".join(f"dpkg-query: no packages found matching {name}\n" for name in unknown))
+
+
+def env(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    """apt-get and dpkg without questions."""
+    match argv:
+        case ("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "--pending"):
+            return good()
+        case ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300", "update"):
+            return good("Hit:1 http://deb.debian.org/debian bookworm InRelease\nReading package lists...\n")
+        case ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300",
+              "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "-o", "APT::Status-Fd=1", "install",
+              *names):
+            return _install(host, names)
+    raise NotPractised("these arguments")
+
+
+def _install(host: Host, names: Sequence[str]) -> Completed | Effects:
+    for name in names:
+        if name not in _AVAILABLE:
+            return bad(100, f"E: Unable to locate package {name}\n", "Reading package lists...\n")
+    missing = [name for name in names if name not in host.software.packages]
+    if not missing:
+        return good("0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n")
+    return _installing(host, missing)
+
+
+def _installing(host: Host, names: Sequence[str]) -> Effects:
+    for number, name in enumerate(names):
+        for path in _FILES.get(name, ()):
+            host.root.write(path, f"practice, of package {name}\n")
+        share = 100 * number / len(names)
+        yield Point(f"apt-get: half of {name}" if number == len(names) // 2 else "", _SECONDS / 2,
+                    f"pmstatus:{name}:{share:.4f}:Installing {name} (amd64)")
+        host.software.packages[name] = _AVAILABLE[name]
+        services.brought(host, name)
+        yield Point(f"apt-get: {name} is there" if number == len(names) // 2 else "", _SECONDS / 2,
+                    f"Setting up {name} ({_AVAILABLE[name]}) ...")
+    return good()

@@ -1,0 +1,191 @@
+"""Small commands on a simulated server, and the fixed scripts that its plans run."""
+from __future__ import annotations
+
+import filecmp
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import IPv4Interface
+from urllib.parse import urlsplit
+
+from qrm_tui.backends.components import APACHE_CHECK_SCRIPT
+from qrm_tui.backends.dhcpd import CHECK_SCRIPT, KEY, KEY_PATTERN, KEY_SCRIPT, OMAPI_SCRIPT
+from qrm_tui.install.steps import START_AGAIN_SCRIPT
+from qrm_tui.practice import services
+from qrm_tui.practice.effects import Effects, NotPractised, bad, good, only
+from qrm_tui.practice.host import Host
+from qrm_tui.runners.base import Completed
+
+Script = Callable[[Host, Sequence[str]], "Completed | Effects"]
+_KEY = ('# Made by qrm on this machine.\nkey qrm {\n    algorithm hmac-sha256;\n'
+        '    secret "UHJhY3RpY2UsIG5vIHNlY3JldC4gUHJhY3RpY2UuLi4=";\n};\n')
+
+
+def install(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    match argv:
+        case ("install", "-D", "--mode", "0644", "--", source, target):
+            here, there = host.root.here(source), host.root.here(target)
+            if not here.is_file():
+                return bad(1, f"install: cannot stat '{source}': No such file or directory\n")
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(here, there)
+            there.chmod(0o644)
+            return only(f"install {target}: there", good())
+    raise NotPractised("these arguments")
+
+
+def cmp(host: Host, argv: Sequence[str]) -> Completed:
+    match argv:
+        case ("cmp", "--silent", "--", one, other):
+            places = [host.root.here(path) for path in (one, other)]
+            if not all(place.is_file() for place in places):
+                return Completed(2, "", "")
+            return Completed(0 if filecmp.cmp(*places, shallow=False) else 1, "", "")
+    raise NotPractised("these arguments")
+
+
+def remove(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    match argv:
+        case ("rm", "-f", "--", path):
+            host.root.here(path, follow=False).unlink(missing_ok=True)
+            return only(f"rm {path}: gone", good())
+    raise NotPractised("these arguments")
+
+
+def grep(host: Host, argv: Sequence[str]) -> Completed:
+    match argv:
+        case ("grep", "--quiet", "--extended-regexp", pattern, path):
+            place = host.root.here(path)
+            if not place.is_file():
+                return bad(2, f"grep: {path}: No such file or directory\n")
+            return Completed(0 if re.search(pattern, place.read_text(), re.MULTILINE) else 1, "", "")
+    raise NotPractised("these arguments")
+
+
+def sha256sum(host: Host, argv: Sequence[str]) -> Completed:
+    match argv:
+        case ("sha256sum", "--", *paths):
+            out, err = "", ""
+            for path in paths:
+                place = host.root.here(path)
+                if place.is_file():
+                    out += f"{hashlib.sha256(place.read_bytes()).hexdigest()}  {path}\n"
+                else:
+                    err += f"sha256sum: {path}: No such file or directory\n"
+            return Completed(1 if err else 0, out, err)
+    raise NotPractised("these arguments")
+
+
+def ip(host: Host, argv: Sequence[str]) -> Completed:
+    """iproute2 6.1.0."""
+    match argv:
+        case ("ip", "-json", "address", "show"):
+            rows = [{"ifindex": 1, "ifname": "lo", "addr_info": [
+                {"family": "inet", "local": "127.0.0.1", "prefixlen": 8, "scope": "host", "label": "lo"}]}]
+            for number, (name, text) in enumerate(host.software.interfaces.items(), 2):
+                address = IPv4Interface(text)
+                rows.append({"ifindex": number, "ifname": name, "addr_info": [{
+                    "family": "inet", "local": str(address.ip), "prefixlen": address.network.prefixlen,
+                    "scope": "global", "label": name}]})
+            return good(json.dumps(rows))
+        case ("ip", "-json", "route", "show"):
+            return good(json.dumps([
+                row for name, text in host.software.interfaces.items() for network in [IPv4Interface(text).network]
+                for row in ({"dst": "default", "gateway": str(network.broadcast_address - 1), "dev": name, "flags": []},
+                            {"dst": str(network), "dev": name, "protocol": "kernel", "scope": "link", "flags": []})]))
+    raise NotPractised("these arguments")
+
+
+def ss(host: Host, argv: Sequence[str]) -> Completed:
+    """iproute2 6.1.0."""
+    def lines(protocol: str, port: str = "") -> str:
+        found = ""
+        for kind, place, program in services.sockets(host):
+            if protocol in ("", kind) and (not port or place.endswith(f":{port}")):
+                users = f'users:(("{program}",pid=1,fd=3))' if program else ""
+                netid = f"{kind:<6}" if not protocol else ""
+                found += f"{netid}{'LISTEN' if kind == 'tcp' else 'UNCONN':<7}0      0      {place} 0.0.0.0:* {users}\n"
+        return found
+
+    match argv:
+        case ("ss", "-H", "-lntup"):
+            return good(lines(""))
+        case ("ss", "-H", "-lunp", condition):
+            return good(lines("udp", condition.rpartition(":")[2]))
+        case ("ss", "-H", "-ltn", condition):
+            return good(lines("tcp", condition.rpartition(":")[2]))
+        case ("ss", "-H", "-0np"):
+            interface = services.dhcpd_interface(host)
+            users = 'users:(("dhcpd",pid=1,fd=4))'
+            return good(f"p_raw 0      0                  *:{interface}              *     {users}\n" if interface else "")
+    raise NotPractised("these arguments")
+
+
+def curl(host: Host, argv: Sequence[str]) -> Completed:
+    """What TFTP and HTTP hand out (curl 7.88.1)."""
+    match argv:
+        case ("curl", "--silent", "--show-error", *_, "--max-time", "5", address) | \
+                ("curl", "--silent", "--show-error", "--max-time", "5", *_, address):
+            return _fetch(host, address)
+    raise NotPractised("these arguments")
+
+
+def _fetch(host: Host, address: str) -> Completed:
+    url = urlsplit(address)
+    port = url.port or {"tftp": 69, "http": 80}[url.scheme]
+    protocol = {"tftp": "udp", "http": "tcp"}[url.scheme]
+    listens = any(kind == protocol and place.rpartition(":")[2] == str(port)
+                  for kind, place, _ in services.sockets(host))
+    if not listens:
+        if url.scheme == "tftp":
+            return bad(28, "curl: (28) Connection time-out\n")
+        return bad(7, f"curl: (7) Failed to connect to {url.hostname} port {port} after 0 ms: Couldn't connect to "
+                      "server\n")
+    if url.path.startswith("/v1/"):
+        return good()
+    place = host.root.here("/srv/qrm/boot" + url.path.removeprefix("/qrm/boot"))
+    if not place.is_file():
+        return bad(22, "curl: (22) The requested URL returned error: 404\n") if url.scheme == "http" else \
+            bad(68, "curl: (68) TFTP: File Not Found\n")
+    return good(place.read_text(errors="replace"))
+
+
+# scripts
+
+
+def _make_key(host: Host, arguments: Sequence[str]) -> Completed | Effects:
+    place = host.root.here(arguments[0])
+    if place.is_file() and re.search(KEY_PATTERN, place.read_text(), re.MULTILINE):
+        return good()
+    host.root.write(arguments[0], _KEY, 0o640)
+    return only(f"{arguments[0]}: made", good())
+
+
+def _check(troubles: Callable[[Host, str], str]) -> Script:
+    def check(host: Host, arguments: Sequence[str]) -> Completed:
+        said = troubles(host, arguments[0])
+        return bad(1, f"{said}\n") if said else good()
+
+    return check
+
+
+def _omapi(host: Host, arguments: Sequence[str]) -> Completed | Effects:
+    verb, name, mac, address = arguments
+    if not host.root.exists(KEY):
+        return bad(1, f"{KEY} holds no key: qrm component restart dhcpd\n")
+    if not services.dhcpd_interface(host):
+        return bad(1, "dhcpd takes no fixed addresses at port 7911: does it run, and with this key?\n")
+    hosts = host.software.hosts
+    for known in [known for known, (card, _) in hosts.items() if known == name or (verb == "add" and card == mac)]:
+        del hosts[known]
+    if verb == "add":
+        hosts[name] = (mac, address)
+    return only(f"omshell {verb} {name}: told", good())
+
+
+SCRIPTS: Mapping[str, Script] = {
+    KEY_SCRIPT: _make_key, OMAPI_SCRIPT: _omapi, START_AGAIN_SCRIPT: services.restart,
+    CHECK_SCRIPT: _check(services.dhcpd_troubles), APACHE_CHECK_SCRIPT: _check(services.apache_troubles),
+}
