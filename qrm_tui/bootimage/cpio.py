@@ -1,6 +1,7 @@
 """Writes an initramfs: a cpio archive in the format newc.
 
-The format: Linux, Documentation/driver-api/early-userspace/buffer-format.rst. All belongs to root and is of no time, so that the same content makes the same archive.
+The format: Linux, Documentation/driver-api/early-userspace/buffer-format.rst.
+All belongs to root and is of no time, so that the same content makes the same archive.
 """
 from __future__ import annotations
 
