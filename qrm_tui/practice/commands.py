@@ -3,7 +3,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from qrm_tui.practice import exports, filesystem_commands, lvm_changes, lvm_reports, plain_commands, units
+from qrm_tui.backends.boot_images import PROGRAM
+from qrm_tui.practice import (
+    boot_image_commands,
+    exports,
+    filesystem_commands,
+    lvm_changes,
+    lvm_reports,
+    plain_commands,
+    units,
+)
 from qrm_tui.practice.effects import Effects, NotPractised, bad
 from qrm_tui.practice.host import Host
 from qrm_tui.runners.base import Completed
@@ -37,6 +46,7 @@ COMMANDS: Mapping[str, Command] = {
     "systemd-analyze": units.verify,
     "journalctl": units.journalctl,
     "exportfs": exports.exportfs,
+    PROGRAM[0]: boot_image_commands.bootimage,
     "cat": plain_commands.cat,
     "findmnt": plain_commands.findmnt,
     "mkdir": plain_commands.mkdir,

@@ -22,7 +22,7 @@ MAC = "52:54:00:77:00:20"
 #: QEMU's own network: an address by DHCP, and this machine's loopback as 10.0.2.2.
 USER_NETWORK, LOOPBACK = "user,id=n0", "10.0.2.2"
 #: What a hostile firmware could say of itself.
-HOSTILE = 'type=1,manufacturer=A"}]\\,\\n$(reboot)`,product=Rack\t9,serial=\'--\x1b[2J'
+HOSTILE = 'type=1,manufacturer=A"}]\\n$(reboot)`,product=Rack\t9,serial=\'--\x1b[2J'
 EXPORT_ID = "0f0e7e1c-1de2-4b5f-8a44-7c1d2f3e4a5b"
 
 
@@ -88,7 +88,7 @@ def test_idle_it_enlists_beats_reboots_and_goes_off(server: NodeServer, machine:
     assert has["disks"] == [{"name": "vda", "size": 1 << 30}]
     assert has["nics"] == [{"name": "eth0", "mac": MAC}]
     # what is no printable ASCII is gone, and all the rest is as it was said
-    assert has["vendor"] == 'A"}],\\n$(reboot)`' and has["product"] == "Rack9" and has["serial"] == "'--[2J"
+    assert has["vendor"] == 'A"}]\\n$(reboot)`' and has["product"] == "Rack9" and has["serial"] == "'--[2J"
     assert has["firmware"] == "bios"
 
     beat = server.wait_for(machine, "beat", is_beat)
