@@ -56,5 +56,7 @@ class BootImageSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A boot-image as it lies on the server."""
 
     size: int = 0
+    #: of its kernel
+    version: str = ""
     #: what is wrong with its files; empty: all there, and as they were made
     trouble: str = ""

@@ -88,7 +88,8 @@ def _stage_of(ve: Item, farm: Farm) -> str:
 
 
 def _boot_image(item: Item, farm: Farm) -> Row:
-    return {"type": item.wanted.type, "version": item.wanted.version, "source": item.wanted.source,
+    version = item.wanted.version or (item.seen.version if item.seen else "")
+    return {"type": item.wanted.type, "version": version, "source": item.wanted.source,
             "size": item.seen.size if item.seen else 0, "used_by": farm.ves_with("boot-image", item.name),
             "id": item.wanted.id}
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qrm_tui.backends import lvm_nfs, resources, storage_servers, ve_start, ve_stop
+from qrm_tui.backends import boot_images, lvm_nfs, resources, storage_servers, ve_start, ve_stop
 from qrm_tui.backends import virtual_environments as ves
 from qrm_tui.backends.planning import Call, Draft, Probe, probe_nothing
 from qrm_tui.core.farm import Farm
@@ -32,6 +32,8 @@ PLANNERS: Mapping[str, Planner] = {
     "ve.add-resource": Planner(ve_start.probe_add_resource, ve_start.plan_add_resource),
     "ve.remove-resource": Planner(ve_stop.probe_stop, ve_stop.plan_remove_resource),
     "ve.remove": Planner(probe_nothing, ves.plan_remove),
+    "boot-image.create": Planner(boot_images.probe_image, boot_images.plan_create),
+    "boot-image.remove": Planner(boot_images.probe_image, boot_images.plan_remove),
     "storage.add": Planner(storage_servers.probe_add, storage_servers.plan_add),
     "storage.remove": Planner(probe_nothing, storage_servers.plan_remove),
     "image.add": Planner(lvm_nfs.probe_new_image, lvm_nfs.plan_add),

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from qrm_tui.backends.boot_images import PROGRAM
 from qrm_tui.practice import (
+    boot_image_commands,
     exports,
     filesystem_commands,
     lvm_changes,
@@ -55,6 +57,7 @@ COMMANDS: Mapping[str, Command] = {
     "systemd-analyze": units.verify,
     "journalctl": units.journalctl,
     "exportfs": exports.exportfs,
+    PROGRAM[0]: boot_image_commands.bootimage,
     "cat": plain_commands.cat,
     "findmnt": plain_commands.findmnt,
     "mkdir": plain_commands.mkdir,

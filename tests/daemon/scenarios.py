@@ -44,6 +44,10 @@ async def _allowed_image(world: World, name: str) -> None:
     assert await world.do("image.allow", name=name, address=["10.9.9.9"]) == "done"
 
 
+async def _boot_image(world: World, name: str) -> None:
+    assert await world.do("boot-image.create", name=name, package="linux-image-amd64") == "done"
+
+
 #: Scenario → operation, what is there before, arguments for a name that is new each time.
 SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "add": ("image.add", _nothing, lambda name: {"name": name, "storage": "s1", "size": "1G"}),
@@ -55,4 +59,6 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "allow": ("image.allow", _image, lambda name: {"name": name, "address": ["10.9.9.9"]}),
     "revoke": ("image.revoke", _allowed_image, lambda name: {"name": name, "address": ["10.9.9.9"]}),
     "remove": ("image.remove", _image, lambda name: {"name": name}),
+    "boot-image create": ("boot-image.create", _nothing, lambda name: {"name": name, "package": "linux-image-amd64"}),
+    "boot-image remove": ("boot-image.remove", _boot_image, lambda name: {"name": name}),
 }

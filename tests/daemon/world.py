@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from qrm_tui.backends.boot import IMAGES
+from qrm_tui.bootimage.build import trouble_of
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.practice import PracticeMachines
 from qrm_tui.daemon.records import Author
@@ -58,7 +60,7 @@ class World:
     async def kill_and_start(self) -> None:
         """The server is gone; another one takes over its database and the same machines."""
         await self.qrmd.stop()
-        for machine in self.machines.values():
+        for machine in (*self.machines.values(), self.server):
             machine.half = None
         self.qrmd = self._make()
         await self.qrmd.start()
@@ -84,7 +86,7 @@ class World:
             if next(chances) == number:
                 then()
 
-        for machine in self.machines.values():
+        for machine in (*self.machines.values(), self.server):
             machine.half = half
 
     async def leftovers(self) -> list[str]:
@@ -112,6 +114,13 @@ class World:
                 wrong.append(f"{name}: the foreign volume was touched")
             if (root / "etc/exports.d/foreign.exports").read_text() != "# another admin's\n":
                 wrong.append(f"{name}: the foreign export was touched")
+        place = self.server.host.root.here(IMAGES)
+        there = {path.name for path in place.glob("*")} if place.is_dir() else set()
+        known = {item.name: item.wanted.id for item in self.qrmd.farm.all("boot-image")}
+        wrong += [f"boot-images: {sorted(there ^ set(known))}"] if there != set(known) else []
+        wrong += [f"boot-image {name}: {trouble}" for name, identity in known.items()
+                  if (trouble := trouble_of(place / name, identity))]
+        wrong += [f"server: command {unit}" for unit in self.server.named]
         held, trouble = await self.qrmd.store.verify_journal()
         if trouble:
             wrong.append(f"journal: {trouble} (after {held})")
