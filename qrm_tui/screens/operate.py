@@ -9,6 +9,14 @@ from typing import Any
 from qrm_tui.core.operations.declarations import Operation, Role
 from qrm_tui.screens.live import Live
 
+#: What keys are called on the screen, where that is not their name.
+_KEYS = {"plus": "+", "minus": "-"}
+
+
+def key_text(key: str) -> str:
+    """A declared key as it stands on the keyboard."""
+    return _KEYS.get(key, key)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
