@@ -56,27 +56,33 @@ def stage_style(row: Row) -> str | None:
     return "bad" if row.get("state") == "error" and row.get("stage") else None
 
 
-def stages_line(row: Row, began: Began, now: float) -> PageLine:
-    """All stages of a machine's boot in a row."""
+def stages_line(row: Row, began: Began, now: float, width: int = 0) -> PageLine:
+    """All stages of a machine's boot in a row, closer or without the clocks of what is done where `width` is small."""
     state, stage = str(row.get("state", "")), str(row.get("stage") or "")
     if state == "active":
         return line(("active", "good"), f" for {format_age(now - row['since'])}" if row.get("since") else "")
     if stage not in STAGES or is_awaited(row):
         words = "its reboot is awaited" if state in _AWAITED else f"{state}: no stage of a boot was seen"
         return line((words, "muted"))
+    spans: PageLine = ()
+    for between, clocks in ((" > ", True), (">", True), (" > ", False), (">", False)):
+        spans = _stages(row, stage, began if clocks else {}, now, between)
+        if not width or width_of(spans) <= width:
+            break
+    return spans
+
+
+def _stages(row: Row, stage: str, began: Began, now: float, between: str) -> PageLine:
     place, spans = STAGES.index(stage), list[Span]()
     for number, name in enumerate(STAGES):
         if number:
-            spans.append((" > ", "muted"))
-        if number < place:
-            spans.append((name + _lasted(name, began), ""))
-        elif number > place:
-            spans.append((name, "muted"))
-        else:
-            stuck = state == "error"
-            at = row.get("stage_at")
-            text = f"{name} {clock(now - at)}" if at is not None else name
-            spans.append((f"[{text}{' STUCK' if stuck else ''}]", "bad" if stuck else "strong"))
+            spans.append((between, "muted"))
+        if number != place:
+            spans.append((name + _lasted(name, began), "") if number < place else (name, "muted"))
+            continue
+        stuck, at = row.get("state") == "error", row.get("stage_at")
+        text = f"{name} {clock(now - at)}" if at is not None else name
+        spans.append((f"[{text}{' STUCK' if stuck else ''}]", "bad" if stuck else "strong"))
     return line(*spans)
 
 
@@ -96,7 +102,8 @@ def machine_lines(names: Iterable[str], find: Find, began: Callable[[str], Began
     for name in names:
         row = find(name)
         head = line((f" {fit(name, label)}  ", "key"))
-        stages = line(("not known", "muted")) if row is None else stages_line(row, began(name), now)
+        stages = line(("not known", "muted")) if row is None else stages_line(
+            row, began(name), now, width - width_of(head) - 1)
         spans: PageLine = (*head, *stages)
         if images.get(name):
             tail = line((f"  {images[name]}", "muted"))

@@ -138,7 +138,8 @@ class Live:
             touched = [*event.get("changed", {}), *event.get("removed", {})]
             for kind in dict.fromkeys(touched):
                 if kind in WATCHED:
-                    touched += self._delta(kind, event.get("changed", {}).get(kind, ()), event.get("removed", {}).get(kind, ()))
+                    touched += self._delta(kind, event.get("changed", {}).get(kind, ()),
+                                           event.get("removed", {}).get(kind, ()))
             self._tell(*touched)
         # the parts of a snapshot are one state only when the last of all kinds is there; see `resume_from`
         self.revision = event["revision"]

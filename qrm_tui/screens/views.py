@@ -36,8 +36,7 @@ def _processors(row: Row) -> str:
     if not row.get("cpus"):
         return ""
     speed = f" of {row['mhz']} MHz" if row.get("mhz") else ""
-    model = f", {row['model']}" if row.get("model") else ""
-    return f"{row['cpus']} CPU{'s' if row['cpus'] != 1 else ''}{speed}{model}"
+    return f"{row['cpus']} CPU{'s' if row['cpus'] != 1 else ''}{speed}"
 
 
 def _made_by(row: Row) -> str:
@@ -111,10 +110,9 @@ VIEWS: tuple[View, ...] = (
             Column("product", "product", 16, flexible=True, priority=1),
         ),
         "no machines yet: power one on that boots from the network (:component list: is dhcpd there?)", short="Res",
-        fields=("ve", "maintenance", "address", "mac", Fact("kind", _kind, ("kind", "technology", "host")),
-                Fact("processors", _processors, ("cpus", "mhz", "model")), "memory", "load", "power", "firmware",
-                "disks", "nics", Fact("made by", _made_by, ("vendor", "product", "serial")), "seen_at",
-                "virtualization"),
+        fields=("address", "mac", Fact("has", _processors, ("cpus", "mhz")), "memory", "disks", "ve", "maintenance",
+                Fact("kind", _kind, ("kind", "technology", "host")), "power", "firmware", "load", "seen_at",
+                "virtualization", "nics", "model", Fact("made by", _made_by, ("vendor", "product", "serial"))),
         hidden=frozenset(("id", "revision", "stage", "stage_at")),
         applies={"resource.remove": frozenset(("idle", "off", "unknown", "error", "booting"))},
         begins={"resource.power": {"off": {"action": "on"}}},
