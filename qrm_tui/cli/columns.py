@@ -16,6 +16,16 @@ class Columns(NamedTuple):
 
 
 COLUMNS = {
+    "resource": Columns(("name", "state", "ve", "stage", "maintenance", "address", "cpus", "mhz", "memory", "since",
+                         "mac", "kind"),
+                        ("name", "state", "maintenance", "kind", "virtualization", "host", "mac", "address", "cpus",
+                         "mhz", "memory", "ve", "stage", "since")),
+    "ve": Columns(("name", "state", "stage", "resources", "image", "boot_image", "profile", "since"),
+                  ("name", "state", "boot_image", "image", "resources", "profile", "since", "multi_server", "stage")),
+    "boot-image": Columns(("name", "state", "version", "size", "used_by", "source", "since"),
+                          ("name", "state", "type", "version", "source", "size", "used_by", "since")),
+    "component": Columns(("name", "state", "services", "settings", "since"),
+                         ("name", "state", "enabled", "services", "settings", "since")),
     "storage": Columns(("name", "state", "type", "address", "size", "free", "images", "since"),
                        ("name", "type", "address", "env", "size", "free", "state", "since")),
     "image": Columns(("name", "state", "storage", "size", "used", "origin", "fill", "full_at", "used_by", "since"),
@@ -27,6 +37,8 @@ COLUMNS = {
     "journal": Columns(("seq", "at", "who", "operation", "object", "outcome", "job", "reason"),
                        ("seq", "at", "who", "terminal", "operation", "object", "outcome", "reason", "job", "hash")),
 }
+#: What stands above a column, where the field's name is too long for it.
+TITLES = {"maintenance": "MAINT", "boot_image": "BOOT-IMAGE"}
 #: Shares from 0 to 1.
 _SHARES = frozenset(("fill", "progress", "pool_data", "pool_metadata"))
 #: States that a person should look at.

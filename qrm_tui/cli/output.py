@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from qrm_tui.cli.columns import STATE_STYLES, columns_of, for_people, for_scripts
+from qrm_tui.cli.columns import STATE_STYLES, TITLES, columns_of, for_people, for_scripts
 from qrm_tui.cli.shared_options import Options
 from qrm_tui.cli.table import table
 from qrm_tui.cli.terminal import emit, harmless, paint, width
@@ -32,7 +32,7 @@ def emit_rows(kind: str, rows: Sequence[Row], options: Options) -> None:
             emit("\n".join(plain_line(*(for_scripts(field, row.get(field)) for field in columns.plain))
                            for row in rows))
         return
-    titles = [field.upper().replace("_", " ") for field in columns.table]
+    titles = [TITLES.get(field) or field.upper().replace("_", " ") for field in columns.table]
     body = [[harmless(for_people(field, row.get(field))) for field in columns.table] for row in rows]
     head, *lines = table(titles, body, width(sys.stdout))
     emit(paint(head, "bold", sys.stdout))

@@ -82,6 +82,7 @@ def _plain_farm(farm: Row, alerts: list[Row]) -> list[str]:
               for state, number in states.items()]
     lines += [plain_line("capacity", *(for_scripts(key, place.get(key)) for key in ("storage", "size", "free")))
               for place in farm.get("capacity", [])]
+    lines += [plain_line("machines", key, str(number)) for key, number in farm.get("machines", {}).items()]
     lines += [plain_line("alert", *(for_scripts(key, alert.get(key))
                                     for key in ("kind", "name", "state", "since", "why", "next")))
               for alert in alerts]
@@ -95,6 +96,10 @@ def _farm_lines(farm: Row) -> list[str]:
     for kind, states in farm.get("counts", {}).items():
         parts = ", ".join(f"{number} {state}" for state, number in states.items() if state != "total" and number)
         lines.append(harmless(f"{kind:10} {states.get('total', 0):>6}  {parts}"))
+    free = farm.get("machines", {})
+    if farm.get("counts", {}).get("resource", {}).get("total"):
+        lines += ["", f"machines free for VEs: {free.get('free', 0)}, with {free.get('cpus', 0)} CPUs and "
+                  f"{format_size(free.get('memory', 0))} memory; in maintenance: {free.get('maintenance', 0)}"]
     places = farm.get("capacity", [])
     if places:
         body = [[harmless(place.get("storage")), format_size(place.get("free")), format_size(place.get("size"))]

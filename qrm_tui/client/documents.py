@@ -8,6 +8,15 @@ from typing import Any
 from qrm_tui.core.errors import BadInput
 from qrm_tui.core.operations.declarations import Operation
 
+#: Bytes that are read at most: more than a document may have, so that it is refused as too long.
+_MOST = 1 << 20
+
+
+def _read(path: Path) -> str:
+    """Its beginning, should it be endless; a pipe is a file, too."""
+    with path.open("rb") as file:
+        return file.read(_MOST).decode()
+
 
 def load(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with each document read; BadInput if one cannot be."""
@@ -16,7 +25,7 @@ def load(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
         path = loaded.get(argument.name)
         if argument.type == "document" and path:
             try:
-                loaded[argument.name] = Path(path).read_text()
+                loaded[argument.name] = _read(Path(path))
             except (OSError, UnicodeDecodeError) as error:
                 reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
                 raise BadInput(f"{argument.name}: {path}: {reason}") from None

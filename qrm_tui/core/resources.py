@@ -8,11 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from qrm_tui.core.stages import STAGES as STAGES
+
 ResourceKind = Literal["physical", "partition"]
 Order = Literal["", "reboot", "off"]
-#: How far a boot is: `dhcp` an address was asked for, `loader` a boot loader was fetched, `kernel` the kernel was,
-#: `agent` the initramfs speaks, `root` it mounts its root file system, `system` that has taken over.
-STAGES = ("dhcp", "loader", "kernel", "agent", "root", "system")
 #: What a machine runs that has nothing to do; otherwise the id of its virtual environment.
 IDLE = "idle"
 #: Seconds between two heartbeats as a rule, and how many may be missed before it counts as not heard of.

@@ -14,12 +14,12 @@ from qrm_tui.core.errors import BadInput, NotFound, QrmError
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.filters import compile_filter
 from qrm_tui.core.kinds import WORDS
-from qrm_tui.core.model import JobRecord
+from qrm_tui.core.model import Item, JobRecord
 from qrm_tui.core.operations.arguments import check_arguments
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.operations.registry import find
 from qrm_tui.core.plan import Plan, Record
-from qrm_tui.core.states import judge
+from qrm_tui.core.states import WARNINGS, judge
 from qrm_tui.daemon.changes import Changes
 from qrm_tui.daemon.enlisting import Enlisting
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
@@ -36,6 +36,9 @@ from qrm_tui.db.tables import JournalRow
 
 _log = logging.getLogger("qrmd")
 
+#: Kinds that the farm's status counts, and states that a person should look at.
+_COUNTED = ("resource", "ve", "image", "boot-image", "storage", "component", "job")
+_BAD = frozenset(("error", "warning", "unknown", "degraded"))
 #: Entries of the journal that a filter looks through.
 _JOURNAL_SEARCH = 20_000
 
@@ -201,23 +204,37 @@ class Qrmd:
         """The farm at a glance."""
         counts: dict[str, dict[str, int]] = {}
         alerts = []
-        for kind in ("storage", "image", "job"):
+        for kind in _COUNTED:
             count = counts[kind] = {"total": 0}
             for item in self.farm.all(kind):
                 count["total"] += 1
                 count[item.state] = count.get(item.state, 0) + 1
-                if kind == "job":
-                    continue
-                if item.state in ("error", "warning", "unknown") or judge(item, self.farm).warning:
-                    detail = rows.detail_of(item, self.farm)
-                    why = judge(item, self.farm).warning or detail["why"]
-                    alerts.append({"kind": kind, "name": item.name, "state": item.state, "why": why,
-                                   "next": detail["next"], "since": item.since})
+                if alert := self._alert(item):
+                    alerts.append(alert)
         capacity = [{"storage": item.name, "size": item.seen.size if item.seen else 0,
                      "free": item.seen.free if item.seen else 0} for item in self.farm.all("storage")]
         return {"farm": self.name, "server": self.host, "practice": self.practice, "version": __version__,
-                "started": self.started, "counts": counts, "capacity": capacity, "alerts": alerts,
-                "public_key": self.machines.public_key}
+                "started": self.started, "counts": counts, "capacity": capacity,
+                "machines": self._machines(), "alerts": alerts, "public_key": self.machines.public_key}
+
+    def _alert(self, item: Item) -> dict[str, Any] | None:
+        """What an administrator should know of an object; None if nothing. Only those in trouble are judged again."""
+        bad = item.state in _BAD and not (item.kind == "resource" and item.state == "unknown"
+                                          and item.wanted.maintenance)  # somebody may have switched it off to mend it
+        threatened = any(threat.holds(item, self.farm) for threat in WARNINGS.get(item.kind, ()))
+        if item.kind == "job" or not (bad or threatened):
+            return None
+        detail = rows.detail_of(item, self.farm)
+        why = judge(item, self.farm).warning or detail["why"]
+        return {"kind": item.kind, "name": item.name, "state": item.state, "why": why, "next": detail["next"],
+                "since": item.since}
+
+    def _machines(self) -> dict[str, int]:
+        """Machines that a VE can start on, with what they have together; and how many are in maintenance."""
+        free = [item.seen.inventory for item in self.farm.all("resource")
+                if item.state == "idle" and not item.wanted.maintenance and item.seen]
+        return {"free": len(free), "cpus": sum(has.cpus for has in free), "memory": sum(has.memory for has in free),
+                "maintenance": sum(item.wanted.maintenance for item in self.farm.all("resource"))}
 
 
 def _sortable(value: Any) -> tuple[int, Any]:

@@ -256,6 +256,8 @@ class QrmApp(App[None]):
             await self.main.visit(meant.view, meant.filter, meant.name)
             if meant.open and meant.view.kind == "job" and meant.name:
                 self.open_job(meant.name)
+            elif meant.why and meant.name:
+                self.open_why(meant.view, meant.name)
         elif isinstance(meant, Call):
             arguments = dict(meant.arguments)
             subject = arguments.pop(meant.operation.subject, None) if meant.operation.subject else None

@@ -14,7 +14,7 @@ from textual.widgets import Input, Label
 
 from qrm_tui.core.errors import QrmError
 from qrm_tui.screens.base import Answer, FarmScreen, Sections
-from qrm_tui.screens.operate import Outcome, Request
+from qrm_tui.screens.operate import Outcome, Request, with_documents
 from qrm_tui.screens.plan import note_lines
 from qrm_tui.widgets.columns import Column
 from qrm_tui.widgets.keys import Keys
@@ -47,9 +47,14 @@ class Bulk(FarmScreen[Outcome]):
     Bulk > #said { height: auto; max-height: 4; background: $surface; }
     Bulk > Steps { height: 1fr; border-top: solid $panel; }
     Bulk > #asks { height: auto; background: $surface; }
-    Bulk #asks Horizontal { height: 1; display: none; }
-    Bulk.-destructive #asks Horizontal { display: block; }
-    Bulk #asks Label { width: auto; margin: 0 1; }
+    Bulk #asks Horizontal { height: 1; }
+    Bulk #asks .pointer { width: 2; visibility: hidden; text-style: bold; }
+    Bulk #asks Horizontal:focus-within { height: 1; }
+    Bulk #asks Horizontal:focus-within .pointer { visibility: visible; }
+    Bulk #confirm-line { display: none; }
+    Bulk.-destructive #confirm-line { display: block; }
+    Bulk.-sent > #asks { display: none; }
+    Bulk #asks Label { width: auto; margin-right: 1; }
     Bulk #asks Input { width: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -81,9 +86,15 @@ class Bulk(FarmScreen[Outcome]):
         yield VirtualTable(_COLUMNS, self.source, clock=self.live.clock)
         yield Page(id="said")
         yield Steps(self.live.clock)
-        with Vertical(id="asks"), Horizontal():
-            yield Label("", id="confirm-label", markup=False)
-            yield LineInput(id="confirm", placeholder="No", enter="confirm")
+        with Vertical(id="asks"):
+            with Horizontal(id="reason-line"):
+                yield Label(">", classes="pointer", markup=False)
+                yield Label("reason, for the journal:", markup=False)
+                yield LineInput(self.request.reason, id="reason", placeholder="may be left out; one for all")
+            with Horizontal(id="confirm-line"):
+                yield Label(">", classes="pointer", markup=False)
+                yield Label("", id="confirm-label", markup=False)
+                yield LineInput(id="confirm", placeholder="No", enter="confirm")
         yield Keys()
 
     def on_mount(self) -> None:
@@ -101,8 +112,8 @@ class Bulk(FarmScreen[Outcome]):
         async def one(name: str) -> None:
             async with places:
                 try:
-                    plan = await self.qrm.client.plan(self.request.operation.name, self.request.for_subject(name),
-                                                      self.request.reason)
+                    arguments = await with_documents(self.request.operation, self.request.for_subject(name))
+                    plan = await self.qrm.client.plan(self.request.operation.name, arguments, self.request.reason)
                     self.post_message(self.Came(name, plan=plan))
                 except QrmError as error:
                     self.post_message(self.Came(name, reasons=error.reasons))
@@ -110,11 +121,11 @@ class Bulk(FarmScreen[Outcome]):
         await asyncio.gather(*(one(name) for name in self.request.subjects))
 
     @work(group="run", exclusive=True, exit_on_error=False)
-    async def run_plans(self, plans: Mapping[str, str]) -> None:
-        """In the order of the list; one that is refused does not stop the others."""
+    async def run_plans(self, plans: Mapping[str, str], reason: str) -> None:
+        """In the order of the list; one that is refused does not stop the others. The reason joins their entries."""
         for name, plan in plans.items():
             try:
-                self.post_message(self.Came(name, answer=await self.qrm.client.run(plan, self.request.reason)))
+                self.post_message(self.Came(name, answer=await self.qrm.client.run(plan, reason)))
             except QrmError as error:
                 self.post_message(self.Came(name, reasons=error.reasons))
 
@@ -125,13 +136,16 @@ class Bulk(FarmScreen[Outcome]):
         if event.plan is not None:
             self.plans[name] = event.plan
             warnings = event.plan.get("warnings") or ()
-            row |= {"state": "planned", "steps": len(event.plan["steps"]), "said": "; ".join(warnings)}
+            steps = event.plan["steps"]
+            # where one step says it all, it does
+            said = [*warnings, *event.plan.get("notes", ())] or [step["summary"] for step in steps if len(steps) == 1]
+            row |= {"state": "planned", "steps": len(steps), "said": "; ".join(map(str, said))}
             if event.plan.get("destructive"):
                 self.add_class("-destructive")
         elif event.answer is not None:
             job = event.answer.get("job")
             row |= {"state": "asked" if job else "done", "steps": len(self.plans[name]["steps"]),
-                    "said": f"job {job['name']}: enter shows it" if job else "recorded",
+                    "said": f"job {job['name']}: enter shows it" if job else "done, and in the journal",
                     "job": job and str(job["name"])}
         else:
             row |= {"state": "refused", "said": "; ".join(event.reasons)}
@@ -149,8 +163,9 @@ class Bulk(FarmScreen[Outcome]):
     def _show_title(self) -> None:
         operation, size = self.request.operation, len(self.request.subjects)
         refused, planned, asked = self._count("refused"), len(self.plans), self._count("asked", "done")
+        done = "done" if operation.sort == "record" else "asked for"
         spans: PageLine = line((f" {operation.kind} {operation.verb}", "title"), f"  {size} {operation.kind}s: ",
-                               f"{asked} of {planned} asked for" if self._sent else f"{planned} can run",
+                               f"{asked} of {planned} {done}" if self._sent else f"{planned} can run",
                                (f", {refused} refused" if refused else "", "bad"))
         self.query_one("#bulk-title", Page).set_lines([spans])
         self.query_one("#confirm-label", Label).update(
@@ -194,12 +209,18 @@ class Bulk(FarmScreen[Outcome]):
             confirm.focus()
             return
         self._sent = True
-        self.remove_class("-destructive")
+        self.add_class("-sent")
         self.query_one(VirtualTable).focus()
-        self.run_plans({name: self.plans[name]["id"] for name in self.request.subjects if name in self.plans})
+        self.run_plans({name: self.plans[name]["id"] for name in self.request.subjects if name in self.plans},
+                       self.query_one("#reason", Input).value.strip())
         self.refresh_bindings()
 
-    @on(Input.Submitted)
+    @on(Input.Submitted, "#reason")
+    def _reasoned(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one(VirtualTable).focus()
+
+    @on(Input.Submitted, "#confirm")
     def _confirmed(self, event: Input.Submitted) -> None:
         event.stop()
         if event.value.strip():
@@ -220,5 +241,6 @@ class Bulk(FarmScreen[Outcome]):
         return self.ready if action == "run" and self.is_mounted else True
 
     def help_sections(self) -> Sections:
-        return [("Many at once", [("", "Each object has its own plan and its own job: one that is refused or fails "
+        return [("Many at once", [("", "Each object has its own plan, its own job where it needs one, and its own "
+                                       "entry in the journal, all with the one reason. One that is refused or fails "
                                        "does not stop the others.")])]

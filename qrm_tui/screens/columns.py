@@ -1,9 +1,9 @@
-"""The views and their columns: a new kind of list is a table here, not a class."""
+"""What a view is made of: columns, facts of the detail pane, and what a state means to the eye."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,19 +14,31 @@ Row = Mapping[str, Any]
 
 #: What a state means to the eye; its word is always shown, too.
 STATE_STYLES = {
-    "ready": "good", "in use": "good", "ok": "good", "active": "good", "done": "good",
-    "warning": "warning", "unknown": "warning", "creating": "strong", "running": "strong", "waiting": "strong",
-    "undoing": "warning", "undone": "warning", "error": "bad", "failed": "bad", "off": "muted", "frozen": "",
+    "ready": "good", "in use": "good", "ok": "good", "active": "good", "done": "good", "idle": "", "frozen": "",
+    "booting": "strong", "starting": "strong", "stopping": "strong", "creating": "strong", "running": "strong",
+    "waiting": "strong", "warning": "warning", "unknown": "warning", "degraded": "warning", "undoing": "warning",
+    "undone": "warning", "error": "bad", "failed": "bad", "off": "muted", "inactive": "muted",
 }
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """A line of the detail pane that is made of several fields."""
+
+    label: str
+    text: Callable[[Row], str]
+    #: the fields that it tells of
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class View:
-    """A numbered view: which rows it lists and how."""
+    """A view: which rows it lists and how."""
 
     #: its name for `:`
     name: str
     kind: str
+    #: its digit; empty: it is reached by `:` alone
     key: str
     title: str
     columns: tuple[Column, ...]
@@ -34,13 +46,17 @@ class View:
     #: field it is ordered by at first, and whether downwards
     order: tuple[str, bool] = ("name", False)
     #: fields of the detail pane, in this order; what else a row has follows
-    fields: tuple[str, ...] = ()
+    fields: tuple[str | Fact, ...] = ()
     #: fields that say nothing to a person, or are in the title
     hidden: frozenset[str] = frozenset()
     #: operations that only make sense in some states
     applies: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: what a form begins with, by operation and the state of its object
+    begins: Mapping[str, Mapping[str, Row]] = field(default_factory=dict)
     #: what `enter` does
     enter: str = "details"
+    #: its title where there is little room
+    short: str = ""
 
 
 def state_style(row: Row) -> str | None:
@@ -48,11 +64,11 @@ def state_style(row: Row) -> str | None:
     return STATE_STYLES.get(row.get("state", "")) or None
 
 
-def _state(width: int = 8) -> Column:
+def state_column(width: int = 8) -> Column:
     return Column("state", "state", width, priority=9, style=state_style)
 
 
-def _age(key: str, label: str, width: int = 6, priority: int = 3) -> Column:
+def age_column(key: str, label: str, width: int = 6, priority: int = 3) -> Column:
     def show(row: Row, now: float) -> str:
         at = row.get(key)
         return "" if at is None else format_age(now - at)
@@ -60,11 +76,11 @@ def _age(key: str, label: str, width: int = 6, priority: int = 3) -> Column:
     return Column(key, label, width, "right", priority=priority, format=show)
 
 
-def _size(key: str, label: str, priority: int) -> Column:
+def size_column(key: str, label: str, priority: int) -> Column:
     return Column(key, label, 6, "right", priority=priority, format=lambda row, now: format_size(row.get(key)))
 
 
-def _share(key: str, label: str, priority: int) -> Column:
+def share_column(key: str, label: str, priority: int) -> Column:
     def show(row: Row, now: float) -> str:
         share = row.get(key)
         return "" if share is None else f"{share:.0%}"
@@ -76,7 +92,7 @@ def _share(key: str, label: str, priority: int) -> Column:
     return Column(key, label, 5, "right", priority=priority, format=show, style=style)
 
 
-def _list(key: str, label: str, width: int, priority: int) -> Column:
+def list_column(key: str, label: str, width: int, priority: int) -> Column:
     return Column(key, label, width, flexible=True, priority=priority,
                   format=lambda row, now: ", ".join(map(str, row.get(key) or ())))
 
@@ -97,102 +113,10 @@ def job_took(row: Row, now: float) -> str:
     return format_age((row.get("ended") or now) - row["started"])
 
 
-def _clock(row: Row, now: float) -> str:
+def clock_text(row: Row, now: float) -> str:
     at = row.get("at")
     return "" if at is None else time.strftime("%m-%d %H:%M:%S", time.localtime(at))
 
 
-def _outcome_style(row: Row) -> str | None:
+def outcome_style(row: Row) -> str | None:
     return STATE_STYLES.get(str(row.get("outcome", ""))) or None
-
-
-_UNFINISHED = frozenset(("waiting", "running"))
-
-VIEWS: tuple[View, ...] = (
-    View(
-        "farm", "alert", "1", "Farm",
-        (
-            Column("kind", "kind", 8, priority=5),
-            Column("name", "name", 16, priority=10),
-            _state(),
-            Column("why", "needs attention, because", 24, flexible=True, priority=8),
-            _age("since", "since"),
-        ),
-        "nothing needs attention", order=("since", False), enter="goto",
-        hidden=frozenset(("key", "kind")),
-    ),
-    View(
-        "images", "image", "5", "Images",
-        (
-            Column("name", "name", 15, flexible=True, priority=10),
-            _state(),
-            _size("size", "size", 8),
-            _size("used", "used", 6),
-            _share("fill", "fill", 7),
-            Column("origin", "clone of", 11, flexible=True, priority=5),
-            Column("storage", "storage", 10, priority=4),
-            _age("since", "since"),
-            _list("used_by", "used by", 14, 2),
-        ),
-        "no images yet: a makes an empty one, or :image add",
-        fields=("storage", "path", "size", "used", "fill", "full_at", "origin", "clones", "used_by", "hostname", "fs",
-                "mounted", "thin", "managed", "seen_at", "created", "export_id", "volume_id"),
-        hidden=frozenset(("id", "revision")),
-    ),
-    View(
-        "storage", "storage", "6", "Storage",
-        (
-            Column("name", "name", 16, flexible=True, priority=10),
-            _state(),
-            Column("type", "type", 9, priority=3),
-            Column("address", "address", 15, priority=6),
-            _size("size", "size", 7),
-            _size("free", "free", 8),
-            _share("pool_data", "pool", 5),
-            Column("images", "images", 6, "right", priority=4),
-            _age("since", "since"),
-        ),
-        "no storage server yet: a registers one",
-        fields=("address", "type", "env", "size", "free", "images", "pool_size", "pool_data", "pool_metadata",
-                "pool_promised", "user", "port", "seen_at", "versions", "host_key"),
-        hidden=frozenset(("revision",)),
-    ),
-    View(
-        "jobs", "job", "8", "Jobs",
-        (
-            Column("id", "job", 5, "right", priority=10),
-            _state(),
-            Column("operation", "operation", 14, priority=7),
-            Column("object", "object", 16, flexible=True, priority=8),
-            Column("step", "step", 8, priority=6, format=lambda row, now: job_progress(row)),
-            Column("started", "took", 6, "right", priority=5, format=job_took),
-            _age("ended", "ended", priority=4),
-            Column("who", "who", 10, priority=2),
-            Column("reason", "reason", 16, flexible=True, priority=1),
-        ),
-        "no jobs yet: everything that changes a machine will be listed here",
-        order=("id", True), enter="job",
-        fields=("error", "doing", "waits_for", "operation", "object", "arguments", "reason", "who", "terminal", "step",
-                "steps", "asked", "started", "ended", "cancelling"),
-        hidden=frozenset(("id", "revision", "progress", "seen_at")),
-        applies={"job.cancel": _UNFINISHED, "job.undo": frozenset(("done",))},
-    ),
-    View(
-        "journal", "journal", "9", "Journal",
-        (
-            Column("seq", "no", 5, "right", priority=8),
-            Column("at", "when", 14, priority=9, format=_clock),
-            Column("outcome", "outcome", 8, priority=7, style=_outcome_style),
-            Column("operation", "operation", 14, priority=7),
-            Column("object", "object", 16, flexible=True, priority=6),
-            Column("who", "who", 10, priority=5),
-            Column("reason", "reason", 16, flexible=True, priority=1),
-        ),
-        "no entries yet", order=("seq", True),
-        fields=("at", "who", "terminal", "operation", "object", "outcome", "reason", "job", "hash"),
-        hidden=frozenset(("seq",)),
-    ),
-)
-
-BY_NAME = {view.name: view for view in VIEWS}
-BY_KIND = {view.kind: view for view in VIEWS}

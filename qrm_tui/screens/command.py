@@ -14,7 +14,8 @@ from qrm_tui.core.errors import BadInput
 from qrm_tui.core.operations.arguments import TYPES, Argument
 from qrm_tui.core.operations.declarations import Operation
 from qrm_tui.core.operations.registry import OPERATIONS, of_kind
-from qrm_tui.screens.columns import BY_KIND, BY_NAME, VIEWS, View
+from qrm_tui.screens.columns import View
+from qrm_tui.screens.views import BY_KIND, BY_NAME, VIEWS
 
 #: Options of `qrm` that say how a plan is shown or asked for; here it is always shown, and asked for.
 _NOT_HERE = frozenset(("--plan", "--json", "--plain", "--yes", "--no-wait"))
@@ -33,12 +34,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A view, with a filter, or with the cursor on an object; `open`: and go into it."""
+    """A view, with a filter, or with the cursor on an object; `open`: and go into it; `why`: and ask why."""
 
     view: View
     filter: str | None = None
     name: str | None = None
     open: bool = False
+    why: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def parse(text: str) -> Call | Visit | Word:
     view = BY_NAME.get(noun) or BY_KIND.get(noun)
     if view is not None and not rest:
         return Visit(view)
-    if view is not None and rest[0] in ("list", "status", "show", "log"):
+    if view is not None and rest[0] in ("list", "status", "show", "log", "why"):
         return _visit(view, rest[0], rest[1:])
     if noun in BY_NAME and noun not in _nouns():
         return Visit(BY_NAME[noun], filter=" ".join(rest))
@@ -94,7 +96,7 @@ def _visit(view: View, verb: str, rest: Sequence[str]) -> Visit:
         return Visit(view)
     if len(rest) != 1:
         raise BadInput(f"{verb} wants one name")
-    return Visit(view, name=rest[0], open=True)
+    return Visit(view, name=rest[0], open=verb != "why", why=verb == "why")
 
 
 def _call(noun: str, rest: Sequence[str]) -> Call:
@@ -203,16 +205,17 @@ def complete(text: str, names: Callable[[str], Sequence[str]], limit: int = 6) -
 
 def _next(words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[Hint]:
     if not words:
-        views = [Hint(view.name, f"view {view.key}") for view in VIEWS]
+        views = [Hint(view.name, f"view {view.key}".strip()) for view in VIEWS]
         nouns = [Hint(noun, "+ verb") for noun in _nouns() if noun not in BY_NAME]
         return [*views, *nouns, Hint("quit"), Hint("help")]
     operations = {operation.verb: operation for operation in of_kind(words[0])}
     if len(words) == 1:
         return [*(Hint(verb, operation.summary) for verb, operation in operations.items()),
-                *([Hint("show", "go into one")] if words[0] in BY_KIND else [])]
+                *([Hint("show", "go into one"), Hint("why", "why it is in its state, and what next")]
+                  if words[0] in BY_KIND else [])]
     operation = operations.get(words[1])
     if operation is None:
-        return [Hint(name) for name in names(words[0])] if words[1] in ("show", "log") else []
+        return [Hint(name) for name in names(words[0])] if words[1] in ("show", "log", "why") else []
     return _next_argument(operation, words[2:], names)
 
 

@@ -10,7 +10,9 @@ from rich.cells import cell_len
 
 from qrm_tui.core.fields import SIZES, TIMES
 from qrm_tui.core.units import format_age, format_size
-from qrm_tui.screens.columns import STATE_STYLES, View
+from qrm_tui.screens import boots
+from qrm_tui.screens.columns import STATE_STYLES, Fact, View
+from qrm_tui.screens.live import Live
 from qrm_tui.widgets.columns import fit, safe
 from qrm_tui.widgets.page import EMPTY, PageLine, line, wrap
 
@@ -52,22 +54,49 @@ def title_line(row: Mapping[str, Any], now: float) -> PageLine:
     return line((f" {name} ", "title"), (f" {state}{age} " if state else " ", STATE_STYLES.get(state, "")))
 
 
-def detail_lines(row: Mapping[str, Any], view: View, width: int, now: float) -> list[PageLine]:
+def detail_lines(row: Mapping[str, Any], view: View, width: int, live: Live) -> list[PageLine]:
     """What an object's pane says below its title."""
+    now = live.clock()
     lines: list[PageLine] = []
     if row.get("why"):
         lines += wrap(str(row["why"]), width - 1, STATE_STYLES.get(str(row.get("state", "")), ""), first=" ")
     if row.get("next"):
         lines += wrap(str(row["next"]), width - 1, "strong", first=" next: ")
+    lines += _boots(row, view, width, live)
     if lines:
         lines.append(EMPTY)
     return lines + _fields(row, view, width, now)
 
 
+def _boots(row: Mapping[str, Any], view: View, width: int, live: Live) -> list[PageLine]:
+    """The stages of a machine that boots, or of all machines of a VE."""
+    now = live.clock()
+    if view.kind == "resource" and boots.is_booting(row):
+        return [line(" boot  ", *boots.stages_line(row, live.began(row["name"]), now, width - 8))]
+    if view.kind != "ve" or not row.get("resources"):
+        return []
+    images = dict(zip(row["resources"], row.get("images") or (), strict=False))
+    others = {name: image for name, image in images.items() if image != row.get("image")}
+    return boots.machine_lines(row["resources"], live.rows["resource"].get, live.began, now, others, width)
+
+
+def _texts(row: Mapping[str, Any], view: View, now: float) -> list[tuple[str, str]]:
+    """Labels and what stands there, in the order of the view; what has nothing to say is left out."""
+    pairs, told = [], set[str]()
+    for entry in view.fields:
+        if isinstance(entry, Fact):
+            told.update(entry.fields)
+            pairs.append((entry.label, entry.text(row)))
+        elif entry in row:
+            told.add(entry)
+            pairs.append((entry, value_text(entry, row[entry], now)))
+    pairs += [(name, value_text(name, row[name], now)) for name in row
+              if name not in told and name not in view.hidden and name not in _ABOVE]
+    return [(label.replace("_", " "), text) for label, text in pairs if text]
+
+
 def _fields(row: Mapping[str, Any], view: View, width: int, now: float) -> list[PageLine]:
-    names = [name for name in view.fields if name in row]
-    names += [name for name in row if name not in view.fields and name not in view.hidden and name not in _ABOVE]
-    pairs = [(name.replace("_", " "), text) for name in names if (text := value_text(name, row[name], now))]
+    pairs = _texts(row, view, now)
     if not pairs:
         return []
     labels = max(len(label) for label, _ in pairs)

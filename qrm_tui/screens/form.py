@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from textual import on
@@ -13,7 +14,9 @@ from textual.widgets import Input
 from qrm_tui.core.operations.arguments import Argument
 from qrm_tui.screens.base import FarmScreen, Sections
 from qrm_tui.screens.command import command_text, usage
+from qrm_tui.screens.entries import Entry, entries, names, sent, unreadable
 from qrm_tui.screens.operate import Outcome, Request
+from qrm_tui.screens.views import BY_KIND
 from qrm_tui.widgets.field import Check, Field
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.page import Page, PageLine, wrap
@@ -46,25 +49,26 @@ class Form(FarmScreen[Outcome]):
     def __init__(self, request: Request) -> None:
         super().__init__()
         self.request = request
-        self._arguments = [argument for argument in request.operation.arguments
-                           if not (request.bulk and argument.name == request.operation.subject)]
+        self._entries: dict[str, Entry] = {}
 
     def compose(self) -> ComposeResult:
         yield TopLine(self.live)
         yield Page(self._title(), id="form-title")
-        given = self.request.single() if not self.request.bulk else dict(self.request.arguments)
+        request, row = self.request, self._row()
+        given = {**self._begin(row), **(dict(request.arguments) if request.bulk else request.single())}
         with Vertical(id="fields"):
-            for argument in self._arguments:
-                yield Field(argument, given.get(argument.name), names=self._names(argument),
-                            check=self._check(argument), placeholder=self._placeholder(argument))
+            for entry in entries(request.operation, given, row, bulk=request.bulk):
+                argument = entry.argument
+                self._entries[argument.name] = entry
+                yield Field(argument, entry.value, names=self._names(argument), check=self._check(argument),
+                            placeholder=self._placeholder(argument))
         yield Page(id="form-trouble")
         yield Page(id="form-hint")
         yield Page(id="form-command")
         yield Keys()
 
     def on_mount(self) -> None:
-        empty = next((field for field in self.fields if not field.text and field.argument.required), None)
-        (empty or self.fields[-1]).editor.focus()
+        self._first_field().editor.focus()
         self._show_command()
 
     def on_descendant_focus(self) -> None:
@@ -77,7 +81,18 @@ class Form(FarmScreen[Outcome]):
     @property
     def arguments(self) -> dict[str, Any]:
         """What is filled in, as it is sent."""
-        return {field.argument.name: field.value for field in self.fields if field.value is not None}
+        return sent([(self._entries[field.argument.name], field.value, field.touched) for field in self.fields])
+
+    def _first_field(self) -> Field:
+        """What is needed and empty; else the first that may be changed, or the last."""
+        empty = next((field for field in self.fields if not field.text and field.argument.required), None)
+        other = next((field for field in self.fields if field.argument.name != self.request.operation.subject), None)
+        return empty or (other if self._changes or self.request.bulk else None) or self.fields[-1]
+
+    @property
+    def _changes(self) -> bool:
+        """Whether it shows what the object has already, to be changed."""
+        return any(entry.present for entry in self._entries.values())
 
     # what it says
 
@@ -109,11 +124,23 @@ class Form(FarmScreen[Outcome]):
 
     # what the farm knows of arguments
 
+    def _row(self) -> Mapping[str, Any] | None:
+        """The object that it is about, if there is one."""
+        operation, subjects = self.request.operation, self.request.subjects
+        return self.live.row(operation.kind, subjects[0]) if len(subjects) == 1 else None
+
+    def _begin(self, row: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        view = BY_KIND.get(self.request.operation.kind)
+        return view.begins.get(self.request.operation.name, {}).get(row["state"], {}) if view and row else {}
+
     def _names(self, argument: Argument) -> list[str]:
-        return self.live.names(argument.type)[:_SUGGESTED]
+        rows = self.live.rows.get(argument.type, {})
+        return names(argument, self.request.operation, self._row(), rows)[:_SUGGESTED]
 
     def _check(self, argument: Argument) -> Check | None:
         live, operation = self.live, self.request.operation
+        if argument.type == "document":
+            return unreadable
         if argument.type in live.rows and argument.type != "job":
             return lambda name: "" if name in live.rows[argument.type] else f"there is no {argument.type} {name!r}"
         if argument.name == operation.target != operation.subject and argument.type in ("name", "image-name"):
@@ -147,6 +174,9 @@ class Form(FarmScreen[Outcome]):
                 field.insisted = field.insisted or field is troubled[0] or bool(field.text)
                 field.say()
             troubled[0].editor.focus()
+            return
+        if self._changes and not set(self.arguments) - {self.request.operation.subject}:
+            self._refused(("nothing was changed: change something, or leave with esc",))
             return
         request = Request(self.request.operation, self.request.subjects if self.request.bulk else (), self.arguments,
                           self.request.reason)

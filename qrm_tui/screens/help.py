@@ -13,6 +13,7 @@ from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.operations.registry import of_kind
 from qrm_tui.screens.base import FarmScreen, Sections
 from qrm_tui.screens.live import Live
+from qrm_tui.screens.operate import key_text
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
 from qrm_tui.widgets.topline import TopLine
@@ -23,7 +24,7 @@ def operation_sections(kind: str, live: Live) -> Sections:
     rows: list[tuple[str, str]] = []
     for operation in of_kind(kind):
         who = "" if live.may(operation) else f" (wants {Role(operation.role).name})"
-        rows.append((operation.key or "", f"{operation.kind} {operation.verb}: {operation.summary}{who}"))
+        rows.append((key_text(operation.key or ""), f"{operation.kind} {operation.verb}: {operation.summary}{who}"))
         rows.append(("", f"  {operation.example}"))
     return [("Operations", rows)] if rows else []
 

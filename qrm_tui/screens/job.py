@@ -14,8 +14,9 @@ from qrm_tui.core.errors import NoServer, QrmError
 from qrm_tui.core.operations.registry import OPERATIONS
 from qrm_tui.core.units import format_age
 from qrm_tui.screens.base import Answer, FarmScreen, Sections
-from qrm_tui.screens.columns import BY_KIND, STATE_STYLES
+from qrm_tui.screens.columns import STATE_STYLES
 from qrm_tui.screens.operate import Request
+from qrm_tui.screens.views import BY_KIND
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.log import LogView
 from qrm_tui.widgets.page import Page, PageLine, line, wrap

@@ -16,7 +16,7 @@ from qrm_tui.core.operations.declarations import Operation
 from qrm_tui.core.operations.registry import OPERATIONS, of_kind
 from qrm_tui.screens.columns import View
 from qrm_tui.screens.live import Live
-from qrm_tui.screens.operate import Request
+from qrm_tui.screens.operate import Request, key_text
 from qrm_tui.screens.overview import Overview
 from qrm_tui.widgets.detail import Detail
 from qrm_tui.widgets.page import Page, PageLine
@@ -99,7 +99,7 @@ class Listing(Container):
             if operation.key:
                 self._bindings.key_to_bindings.setdefault(operation.key, []).insert(0, Binding(
                     operation.key, f"operate('{operation.name}')", operation.verb, id=operation.name,
-                    tooltip=operation.summary))
+                    key_display=key_text(operation.key), tooltip=operation.summary))
 
     def compose(self) -> ComposeResult:
         self._fit_size()
@@ -248,7 +248,7 @@ class Listing(Container):
     def _details(self, row: Mapping[str, Any], width: int) -> Sequence[PageLine]:
         from qrm_tui.screens.details import detail_lines
 
-        return detail_lines(row, self.view, width, self._live.clock())
+        return detail_lines(row, self.view, width, self._live)
 
     # keys
 

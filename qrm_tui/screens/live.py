@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from qrm_tui.core.operations.declarations import Operation, Role
+from qrm_tui.core.stages import STAGES
+from qrm_tui.screens import boots
 from qrm_tui.widgets.rows import ListSource
 
 Row = dict[str, Any]
 Line = Literal["connecting", "up", "lost"]
 #: Kinds whose rows are all kept here. The journal only grows: its newest entries are asked for when they are looked at.
-WATCHED = ("storage", "image", "job")
+#: Resources come before VEs, which tell the stages of theirs.
+WATCHED = ("resource", "ve", "image", "storage", "component", "boot-image", "job")
 
 
 class Live:
@@ -38,6 +41,8 @@ class Live:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in WATCHED}
         self.sources = {"alert": ListSource("key"), **{kind: ListSource() for kind in (*WATCHED, "journal")}}
         self.states = {kind: Counter[str]() for kind in WATCHED}
+        #: resources that boot, or are stuck in it: by stage when it began, as far as it was seen from here
+        self.boots: dict[str, dict[str, float]] = {}
         self._snapshots: dict[str, list[Row]] = {}
         self._listeners: list[Callable[[frozenset[str]], None]] = []
 
@@ -68,6 +73,10 @@ class Live:
     def names(self, kind: str) -> list[str]:
         """Names of all objects of a kind, whatever is filtered; sorted."""
         return sorted(self.rows.get(kind, ()))
+
+    def began(self, resource: str) -> boots.Began:
+        """When the stages of a machine's boot began, as far as known."""
+        return self.boots.get(resource, {})
 
     def jobs(self, *states: str) -> list[Row]:
         """The jobs in these states, oldest first. Looks at all jobs only if there is such a one."""
@@ -129,7 +138,8 @@ class Live:
             touched = [*event.get("changed", {}), *event.get("removed", {})]
             for kind in dict.fromkeys(touched):
                 if kind in WATCHED:
-                    self._delta(kind, event.get("changed", {}).get(kind, ()), event.get("removed", {}).get(kind, ()))
+                    touched += self._delta(kind, event.get("changed", {}).get(kind, ()),
+                                           event.get("removed", {}).get(kind, ()))
             self._tell(*touched)
         # the parts of a snapshot are one state only when the last of all kinds is there; see `resume_from`
         self.revision = event["revision"]
@@ -146,17 +156,61 @@ class Live:
         if last:
             whole = self._snapshots.pop(kind)
             self.rows[kind] = {row["name"]: row for row in whole}
+            if kind == "resource":
+                self.boots = {name: began for name, began in self.boots.items() if name in self.rows[kind]}
+                for row in whole:
+                    self._note_boot(row)
+            elif kind == "ve":
+                whole = [boots.slowest(row, self.rows["resource"].get) for row in whole]
+                self.rows[kind] = {row["name"]: row for row in whole}
             self.sources[kind].set(whole)
             self.states[kind] = Counter(row["state"] for row in whole)
             self._tell(kind)
 
-    def _delta(self, kind: str, changed: list[Row], removed: list[str]) -> None:
+    def _delta(self, kind: str, changed: list[Row], removed: list[str]) -> tuple[str, ...]:
+        """Apply it; the answer are other kinds that show something else now."""
         rows, states = self.rows[kind], self.states[kind]
+        if kind == "ve":
+            changed = [boots.slowest(row, self.rows["resource"].get) for row in changed]
+        ves: set[str] = set()
         for name in {*removed, *(row["name"] for row in changed)}:
             former = rows.pop(name, None)
             if former is not None:
                 states[former["state"]] -= 1
+                if kind == "resource" and former.get("ve"):
+                    ves.add(former["ve"])
         for row in changed:
             rows[row["name"]] = row
             states[row["state"]] += 1
+            if kind == "resource":
+                self._note_boot(row)
+                if row.get("ve"):
+                    ves.add(row["ve"])
         self.sources[kind].update(changed, removed)
+        if kind == "resource":
+            for name in removed:
+                self.boots.pop(name, None)
+            self._stages_of(ves)
+        return ("ve",) if ves else ()
+
+    def _note_boot(self, row: Row) -> None:
+        """Remember when a stage began; a stage that was there already, or an earlier one, is a new boot's."""
+        name, stage, at = row["name"], row.get("stage"), row.get("stage_at")
+        if not boots.is_booting(row):
+            self.boots.pop(name, None)
+        elif stage not in STAGES or at is None or boots.is_awaited(row):
+            self.boots[name] = {}
+        else:
+            began = self.boots.setdefault(name, {})
+            if any(STAGES.index(known) > STAGES.index(stage) for known in began) or began.get(stage, at) != at:
+                began.clear()
+            began[stage] = at
+
+    def _stages_of(self, ves: Iterable[str]) -> None:
+        """Their machines' stages have changed."""
+        known, find = self.rows["ve"], self.rows["resource"].get
+        judged = [(known[name], boots.slowest(known[name], find)) for name in ves if name in known]
+        changed = [row for former, row in judged if row is not former]
+        if changed:
+            known |= {row["name"]: row for row in changed}
+            self.sources["ve"].update(changed)

@@ -14,13 +14,14 @@ from textual.containers import Container
 from qrm_tui.core.errors import BadInput, QrmError
 from qrm_tui.core.units import format_age
 from qrm_tui.screens.base import Answer, FarmScreen, Sections
-from qrm_tui.screens.columns import BY_KIND, BY_NAME, VIEWS, View
+from qrm_tui.screens.columns import View
 from qrm_tui.screens.listing import Listing, Unfilter
+from qrm_tui.screens.views import BY_KIND, BY_NAME, VIEWS
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.page import Page, PageLine, line, wrap
 from qrm_tui.widgets.table import VirtualTable
 from qrm_tui.widgets.topline import TopLine
-from qrm_tui.widgets.viewline import ViewLine
+from qrm_tui.widgets.viewline import Item, ViewLine
 
 if TYPE_CHECKING:
     from qrm_tui.widgets.prompt import Prompt
@@ -46,7 +47,8 @@ class MainScreen(FarmScreen[None]):
         Binding("colon", "command", "command", key_display=":", id="main.command",
                 tooltip="Type a view's name, or what you would type after `qrm`"),
         Binding("question_mark", "help", "help", key_display="?", id="main.help"),
-        *(Binding(view.key, f"view('{view.name}')", view.title, show=False, id=f"view.{view.name}") for view in VIEWS),
+        *(Binding(view.key, f"view('{view.name}')", view.title, show=False, id=f"view.{view.name}") for view in VIEWS
+          if view.key),
         Binding("ctrl+p", "app.command_palette", "palette", show=False, id="main.palette",
                 tooltip="Search all operations and views"),
         Binding("q", "app.quit", "quit", id="main.quit", tooltip="Jobs go on in the server"),
@@ -132,7 +134,8 @@ class MainScreen(FarmScreen[None]):
 
     def _show_views(self) -> None:
         counts = {kind: str(len(rows)) for kind, rows in self.live.rows.items()}
-        items = [(view.key, view.title, counts.get(view.kind, "")) for view in VIEWS]
+        items = [Item(view.key or ":", view.title, view.short, counts.get(view.kind, "")) for view in VIEWS
+                 if view.key or view is self.view]
         self.query_one(ViewLine).show(items, self.view.title, self._note())
 
     def _note(self) -> str:

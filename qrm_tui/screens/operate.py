@@ -9,6 +9,14 @@ from typing import Any
 from qrm_tui.core.operations.declarations import Operation, Role
 from qrm_tui.screens.live import Live
 
+#: What keys are called on the screen, where that is not their name.
+_KEYS = {"plus": "+", "minus": "-"}
+
+
+def key_text(key: str) -> str:
+    """A declared key as it stands on the keyboard."""
+    return _KEYS.get(key, key)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -65,3 +73,14 @@ def refusal(live: Live, operation: Operation, subjects: Sequence[str]) -> str:
     if len(subjects) > 1 and operation.target != operation.subject:
         return f"{operation.verb} takes one {operation.kind} at a time: unmark with esc, and put the cursor on it"
     return ""
+
+
+async def with_documents(operation: Operation, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with the content of files in place of their paths; BadInput if one cannot be read."""
+    if not any(argument.type == "document" and arguments.get(argument.name) for argument in operation.arguments):
+        return dict(arguments)
+    import asyncio
+
+    from qrm_tui.client.documents import load
+
+    return await asyncio.to_thread(load, operation, arguments)  # a disk may be slow

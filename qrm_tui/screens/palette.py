@@ -11,8 +11,8 @@ from textual.content import Content
 
 from qrm_tui.core.operations.registry import OPERATIONS
 from qrm_tui.screens.application import QrmApp
-from qrm_tui.screens.columns import VIEWS
 from qrm_tui.screens.operate import Request
+from qrm_tui.screens.views import VIEWS
 
 
 class Palette(Provider):
@@ -24,7 +24,7 @@ class Palette(Provider):
 
     def _entries(self) -> Iterator[tuple[str, str, Callable[[], object]]]:
         for view in VIEWS:
-            yield f"{view.title}", f"view {view.key}", partial(self._visit, view.name)
+            yield f"{view.title}", f"view {view.key or ':' + view.name}", partial(self._visit, view.name)
         for operation in OPERATIONS.values():
             if self._qrm.live.may(operation):
                 yield f"{operation.kind} {operation.verb}", operation.summary, partial(self._ask, operation.name)

@@ -13,7 +13,7 @@ from textual.widgets import Input, Label
 
 from qrm_tui.core.errors import QrmError, Stale
 from qrm_tui.screens.base import Answer, FarmScreen, Sections
-from qrm_tui.screens.operate import Outcome, Request
+from qrm_tui.screens.operate import Outcome, Request, with_documents
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.lineinput import LineInput
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
@@ -117,8 +117,9 @@ class PlanScreen(FarmScreen[Outcome]):
     async def ask(self) -> None:
         """Ask for the plan; it changes nothing."""
         try:
+            arguments = await with_documents(self.request.operation, self.request.single())
             self.post_message(_Planned(await self.qrm.client.plan(
-                self.request.operation.name, self.request.single(), self.request.reason)))
+                self.request.operation.name, arguments, self.request.reason)))
         except QrmError as error:
             self.post_message(_Planned(None, error))
 

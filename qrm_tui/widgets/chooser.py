@@ -14,7 +14,7 @@ from qrm_tui.widgets.page import Page, PageLine, line
 
 
 class Chooser(Page, inherit_bindings=False):
-    """Left and right (or space, or a first letter) choose."""
+    """Left and right (or space, or a first letter, again for the next one) choose."""
 
     DEFAULT_CSS = """
     Chooser { height: 1; width: 1fr; background: $surface; }
@@ -42,7 +42,7 @@ class Chooser(Page, inherit_bindings=False):
         self.value = value if value in self.choices else self.choices[0]
 
     def build(self, width: int) -> list[PageLine]:
-        spans: PageLine = ()
+        spans: PageLine = ((" ", ""),)  # as in an input
         for choice in self.choices:
             chosen = choice == self.value
             spans += line(
@@ -62,7 +62,8 @@ class Chooser(Page, inherit_bindings=False):
 
     def on_key(self, event: events.Key) -> None:
         if event.character and event.is_printable:
-            for choice in self.choices:
+            after = self.choices.index(self.value) + 1
+            for choice in (*self.choices[after:], *self.choices[:after]):
                 if choice.startswith(event.character):
                     self.choose(choice)
                     event.stop()

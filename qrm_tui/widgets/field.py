@@ -58,6 +58,8 @@ class Field(Vertical):
         self._start = as_text(argument, value)
         self._placeholder = placeholder or as_text(argument, argument.default)
         self._refused = ""
+        #: the word that stands for leaving it out, where one must choose a word
+        self._nothing = "" if argument.required or argument.default else argument.otherwise or "-"
         self.insisted = False
 
     def compose(self) -> ComposeResult:
@@ -70,7 +72,8 @@ class Field(Vertical):
     def _editor(self) -> Widget:
         argument = self.argument
         if argument.choices:
-            return Chooser(argument.choices, self._start or argument.default)
+            words = [self._nothing] if self._nothing else []
+            return Chooser([*words, *argument.choices], self._start or argument.default)
         if argument.type == "flag":
             return Checkbox(value=self._start == "yes", compact=True)
         suggester = SuggestFromList(self.names, case_sensitive=True) if self.names and not argument.many else None
@@ -94,7 +97,9 @@ class Field(Vertical):
     def text(self) -> str:
         """What stands there."""
         editor = self.editor
-        return ("yes" if editor.value else "") if isinstance(editor, Checkbox) else str(editor.value)
+        if isinstance(editor, Checkbox):
+            return "yes" if editor.value else ""
+        return "" if isinstance(editor, Chooser) and editor.value == self._nothing else str(editor.value)
 
     @property
     def touched(self) -> bool:
@@ -105,7 +110,8 @@ class Field(Vertical):
     def value(self) -> Any:
         """The argument as it is sent; None where it was left out, or is as by default."""
         text = self.text.strip()
-        if not text or (self.argument.choices and text == self.argument.default):
+        by_default = self.argument.choices and text == self.argument.default and not self.argument.required
+        if not text or by_default:
             return None
         if self.argument.type == "flag":
             return True

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from rich.cells import cell_len
 
 from qrm_tui.widgets.page import Page, PageLine, Span, line, width_of
+
+
+class Item(NamedTuple):
+    """A view: its digit, its title, a shorter one, how many rows it has (empty: not told)."""
+
+    key: str
+    title: str
+    short: str
+    count: str
+
+
+#: From roomy to narrow: a blank more between two views, counts, and full titles for those that are not shown.
+_WAYS = ((True, True, True), (False, True, True), (True, False, True), (False, False, True), (False, False, False))
 
 
 class ViewLine(Page, inherit_bindings=False):
@@ -18,25 +32,37 @@ class ViewLine(Page, inherit_bindings=False):
 
     def __init__(self) -> None:
         super().__init__()
-        self._items: Sequence[tuple[str, str, str]] = ()
+        self._items: Sequence[Item] = ()
         self._shown = ""
         self._note = ""
 
-    def show(self, items: Sequence[tuple[str, str, str]], shown: str, note: str) -> None:
-        """`items` are key, title and count; `shown` is the title of the present one."""
+    def show(self, items: Sequence[Item], shown: str, note: str) -> None:
+        """`shown` is the title of the present view; `note` stands at the right."""
+        if (items, shown, note) == (self._items, self._shown, self._note):
+            return
         self._items, self._shown, self._note = items, shown, note
         self.rebuild()
 
     def build(self, width: int) -> list[PageLine]:
-        spans: list[Span] = []
-        for key, title, count in self._items:
-            chosen = title == self._shown
-            word = f"[{title}]" if chosen else f" {title} "
-            spans += [(f" {key}", "key"), (word, "title" if chosen else ""),
-                      ((" " if chosen else "") + f"{count} " if count else "", "muted")]
-        left = line(*spans)
+        """The roomiest way that leaves the note whole; in the narrowest it is cut."""
+        left: PageLine = ()
+        for way in _WAYS:
+            left = self._left(*way)
+            if width_of(left) + (cell_len(self._note) + 1 if self._note else 0) <= width:
+                break
         room = width - width_of(left) - 1
         note = self._note if cell_len(self._note) <= room else self._note[: max(0, room - 1)] + "~"
         if room < 4:
             return [left]
         return [(*left, (" " * (room - cell_len(note)), ""), *line((note, "strong")))]
+
+    def _left(self, roomy: bool, counts: bool, whole: bool) -> PageLine:
+        spans: list[Span] = []
+        for item in self._items:
+            chosen = item.title == self._shown
+            title = item.title if whole or chosen else item.short or item.title
+            spans += [((" " if roomy or not spans else "") + item.key, "key"),
+                      (f"[{title}]" if chosen else f" {title} ", "title" if chosen else "")]
+            if counts and item.count:
+                spans.append(((" " if chosen else "") + f"{item.count} ", "muted"))
+        return line(*spans)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from qrm_tui.core.errors import NoServer, NotFound, QrmError
+from qrm_tui.screens.live import WATCHED
 
 Row = dict[str, Any]
 #: The farm's time: 2026-11-22 10:00:00 UTC.
@@ -38,6 +39,83 @@ def storage(name: str, state: str = "ok", **more: Any) -> Row:
     }
 
 
+def resource(name: str, state: str = "idle", **more: Any) -> Row:
+    """A machine's row."""
+    return {
+        "name": name, "state": state, "since": NOW - 5400, "seen_at": NOW - 4, "revision": 1, "maintenance": False,
+        "kind": "physical", "virtualization": None, "host": None, "technology": None, "mac": "52:54:00:77:00:20",
+        "address": "192.168.88.201", "cpus": 4, "mhz": 2400, "memory": 8 * G, "ve": None, "stage": "", "stage_at": None,
+        "load": 0.12, "model": "Intel(R) Xeon(R) CPU E5620", "vendor": "Dell Inc.", "product": "PowerEdge R410",
+        "serial": "7Q2K5L1", "firmware": "bios", "disks": ["sda 250G", "sdb 250G"],
+        "nics": ["eth0 52:54:00:77:00:20", "eth1 52:54:00:77:00:21"], "power": "agent", "id": f"id-{name}", **more,
+    }
+
+
+def ve(name: str, state: str = "inactive", **more: Any) -> Row:
+    """A virtual environment's row."""
+    return {
+        "name": name, "state": state, "since": NOW - 3000, "seen_at": None, "revision": 1, "boot_image": "debian12",
+        "image": name, "resources": [], "images": [], "profile": {}, "multi_server": 1, "stage": "", "id": f"ve-{name}",
+        **more,
+    }
+
+
+def boot_image(name: str, state: str = "ready", **more: Any) -> Row:
+    """A boot-image's row."""
+    return {"name": name, "state": state, "since": NOW - 86400, "seen_at": NOW - 4, "revision": 1, "type": "linux",
+            "version": "6.1.0-41-amd64", "source": "linux-image-amd64", "size": 38 << 20, "used_by": [],
+            "id": f"id-{name}", **more}
+
+
+def component(name: str, state: str = "ok", **more: Any) -> Row:
+    """A component's row."""
+    return {"name": name, "state": state, "since": NOW - 86400, "seen_at": NOW - 4, "revision": 1, "enabled": True,
+            "settings": {}, "services": {}, "files": [], **more}
+
+
+def rack() -> dict[str, list[Row]]:
+    """Machines that idle, boot, hang, and run VEs."""
+    def on(environment: str, **more: Any) -> Row:
+        return {"ve": environment, "state": "active", **more}
+
+    machines = [
+        resource("r1", **on("customer1")), resource("r2", **on("shop"), address="192.168.88.202"),
+        resource("r3", "starting", ve="customer2", stage="kernel", stage_at=NOW - 12, since=NOW - 40),
+        resource("r4", "error", ve="shop", stage="loader", stage_at=NOW - 245, since=NOW - 125),
+        resource("r5", maintenance=True, cpus=16, mhz=2933, memory=64 * G, product="PowerEdge R720"),
+        resource("r6", maintenance=True), resource("r7"), resource("r8", "off", maintenance=True),
+        resource("r9", "booting", stage="dhcp", stage_at=NOW - 3, since=NOW - 3, maintenance=True, cpus=0, mhz=0,
+                 memory=0, model="", vendor="", product="", serial="", disks=[], nics=[], load=None, firmware=""),
+        resource("r10", "starting", ve="customer2", stage="agent", stage_at=NOW - 5400, since=NOW - 40),
+        resource("r11", "starting", ve="customer2", stage="system", stage_at=NOW - 2, since=NOW - 40),
+        resource("r12", "unknown", maintenance=True, serial="evil\x1b[2J\u202e" + "S" * 300),
+    ]
+    return {
+        "resource": machines,
+        "ve": [
+            ve("customer1", "active", resources=["r1"], images=["customer1"], profile={"memory": G}),
+            ve("customer2", "starting", resources=["r3", "r10", "r11"], multi_server=3, stage="kernel", since=NOW - 40,
+               images=["customer2", "customer2-r10", "customer2-r11"],
+               profile={"cpus": 2, "mhz": 2000, "memory": 4 * G, "nics": 1, "kind": "physical"}),
+            ve("shop", "degraded", resources=["r2", "r4"], images=["shop", "shop-r4"], multi_server=2, since=NOW - 125),
+            ve("training"),
+        ],
+        "boot-image": [boot_image("idle", "in use", version="6.1.0-41-amd64 idle", size=21 << 20),
+                       boot_image("debian12", "in use", used_by=["customer1", "customer2", "shop", "training"]),
+                       boot_image("xen", "error", size=0)],
+        "component": [
+            component("dhcpd", "warning", services={"isc-dhcp-server": "active"}, files=["/etc/dhcp/qrm.conf"],
+                      settings={"interface": "eth1", "address": "192.168.88.1", "subnet": "192.168.88.0/24",
+                                "range": "192.168.88.100-192.168.88.149", "machines": "192.168.88.201-192.168.88.250",
+                                "lease": "600", "non_pxe": "no"}),
+            component("tftpd", services={"tftpd-hpa": "active"}, settings={"address": "192.168.88.1"}),
+            component("apache", services={"apache2": "active"}, settings={"port": "80"}),
+            component("nfs", "error", services={"nfs-server": "failed", "rpcbind": "active"}),
+            component("node", "off", enabled=False, services={"qrmd-node": "inactive"}, settings={"port": "8640"}),
+        ],
+    }
+
+
 def job(number: int, operation: str, target: str, state: str = "done", **more: Any) -> Row:
     """A job's row."""
     ended = None if state in ("running", "waiting") else NOW - 3600 + number
@@ -58,12 +136,15 @@ def practice_farm() -> dict[str, list[Row]]:
     customers[2] |= {"state": "error", "fill": 0.97, "since": NOW - 300, "full_at": NOW + 5400}
     golden = image("webserver", "frozen", clones=[row["name"] for row in customers])
     return {
+        **rack(),
         "storage": [storage("lvm-nfs"), storage("archive", "warning", free=7 * G, address="192.168.88.180", images=2)],
         "image": [image("xen_host"), golden, *customers, image("evil\x1b[31m[bold]name", storage="archive"),
                   image("fresh", "creating", used=None, since=NOW - 12)],
         "job": [
             *(job(n, "image.clone", f"image/customer{n}") for n in range(1, 13)),
             job(13, "image.remove", "image/old", "failed", step=5, error="lvremove: Logical volume vol/old is used"),
+            job(16, "ve.start", "ve/customer2", "running", step=5, steps=9, started=NOW - 40,
+                doing="wait until customer2 is up", reason="ticket 4712"),
             job(14, "image.add", "image/fresh", "running", step=2, started=NOW - 75, progress=0.4,
                 doing="make the file system", reason="ticket 4711"),
             job(15, "image.copy", "image/xen_host", "waiting", waits_for="job 14 holds image/fresh"),
@@ -122,6 +203,14 @@ REMOVE = {
     "confirm": "customer3", "command": "qrm image remove customer3",
 }
 
+MAINTENANCE = {
+    "operation": "resource.maintenance", "object": "resource/r5", "sort": "record",
+    "steps": [{"machine": "qrmd", "kind": "record", "summary": "out of maintenance: VEs may start on it",
+               "records": ["keep resource r5"], "undo": "put the former records back", "done_already": False}],
+    "warnings": [], "notes": [], "no_return": None, "destructive": False, "confirm": "",
+    "command": "qrm resource maintenance r5 --off",
+}
+
 
 class FakeClient:
     """What `qrm_tui.client` offers, on rows of its own."""
@@ -130,7 +219,7 @@ class FakeClient:
                  role: str = "administrator", practice: bool = True) -> None:
         self.where = where
         given = practice_farm() if rows is None else rows
-        kinds = ("storage", "image", "job", "journal")
+        kinds = (*WATCHED, "journal")
         self.rows: dict[str, dict[str, Row]] = {
             kind: {row["name"]: row for row in given.get(kind, ())} for kind in kinds}
         self.role, self.practice = role, practice
@@ -138,7 +227,8 @@ class FakeClient:
         self.down = ""
         self.calls: list[tuple[str, Any]] = []
         #: answers to plans by operation: a plan, or an error to raise
-        self.plans: dict[str, Row | QrmError] = {"image.clone": CLONE, "image.remove": REMOVE}
+        self.plans: dict[str, Row | QrmError] = {"image.clone": CLONE, "image.remove": REMOVE,
+                                                  "resource.maintenance": MAINTENANCE}
         self.run_error: QrmError | None = None
         self.logs: dict[str, list[Row]] = {}
         self._watchers: list[asyncio.Queue[Row | None]] = []
@@ -185,13 +275,19 @@ class FakeClient:
     async def farm(self) -> Row:
         self._up("farm")
         bad = [("image", row) for row in self.rows["image"].values() if row["state"] == "error"]
-        bad += [("storage", row) for row in self.rows["storage"].values() if row["state"] in ("error", "warning")]
+        bad += [(kind, row) for kind in ("storage", "resource", "ve", "component", "boot-image")
+                for row in self.rows[kind].values() if row["state"] in ("error", "warning", "degraded")]
+        free = [row for row in self.rows["resource"].values() if row["state"] == "idle" and not row["maintenance"]]
         return {
             "farm": "training", "server": "tower", "practice": self.practice, "version": "0.1.0", "started": NOW - 1000,
-            "counts": {}, "public_key": "", "capacity": [
+            "counts": {}, "public_key": "", "machines": {
+                "free": len(free), "cpus": sum(row["cpus"] for row in free),
+                "memory": sum(row["memory"] for row in free),
+                "maintenance": sum(row["maintenance"] for row in self.rows["resource"].values())},
+            "capacity": [
                 {"storage": row["name"], "size": row["size"], "free": row["free"]}
                 for row in self.rows["storage"].values()],
-            "alerts": [{"kind": kind, "name": row["name"], "state": row["state"], "since": row["since"], **reasons(row)}
+            "alerts": [{"kind": kind, **{key: row[key] for key in ("name", "state", "since")}, **reasons(kind, row)}
                        for kind, row in bad],
         }
 
@@ -206,7 +302,7 @@ class FakeClient:
         row = self.rows[kind].get(name)
         if row is None:
             raise NotFound(f"there is no {kind} {name!r}")
-        return {**row, **reasons(row)}
+        return {**row, **reasons(kind, row)}
 
     async def plan(self, operation: str, arguments: Row, reason: str = "") -> Row:
         self._up("plan", (operation, arguments))
@@ -223,6 +319,11 @@ class FakeClient:
             raise self.run_error
         plan = self._kept[plan_id]
         if plan["sort"] == "record":
+            if plan["operation"] == "resource.maintenance":
+                row = self.rows["resource"][plan["arguments"]["name"]]
+                row = {**row, "maintenance": not row["maintenance"], "revision": row["revision"] + 1}
+                self.push({"resource": [row]})
+                return {"changed": [{"kind": "resource", **row}], "removed": []}
             return {"changed": [{"kind": "image", **image("customer20")}], "removed": []}
         number = max((row["id"] for row in self.rows["job"].values()), default=0) + 1
         row = job(number, plan["operation"], plan["object"], "running", started=NOW - 3, steps=len(plan["steps"]),
@@ -287,14 +388,38 @@ class FakeClient:
         self.calls.append(("close", None))
 
 
-def reasons(row: Row) -> Row:
-    """Why and what next, of rows in trouble and of others."""
-    if row["state"] == "error":
-        return {"why": "its room for changes is 97% full: at 100% the clone is lost",
-                "next": f"give it more now: qrm image resize {row['name']} --size SIZE"}
-    if row["state"] == "warning":
-        return {"why": "volume group vol has only 7.0G free of 200G", "next": "add a disk: vgextend vol DEVICE"}
-    return {"why": "it is there, mounted, and nobody uses it", "next": ""}
+#: Why and what next, by kind and state; otherwise as of an image that nobody uses.
+REASONS = {
+    ("image", "error"): ("its room for changes is 97% full: at 100% the clone is lost",
+                         "give it more now: qrm image resize {name} --size SIZE"),
+    ("storage", "warning"): ("volume group vol has only 7.0G free of 200G", "add a disk: vgextend vol DEVICE"),
+    ("resource", "idle"): ("it waits for work, in maintenance: no VE is started on it",
+                           "qrm resource maintenance {name} --off"),
+    ("resource", "error"): ("its boot stalls at loader for 4m: its boot loader does not get its configuration or the "
+                            "kernel", "do tftpd and apache run? qrm component list; are the boot-image's files whole? "
+                            "qrm boot-image list"),
+    ("resource", "unknown"): ("it was not heard of for 3h05m", "is it on, and its network? Then its console; qrm "
+                              "resource power reset brings it back"),
+    ("resource", "starting"): ("job 16 starts VE customer2 on it: kernel for 12s", "qrm job show 16"),
+    ("ve", "starting"): ("job 16 starts it; r3 is starting: job 16 starts VE customer2 on it: kernel for 12s; r10 is "
+                         "starting: job 16 starts VE customer2 on it", "qrm job show 16"),
+    ("ve", "degraded"): ("r4 is error: its boot stalls at loader for 4m: its boot loader does not get its "
+                         "configuration or the kernel", "do tftpd and apache run? qrm component list; are the "
+                         "boot-image's files whole? qrm boot-image list"),
+    ("ve", "inactive"): ("it is not started", "qrm ve start {name}"),
+    ("component", "warning"): ("/etc/dhcp/qrm.conf was changed by hand since it was written",
+                               "qrm component configure {name} --plan shows what it would be"),
+    ("component", "error"): ("nfs-server is failed",
+                             "qrm component restart {name}; journalctl on the server says more"),
+    ("boot-image", "error"): ("machines cannot boot it: xen.gz is cut short",
+                              "make it anew: qrm boot-image remove {name}, then create"),
+}
+
+
+def reasons(kind: str, row: Row) -> Row:
+    """Why and what next."""
+    why, following = REASONS.get((kind, row["state"]), ("it is there, mounted, and nobody uses it", ""))
+    return {"why": why, "next": following.format(name=row["name"])}
 
 
 def demo() -> None:

@@ -27,6 +27,10 @@ class Argument(NamedTuple):
     choices: tuple[str, ...] = ()
     #: a file or a secret prompt is offered instead of the command line
     secret: bool = False
+    #: arguments that cannot be given together with this one; flags among them are one choice in a form
+    excludes: tuple[str, ...] = ()
+    #: what it means to leave it out, in a word or two, where a form lets choose
+    otherwise: str = ""
 
     @property
     def option(self) -> str:
@@ -155,6 +159,8 @@ def check_arguments(arguments: Sequence[Argument], given: Mapping[str, Any]) -> 
                 result[argument.name] = _one(argument, value)
         except ValueError as error:
             wrong.append(f"{argument.name}: {error}")
+    wrong += [f"{argument.name}: it cannot be given together with {other}" for argument in arguments
+              for other in argument.excludes if result.get(argument.name) and result.get(other)]
     if wrong:
         raise BadInput(*wrong)
     return result

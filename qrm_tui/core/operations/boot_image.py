@@ -12,7 +12,8 @@ OPERATIONS = (
                      positional=True),
             Argument("package", "text", "from this kernel package (linux-image-...), by name or as a file on the "
                      "server"),
-            Argument("kernel", "text", "from a kernel that is installed on the server, by its version"),
+            Argument("kernel", "text", "from a kernel that is installed on the server, by its version",
+                     excludes=("package",)),
             Argument("modules", "text", "modules that the initrd holds besides the usual ones", many=True),
         ),
         "qrm boot-image create debian12 --package linux-image-amd64", role=Role.administrator, key="a",

@@ -14,7 +14,8 @@ OPERATIONS = (
         (
             _NAME,
             Argument("on", "flag", "into maintenance"),
-            Argument("off", "flag", "out of maintenance (neither: the other way than it is)"),
+            Argument("off", "flag", "out of maintenance (neither: the other way than it is)", excludes=("on",),
+                     otherwise="the other way"),
         ),
         "qrm resource maintenance r1 --off", subject="name", key="m",
     ),
@@ -22,7 +23,7 @@ OPERATIONS = (
         "resource", "power", "job", "switch a resource on or off, or reset it",
         (_NAME, Argument("action", "choice", "what to do", required=True, positional=True, default="reset",
                          choices=("on", "off", "reset"))),
-        "qrm resource power r1 reset", subject="name", key="o",
+        "qrm resource power r1 reset", subject="name", key="r",
     ),
     Operation(
         "resource", "edit", "record", "how a resource is switched, and the address that it always gets",

@@ -8,7 +8,7 @@ KINDS = ("physical", "partition")
 
 _NAME = Argument("name", "ve", "which VE", required=True, positional=True)
 _PROFILE = (
-    Argument("kind", "choice", "only machines of this kind", choices=KINDS),
+    Argument("kind", "choice", "only machines of this kind", choices=KINDS, otherwise="any"),
     Argument("technology", "name", "of partitions: only of this technology, as in xen"),
     Argument("cpus", "count", "at least so many CPUs"),
     Argument("mhz", "count", "at least so many MHz each"),
@@ -44,12 +44,12 @@ OPERATIONS = (
     Operation(
         "ve", "start", "job", "start a VE on resources that fit",
         (_NAME, Argument("resource", "resource", "on this one (by default the one that fits best)", many=True)),
-        "qrm ve start customer1", subject="name", key="s",
+        "qrm ve start customer1", subject="name", key="b",
     ),
     Operation(
         "ve", "stop", "job", "stop a VE: its machines go back to idle",
         (_NAME, Argument("force", "flag", "cut its machines off from their images at once, whatever they are doing")),
-        "qrm ve stop customer1", destructive=True, subject="name", key="k",
+        "qrm ve stop customer1", destructive=True, subject="name", key="x",
     ),
     Operation(
         "ve", "add-resource", "job", "one more machine for a VE that runs, with a clone of its own",

@@ -1,0 +1,245 @@
+"""The views: a new kind of list is a table here, not a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qrm_tui.core.units import format_size
+from qrm_tui.screens.boots import stage_style, stage_text
+from qrm_tui.screens.columns import (
+    Fact,
+    Row,
+    View,
+    age_column,
+    clock_text,
+    job_progress,
+    job_took,
+    list_column,
+    outcome_style,
+    share_column,
+    size_column,
+    state_column,
+)
+from qrm_tui.widgets.columns import Column
+
+
+def _stage() -> Column:
+    return Column("stage", "stage", 12, priority=8, format=stage_text, style=stage_style)
+
+
+def _number(key: str, label: str, width: int, priority: int) -> Column:
+    return Column(key, label, width, "right", priority=priority, format=lambda row, now: str(row.get(key) or ""))
+
+
+def _processors(row: Row) -> str:
+    if not row.get("cpus"):
+        return ""
+    speed = f" of {row['mhz']} MHz" if row.get("mhz") else ""
+    return f"{row['cpus']} CPU{'s' if row['cpus'] != 1 else ''}{speed}"
+
+
+def _made_by(row: Row) -> str:
+    names = [str(row[key]) for key in ("vendor", "product") if row.get(key)]
+    return " ".join(names) + (", serial " + str(row["serial"]) if row.get("serial") else "")
+
+
+def _kind(row: Row) -> str:
+    where = f" on {row['host']}" if row.get("host") else ""
+    return " ".join(str(row[key]) for key in ("technology", "kind") if row.get(key)) + where
+
+
+def profile_words(profile: Mapping[str, Any]) -> str:
+    """What a machine must have at least, in words."""
+    parts = []
+    if profile.get("cpus"):
+        parts.append(f"{profile['cpus']} CPU{'s' if profile['cpus'] != 1 else ''}")
+    if profile.get("mhz"):
+        parts.append(f"{profile['mhz']} MHz" + (" each" if profile.get("cpus", 1) != 1 else ""))
+    if profile.get("memory"):
+        parts.append(f"{format_size(profile['memory'])} memory")
+    if profile.get("nics"):
+        parts.append(f"{profile['nics']} network card{'s' if profile['nics'] != 1 else ''}")
+    kind = " ".join(str(profile[key]) for key in ("technology", "kind") if profile.get(key))
+    return (f"{kind} with " if kind and parts else kind) + ("at least " if parts else "") + ", ".join(parts)
+
+
+def _services(row: Row) -> str:
+    """Services that do not run are told first, by their state; of the others the names."""
+    services = row.get("services") or {}
+    return ", ".join([*(f"{name} {state}" for name, state in services.items() if state != "active"),
+                      *(name for name, state in services.items() if state == "active")])
+
+
+def _settings(row: Row) -> str:
+    return "  ".join(f"{key}={value}" for key, value in (row.get("settings") or {}).items())
+
+
+_STOPPED, _RUNNING = frozenset(("inactive", "error")), frozenset(("active", "degraded"))
+_NOT_OFF = frozenset(("ok", "warning", "error", "unknown"))
+_UNFINISHED = frozenset(("waiting", "running"))
+
+VIEWS: tuple[View, ...] = (
+    View(
+        "farm", "alert", "1", "Farm",
+        (
+            Column("kind", "kind", 10, priority=5),
+            Column("name", "name", 14, priority=10),
+            state_column(),
+            Column("why", "needs attention, because", 24, flexible=True, priority=8),
+            age_column("since", "since"),
+        ),
+        "nothing needs attention", order=("since", False), enter="goto",
+        hidden=frozenset(("key", "kind")),
+    ),
+    View(
+        "resources", "resource", "2", "Resources",
+        (
+            Column("name", "name", 10, flexible=True, priority=10),
+            state_column(),
+            _stage(),
+            Column("maintenance", "maint", 6, priority=7, format=lambda row, now: "maint" if row.get("maintenance")
+                   else ""),
+            Column("ve", "VE", 10, flexible=True, priority=6),
+            _number("cpus", "cpu", 4, 5),
+            _number("mhz", "MHz", 5, 4),
+            Column("memory", "mem", 5, "right", priority=5,
+                   format=lambda row, now: format_size(row["memory"]) if row.get("memory") else ""),
+            Column("address", "address", 15, priority=3),
+            age_column("since", "since", priority=2),
+            Column("product", "product", 16, flexible=True, priority=1),
+        ),
+        "no machines yet: power one on that boots from the network (:component list: is dhcpd there?)", short="Res",
+        fields=("address", "mac", Fact("has", _processors, ("cpus", "mhz")), "memory", "disks", "ve", "maintenance",
+                Fact("kind", _kind, ("kind", "technology", "host")), "power", "firmware", "load", "seen_at",
+                "virtualization", "nics", "model", Fact("made by", _made_by, ("vendor", "product", "serial"))),
+        hidden=frozenset(("id", "revision", "stage", "stage_at")),
+        applies={"resource.remove": frozenset(("idle", "off", "unknown", "error", "booting"))},
+        begins={"resource.power": {"off": {"action": "on"}}},
+    ),
+    View(
+        "ves", "ve", "3", "VEs",
+        (
+            Column("name", "name", 12, flexible=True, priority=10),
+            state_column(),
+            _stage(),
+            list_column("resources", "resources", 12, 7),
+            Column("image", "image", 12, flexible=True, priority=6),
+            Column("boot_image", "boot-image", 11, flexible=True, priority=5),
+            age_column("since", "since"),
+            Column("profile", "wants", 20, flexible=True, priority=2,
+                   format=lambda row, now: profile_words(row.get("profile") or {})),
+        ),
+        "no virtual environments yet: a defines one, or :ve create", short="VEs",
+        fields=("image", "boot_image", Fact("machine wanted", lambda row: profile_words(row.get("profile") or {})
+                                            or "any that is idle and out of maintenance", ("profile",)),
+                Fact("on", lambda row: f"{row.get('multi_server', 1)} machines, each with a clone of its own"
+                     if row.get("multi_server", 1) != 1 else "1 machine", ("multi_server",))),
+        hidden=frozenset(("id", "revision", "stage", "stage_at", "resources", "images", "seen_at")),
+        applies={"ve.start": _STOPPED, "ve.stop": frozenset(("starting", "active", "degraded", "error")),
+                 "ve.add-resource": _RUNNING, "ve.remove-resource": _RUNNING, "ve.remove": _STOPPED},
+    ),
+    View(
+        "images", "image", "5", "Images",
+        (
+            Column("name", "name", 15, flexible=True, priority=10),
+            state_column(),
+            size_column("size", "size", 8),
+            size_column("used", "used", 6),
+            share_column("fill", "fill", 7),
+            Column("origin", "clone of", 11, flexible=True, priority=5),
+            Column("storage", "storage", 10, priority=4),
+            age_column("since", "since"),
+            list_column("used_by", "used by", 14, 2),
+        ),
+        "no images yet: a makes an empty one, or :image add", short="Img",
+        fields=("storage", "path", "size", "used", "fill", "full_at", "origin", "clones", "used_by", "hostname", "fs",
+                "mounted", "thin", "managed", "seen_at", "created", "export_id", "volume_id"),
+        hidden=frozenset(("id", "revision")),
+    ),
+    View(
+        "storage", "storage", "6", "Storage",
+        (
+            Column("name", "name", 16, flexible=True, priority=10),
+            state_column(),
+            Column("type", "type", 9, priority=3),
+            Column("address", "address", 15, priority=6),
+            size_column("size", "size", 7),
+            size_column("free", "free", 8),
+            share_column("pool_data", "pool", 5),
+            Column("images", "images", 6, "right", priority=4),
+            age_column("since", "since"),
+        ),
+        "no storage server yet: a registers one", short="Stor",
+        fields=("address", "type", "env", "size", "free", "images", "pool_size", "pool_data", "pool_metadata",
+                "pool_promised", "user", "port", "seen_at", "versions", "host_key"),
+        hidden=frozenset(("revision",)),
+    ),
+    View(
+        "components", "component", "7", "Components",
+        (
+            Column("name", "name", 10, flexible=True, priority=10),
+            state_column(),
+            Column("services", "services", 22, flexible=True, priority=7, format=lambda row, now: _services(row)),
+            Column("settings", "settings", 24, flexible=True, priority=5, format=lambda row, now: _settings(row)),
+            age_column("since", "since"),
+        ),
+        "no components yet: :install run --answers FILE sets the server up", short="Comp",
+        fields=("enabled", "services", "settings", "files", "seen_at"), hidden=frozenset(("revision",)),
+        applies={"component.enable": frozenset(("off",)), "component.disable": _NOT_OFF,
+                 "component.restart": _NOT_OFF},
+    ),
+    View(
+        "boot-images", "boot-image", "", "Boot-images",
+        (
+            Column("name", "name", 16, flexible=True, priority=10),
+            state_column(),
+            Column("version", "kernel", 20, flexible=True, priority=7),
+            Column("size", "size", 6, "right", priority=6,
+                   format=lambda row, now: format_size(row["size"]) if row.get("size") else ""),
+            age_column("since", "since"),
+            list_column("used_by", "used by", 14, 5),
+        ),
+        "no boot-images yet: a makes one from a kernel package",
+        fields=("version", "type", "size", "source", "used_by", "seen_at"), hidden=frozenset(("id", "revision")),
+        applies={"boot-image.remove": frozenset(("ready", "error", "unknown"))},
+    ),
+    View(
+        "jobs", "job", "8", "Jobs",
+        (
+            Column("id", "job", 5, "right", priority=10),
+            state_column(),
+            Column("operation", "operation", 14, priority=7),
+            Column("object", "object", 16, flexible=True, priority=8),
+            Column("step", "step", 8, priority=6, format=lambda row, now: job_progress(row)),
+            Column("started", "took", 6, "right", priority=5, format=job_took),
+            age_column("ended", "ended", priority=4),
+            Column("who", "who", 10, priority=2),
+            Column("reason", "reason", 16, flexible=True, priority=1),
+        ),
+        "no jobs yet: everything that changes a machine will be listed here",
+        order=("id", True), enter="job",
+        fields=("error", "doing", "waits_for", "operation", "object", "arguments", "reason", "who", "terminal", "step",
+                "steps", "asked", "started", "ended", "cancelling"),
+        hidden=frozenset(("id", "revision", "progress", "seen_at")),
+        applies={"job.cancel": _UNFINISHED, "job.undo": frozenset(("done",))},
+    ),
+    View(
+        "journal", "journal", "9", "Journal",
+        (
+            Column("seq", "no", 5, "right", priority=8),
+            Column("at", "when", 14, priority=9, format=clock_text),
+            Column("outcome", "outcome", 8, priority=7, style=outcome_style),
+            Column("operation", "operation", 14, priority=7),
+            Column("object", "object", 16, flexible=True, priority=6),
+            Column("who", "who", 10, priority=5),
+            Column("reason", "reason", 16, flexible=True, priority=1),
+        ),
+        "no entries yet", order=("seq", True), short="Jour",
+        fields=("at", "who", "terminal", "operation", "object", "outcome", "reason", "job", "hash"),
+        hidden=frozenset(("seq",)),
+    ),
+)
+
+BY_NAME = {view.name: view for view in VIEWS}
+BY_KIND = {view.kind: view for view in VIEWS}
