@@ -247,6 +247,10 @@ def _check_together(kept: Mapping[str, Mapping[str, str]], troubled: set[str]) -
 # what is made from settings
 
 
+#: Where qrmd awaits qrmd-node (qrmd's own default).
+NODE_SOCKET = "/run/qrm/node.sock"
+
+
 class Site(NamedTuple):
     """What files are rendered from: the settings of all components, and what was found on the server."""
 
@@ -279,7 +283,8 @@ class Site(NamedTuple):
         if entry.template == "dhcpd/qrm-hosts.conf.j2":
             return dhcpd.hosts_text(self.hosts)
         if entry.template == "systemd/qrm-node.service.j2":
-            return render(entry.template, program=self.node_program, address=self.server, **self.settings["node"])
+            return render(entry.template, program=self.node_program, socket=NODE_SOCKET,
+                          listen=f"{self.server}:{self.settings['node']['port']}")
         return render(entry.template, **self.settings[name])
 
     def checks(self, name: str) -> list[tuple[str, Check]]:

@@ -99,8 +99,8 @@ def _spawn(farm: str, folder: Path, nodes: int) -> dict[str, Any]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))}
     with log.open("wb") as output:
         process = subprocess.Popen([*COMMAND, "--practice", farm, "--socket", where, "--state", str(folder / "state"),
-                                    "--nodes", str(nodes)], stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder,
-                                   env=environment, start_new_session=True)
+                                    "--nodes", str(nodes)], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                   cwd=folder, env=environment, start_new_session=True)
     try:
         record = {"farm": farm, "where": where, "pid": process.pid, "started": _started(process.pid)}
         (folder / "process.json").write_text(json.dumps(record))

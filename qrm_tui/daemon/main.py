@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -28,6 +28,9 @@ from qrm_tui.daemon import peer
 from qrm_tui.daemon.api import Api
 from qrm_tui.daemon.machines import RealMachines
 from qrm_tui.daemon.server import Qrmd
+
+if TYPE_CHECKING:
+    from qrm_tui.daemon.practice import PracticeServer
 
 SOCKET, STATE = Path("/run/qrm/qrmd.sock"), Path("/var/lib/qrm")
 LOG, SETTINGS = Path("/var/log/qrm/qrm.log"), Path("/etc/qrm/qrmd.toml")
@@ -109,25 +112,25 @@ def _groups(settings: Mapping[str, Any]) -> Mapping[str, Role]:
 
 async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
     with contextlib.ExitStack() as stack:
+        practice: PracticeServer | None = None
         if options.practice:
             # only here: a real server has no use for simulated machines
-            from qrm_tui.daemon.practice import open_practice
+            from qrm_tui.daemon.practice import PracticeServer
 
             if options.with_parent:
                 # nobody comes back to it, and the parent may have been killed
                 stack.callback(shutil.rmtree, options.state, ignore_errors=True)
-            qrmd, fill = open_practice(options.practice, options.state)
+            practice = PracticeServer(options.practice, options.state, options.nodes)
+            qrmd = practice.qrmd
         else:
             qrmd = Qrmd(options.state, RealMachines(options.state), name=settings.get("name", "farm"),
                         database=settings.get("database", ""))
-            fill = None
         listener = peer.open_socket(options.socket)
         try:
-            folder = options.state if options.practice else options.socket.parent
-            await qrmd.start(options.node_socket or folder / "node.sock")
-            if fill:
-                await fill(qrmd)
-            app = Api(qrmd, partial(peer.role_of, groups=_groups(settings))).app()
+            await (practice.start() if practice else qrmd.start(options.node_socket
+                                                                or options.socket.parent / "node.sock"))
+            app = Api(qrmd, partial(peer.role_of, groups=_groups(settings)),
+                      practice.practise if practice else None).app()
             server = _Server(uvicorn.Config(app, http=peer.PeerProtocol, lifespan="off", log_config=None,
                                             access_log=False, timeout_graceful_shutdown=1, ws="none"))
             _tell_systemd()
@@ -135,7 +138,7 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
         finally:
             listener.close()
             options.socket.unlink(missing_ok=True)
-            await qrmd.stop()
+            await (practice or qrmd).stop()
             _log.info("ended")
 
 

@@ -1,22 +1,41 @@
 """A practice farm: the same server over simulated machines, filled by the same operations."""
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import uvicorn
 
 from qrm_tui.core.errors import BadInput, Unreachable
 from qrm_tui.core.model import StorageWanted
+from qrm_tui.core.names import printable
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
-from qrm_tui.practice.farms import PracticeFarm, load_farm
+from qrm_tui.node.limits import LimitedProtocol, Limits
+from qrm_tui.node.link import Link
+from qrm_tui.node.server import NodeApp
+from qrm_tui.node.table import Machines
+from qrm_tui.practice import faults
+from qrm_tui.practice.farms import POWER_ON, PracticeFarm, load_farm
 from qrm_tui.practice.machine import SimulatedMachine
+from qrm_tui.practice.rack import PracticeRack, inject
+from qrm_tui.practice.wire import HttpWire
 
 #: Says that a state folder is a practice farm's.
 _MARK = "PRACTICE"
 
-Fill = Callable[[Qrmd], Awaitable[None]]
+#: Seconds between two looks at a simulated storage server, and that a machine may take to enlist while it is filled.
+_LOOK, _BOOT = 5.0, 60.0
+#: Machines that may speak with the node endpoint at once.
+_CONNECTIONS = 16_000
+_log = logging.getLogger("qrmd.practice")
 
 
 class PracticeMachines:
@@ -24,8 +43,8 @@ class PracticeMachines:
 
     public_key = "ssh-ed25519 PRACTICE qrmd"
 
-    def __init__(self, farm: PracticeFarm) -> None:
-        self._farm = farm
+    def __init__(self, farm: PracticeFarm, rack: PracticeRack | None = None) -> None:
+        self._farm, self._rack = farm, rack
 
     def here(self) -> SimulatedMachine:
         """The machine that the server itself runs on."""
@@ -45,31 +64,107 @@ class PracticeMachines:
 
     async def answers(self, address: str) -> bool:
         """Whether an ssh server answers there."""
-        return address in self._farm.machines
+        return address in self._farm.machines or (self._rack is not None and self._rack.answers(address))
 
 
-async def fill(qrmd: Qrmd, farm: PracticeFarm) -> None:
-    """Run the farm's operations, as an administrator would."""
-    for operation, arguments in farm.fill:
-        plan = await qrmd.plan(operation, arguments, Role.administrator)
-        outcome = await qrmd.run(plan.id, Author("practice"), Role.administrator, "the practice farm is set up")
+class PracticeServer:
+    """A practice farm as one thing: the server, qrmd-node, and the simulated machines that speak with it."""
+
+    def __init__(self, name: str, state: Path, nodes: int = 0) -> None:
+        """Begun anew in `state`; BadInput if that holds a real farm."""
+        _clear(state)
+        self._farm = load_farm(name, state / "machines", nodes=nodes)
+        self._node_socket, self._http = state / "node.sock", state / "http.sock"
+        self.rack = PracticeRack(self._farm.server, self._farm.machines)
+        self.rack.add(self._farm.models, HttpWire(self._http))
+        self.qrmd = Qrmd(state, PracticeMachines(self._farm, self.rack), name=self._farm.name, practice=True,
+                         look_every=_LOOK)
+        self._link: Link | None = None
+        self._server: uvicorn.Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Until the farm is filled, by the operations that an administrator would run."""
+        await self.qrmd.start(self._node_socket)
+        await self._serve_nodes()
+        for operation, arguments in self._farm.fill:
+            if operation == POWER_ON:
+                await self._boot(arguments["names"])
+            else:
+                await self._operate(operation, arguments)
+        self._farm.begin()
+        self.rack.pace(self._farm.pace)
+
+    async def stop(self) -> None:
+        await self.rack.stop()
+        if self._server and self._serving:
+            self._server.should_exit = True
+            await asyncio.gather(self._serving, return_exceptions=True)
+        if self._link:
+            await self._link.stop()
+        await self.qrmd.stop()
+
+    async def _serve_nodes(self) -> None:
+        """qrmd-node's own application and limits; machines' addresses come as a proxy tells them."""
+        machines = Machines()
+        self._link = Link(self._node_socket, machines)
+        self._link.start()
+        protocol = partial(LimitedProtocol, limits=Limits(most=_CONNECTIONS, most_of_one=_CONNECTIONS))
+        self._server = _Quiet(uvicorn.Config(
+            NodeApp(self._link, machines), uds=str(self._http), http=protocol,  # type: ignore[arg-type]
+            lifespan="off", log_config=None, access_log=False, ws="none", proxy_headers=True, forwarded_allow_ips="*",
+            timeout_graceful_shutdown=1))
+        self._serving = asyncio.create_task(self._server.serve(), name="qrmd-node")
+        while not (self._server.started and self._link.connected):
+            await asyncio.sleep(0.01)
+
+    async def _operate(self, operation: str, arguments: dict[str, Any]) -> None:
+        plan = await self.qrmd.plan(operation, arguments, Role.administrator)
+        outcome = await self.qrmd.run(plan.id, Author("practice"), Role.administrator, "the practice farm is set up")
         if "job" in outcome:
-            await qrmd.jobs.wait(outcome["job"]["id"])
-    farm.begin()
+            record = await self.qrmd.jobs.wait(outcome["job"]["id"])
+            if record.state != "done":
+                _log.error("%s %s: %s: %s", operation, record.object, record.state, record.error)
+
+    async def _boot(self, names: list[str]) -> None:
+        """One after the other, so that they are called in this order."""
+        for name in names:
+            await self.rack.power_on([name])
+            async with asyncio.timeout(_BOOT):
+                await self.rack.node(name).enlisted.wait()
+
+    async def practise(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What one does with one's hands: `power-on`, `fault`; BadInput tells what is wrong."""
+        if verb == "power-on":
+            return {"switched_on": await self.rack.power_on([str(name) for name in arguments.get("names", [])])}
+        if verb != "fault":
+            raise BadInput(f"a practice farm has no {printable(verb)!r}; it has power-on and fault")
+        name, fault = str(arguments.get("machine", "")), str(arguments.get("fault", ""))
+        given = {str(key): value for key, value in dict(arguments.get("arguments") or {}).items()}
+        if name in self.rack.nodes:
+            await inject(self.rack.node(name), "none" if arguments.get("clear") else fault, given)
+        elif arguments.get("clear"):
+            faults.clear(self._farm.machine(name), fault)
+        else:
+            faults.inject(self._farm.machine(name), fault, **given)
+        return {"said": f"{name}: {fault} {'is taken out' if arguments.get('clear') else 'is put in'}"}
 
 
-def open_practice(name: str, state: Path) -> tuple[Qrmd, Fill]:
-    """The server of a practice farm, begun anew in `state`, and what fills it once it has started."""
+class _Quiet(uvicorn.Server):
+    """Signals are qrmd's own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _clear(state: Path) -> None:
     mark = state / _MARK
     if (state / "qrm.db").exists() and not mark.exists():
         raise BadInput(f"{state} holds a real farm: give a practice farm a --state folder of its own")
-    machines = state / "machines"
-    for path in state.glob("qrm.db*"):
+    for path in (*state.glob("qrm.db*"), *state.glob("*.sock")):
         path.unlink()
-    for folder in (machines, state / "jobs"):
+    for folder in (state / "machines", state / "jobs"):
         shutil.rmtree(folder, ignore_errors=True)
-    machines.mkdir(parents=True)
+    (state / "machines").mkdir(parents=True)
     mark.touch()
-    farm = load_farm(name, machines)
-    qrmd = Qrmd(state, PracticeMachines(farm), name=farm.name, practice=True, look_every=5)
-    return qrmd, lambda server: fill(server, farm)

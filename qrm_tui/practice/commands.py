@@ -12,6 +12,7 @@ from qrm_tui.practice import (
     lvm_reports,
     packages,
     plain_commands,
+    power_commands,
     server_commands,
     units,
 )
@@ -77,6 +78,8 @@ COMMANDS: Mapping[str, Command] = {
     "ip": server_commands.ip,
     "ss": server_commands.ss,
     "curl": server_commands.curl,
+    "ipmitool": power_commands.ipmitool,
+    "wakeonlan": power_commands.wakeonlan,
     "python3": plain_commands.version,
 }
 

@@ -5,7 +5,7 @@ import re
 import time
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,16 @@ from qrm_tui.core.plan import HERE
 from qrm_tui.core.units import parse_size
 from qrm_tui.practice.host import Seed
 from qrm_tui.practice.machine import SimulatedMachine
+from qrm_tui.practice.node import Model
 from qrm_tui.practice.packages import plant_server
+from qrm_tui.practice.rack import read_models
 from qrm_tui.practice.volumes import Filesystem, SimulatedGroup, SimulatedVolume, first_used
 
 Clock = Callable[[], float]
+#: An entry of a farm's `fill` that is no operation: push these machines' buttons, one after the other.
+POWER_ON = "power-on"
+#: What there is more of where many machines are wanted.
+MORE = Model("more", "Supermicro", "SYS-5019S", "Intel Xeon E3-1230 v6", 4, 3500, 16 << 30, disks=(240 << 30,))
 #: The server's address in the practice farm's network.
 SERVER_ADDRESS = "192.168.88.1"
 #: `big-STORAGESxIMAGES`: a farm that is generated.
@@ -38,6 +44,8 @@ class PracticeFarm:
     #: seconds that a command takes, and the pace of long ones, once the farm is filled
     delay: float = 0
     pace: float = 0
+    #: kinds of machines in the rack, and how many of each
+    models: list[tuple[Model, int]] = field(default_factory=list)
 
     def begin(self) -> None:
         """The farm is filled: from now on commands take their time, so that one can watch jobs."""
@@ -58,8 +66,15 @@ def farm_names() -> list[str]:
     return sorted(path.stem for path in (data_folder() / "practice").glob("*.toml") if path.stem != "trees")
 
 
-def load_farm(name: str, folder: Path, clock: Clock = time.monotonic) -> PracticeFarm:
-    """A farm by name, its machines in `folder`; BadInput lists what there is."""
+def load_farm(name: str, folder: Path, clock: Clock = time.monotonic, *, nodes: int = 0) -> PracticeFarm:
+    """A farm by name, its machines in `folder`, and so many more in its rack; BadInput lists what there is."""
+    farm = _load(name, folder, clock)
+    if nodes:
+        farm.models.append((MORE, nodes))
+    return farm
+
+
+def _load(name: str, folder: Path, clock: Clock) -> PracticeFarm:
     big = _BIG.fullmatch(name)
     if big:
         return generate(int(big[1]), int(big[2]), folder, clock)
@@ -71,7 +86,8 @@ def load_farm(name: str, folder: Path, clock: Clock = time.monotonic) -> Practic
     machines = [_machine(entry, folder, clock) for entry in data["machine"]]
     return PracticeFarm(name, {machine.address: machine for machine in machines},
                         [(entry["operation"], entry["arguments"]) for entry in data.get("fill", [])],
-                        make_server(folder, clock), data.get("delay", 0), data.get("pace", 0))
+                        make_server(folder, clock), data.get("delay", 0), data.get("pace", 0),
+                        read_models(data.get("node", [])))
 
 
 def make_server(folder: Path, clock: Clock = time.monotonic) -> SimulatedMachine:

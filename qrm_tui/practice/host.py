@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qrm_tui.practice.folder import RootFolder
 from qrm_tui.practice.software import Software
@@ -19,6 +20,9 @@ from qrm_tui.practice.volumes import (
     shown_size,
     written_by_mkfs,
 )
+
+if TYPE_CHECKING:
+    from qrm_tui.practice.rack import PracticeRack
 
 #: Mounts that every machine has: target, source, type, options, size, used (as captured from Debian 12).
 _SYSTEM_MOUNTS = (
@@ -102,6 +106,8 @@ class Host:
         self.software = Software()
         #: addresses of NFSv4 clients that hold something open
         self.sessions: set[str] = set()
+        #: of the server: the machines that boot from it
+        self.rack: PracticeRack | None = None
         #: what systemd and mount said of each unit
         self.journal: dict[str, list[str]] = {}
         #: (path, client, options) that the kernel answers to

@@ -112,13 +112,20 @@ class SimulatedNode:
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        self._dark()
+
+    def pull(self, *, again: bool) -> None:
+        """Its power goes at once, and comes back if `again`; nothing waits for that."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        self._dark()
+        if again:
+            self.power_on()
+
+    def _dark(self) -> None:
         self.stage, self.address, self._token = "", "", ""
         self.enlisted.clear()
-
-    async def reset(self) -> None:
-        """Its reset button."""
-        await self.power_off()
-        self.power_on()
 
     # life
 
@@ -126,7 +133,6 @@ class SimulatedNode:
         again = True
         while again:
             again = await self._boot()
-        self._task = None
 
     async def _boot(self) -> bool:
         """One boot to its end; whether another follows."""

@@ -34,7 +34,7 @@ def plant_server(host: Host, address: str) -> None:
     host.root.write("/etc/os-release", 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\n'
                                        'VERSION_ID="12"\nVERSION="12 (bookworm)"\nID=debian\n')
     host.root.write("/etc/resolv.conf", f"search practice.example\nnameserver {address.rpartition('.')[0]}.254\n")
-    host.software.interfaces["eth0"] = f"{address}/24"
+    host.software.interfaces["eth0"] = f"{address}/16"
 
 
 def dpkg_query(host: Host, argv: Sequence[str]) -> Completed:

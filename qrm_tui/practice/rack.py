@@ -3,18 +3,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
 
 from qrm_tui.core.errors import BadInput
+from qrm_tui.core.resources import STAGES
 from qrm_tui.core.units import parse_size
 from qrm_tui.practice.host import Host
 from qrm_tui.practice.machine import SimulatedMachine
-from qrm_tui.practice.node import Model, SimulatedNode, Wire
+from qrm_tui.practice.node import Model, SimulatedNode, Trouble, Wire
 
-#: Addresses of the pool, for machines that have none of their own: below POOL_NET.
-_POOL = range(100, 4000)
 _HOST = re.compile(r"hardware ethernet ([0-9a-f:]{17});\s*fixed-address ([0-9.]+);")
+_RANGE = re.compile(r"\brange ([0-9.]+) ([0-9.]+);")
 #: Machines switched on at the same time by --all: a rack's power strip does not do more at once either.
 _AT_ONCE = 100
 
@@ -38,26 +39,36 @@ class PracticeRack:
 
     def lease(self, mac: str) -> str:
         """Its own address, or one of the pool; empty where there is none left, or no dhcpd."""
-        fixed = self._fixed().get(mac) or self.server.omapi.get(mac)
+        if "isc-dhcp-server.service" not in self.server.software.active:
+            return ""
+        fixed = self._fixed().get(mac)
         if fixed:
             return fixed
         if mac not in self._leases:
-            for number in _POOL:
-                address = f"10.88.{number // 250}.{number % 250 + 1}"
-                if address not in self._taken:
-                    self._taken.add(address)
-                    self._leases[mac] = address
-                    break
-            else:
+            free = next((address for address in self._pool() if address not in self._taken), "")
+            if not free:
                 return ""
+            self._taken.add(free)
+            self._leases[mac] = free
         return self._leases[mac]
 
     def _fixed(self) -> dict[str, str]:
-        """Addresses in the file that dhcpd read when it was started last."""
-        text = self.server.dhcp_hosts
+        """Addresses of known machines: told by OMAPI, or in the file that dhcpd includes."""
+        told = dict(self.server.software.hosts.values())
+        text = self._read("/etc/dhcp/qrm-hosts.conf")
         if text != self._hosts[0]:
             self._hosts = (text, dict(_HOST.findall(text)))
-        return self._hosts[1]
+        return {**self._hosts[1], **told}
+
+    def _pool(self) -> Iterator[str]:
+        """The pool's addresses, as dhcpd's configuration has them."""
+        found = _RANGE.search(self._read("/etc/dhcp/qrm.conf"))
+        if found:
+            first, last = (int(ip_address(word)) for word in found.groups())
+            yield from (str(ip_address(number)) for number in range(first, last + 1))
+
+    def _read(self, path: str) -> str:
+        return self.server.root.read(path) if self.server.root.exists(path) else ""
 
     def say(self, program: str, text: str) -> None:
         """A line in the server's journal."""
@@ -117,24 +128,32 @@ class PracticeRack:
             node.pace = pace
 
 
-#: Faults of machines: what each is for people, and what it does with one.
-NODE_FAULTS: Mapping[str, tuple[str, Callable[[SimulatedNode, str], Any]]] = {
-    "hang": ("its next boot hangs at a stage (dhcp, loader, kernel, agent, root, system)",
-             lambda node, stage: setattr(node.trouble, "hangs", stage or "kernel")),
-    "silent": ("its agent says nothing more", lambda node, _: setattr(node.trouble, "silent", True)),
-    "unplug": ("its power is pulled", lambda node, _: node.power_off()),
-    "none": ("it is mended", lambda node, _: (setattr(node.trouble, "hangs", ""),
-                                             setattr(node.trouble, "silent", False))),
+#: Faults of machines: what each is for people, and what it takes.
+NODE_FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "hang": ("its next boot hangs at a stage: dhcp, loader, kernel, agent, root or system", ("stage",)),
+    "silent": ("its agent says nothing more", ()),
+    "unplug": ("its power is pulled", ()),
+    "none": ("it is mended", ()),
 }
 
 
-async def inject(node: SimulatedNode, name: str, argument: str = "") -> None:
-    """Put a fault into a machine; BadInput lists what there is."""
+async def inject(node: SimulatedNode, name: str, given: Mapping[str, Any]) -> None:
+    """Put a fault into a machine, or mend it; BadInput lists what there is."""
     if name not in NODE_FAULTS:
-        raise BadInput(f"there is no fault {name!r} of machines; there are {', '.join(NODE_FAULTS)}")
-    done = NODE_FAULTS[name][1](node, argument)
-    if asyncio.iscoroutine(done):
-        await done
+        known = "; ".join(f"{fault}: {words}" for fault, (words, _) in NODE_FAULTS.items())
+        raise BadInput(f"there is no fault {name!r} of machines; there are {known}")
+    for argument in given:
+        if argument not in NODE_FAULTS[name][1]:
+            raise BadInput(f"{argument}: {name} takes {', '.join(NODE_FAULTS[name][1]) or 'no arguments'}")
+    stage = str(given.get("stage", "kernel"))
+    if name == "hang" and stage not in STAGES:
+        raise BadInput(f"stage: {stage!r} is none of {', '.join(STAGES)}")
+    if name == "unplug":
+        await node.power_off()
+    elif name == "none":
+        node.trouble = Trouble()
+    else:
+        node.trouble = Trouble(hangs=stage) if name == "hang" else Trouble(silent=True)
 
 
 def read_models(entries: Iterable[Mapping[str, Any]]) -> list[tuple[Model, int]]:

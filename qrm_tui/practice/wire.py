@@ -1,4 +1,4 @@
-"""Simulated machines' way to qrmd-node: real HTTP over a unix socket, each machine's address told as a proxy tells it."""
+"""Simulated machines' way to qrmd-node: real HTTP over a unix socket, their addresses told as a proxy tells them."""
 from __future__ import annotations
 
 import asyncio
