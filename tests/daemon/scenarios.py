@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.daemon.world import World
+from tests.daemon.world import ANSWERS, World
 
 Setup = Callable[[World, str], Awaitable[None]]
 
@@ -44,6 +44,30 @@ async def _allowed_image(world: World, name: str) -> None:
     assert await world.do("image.allow", name=name, address=["10.9.9.9"]) == "done"
 
 
+async def _bare_server(world: World, name: str) -> None:
+    await world.wipe_server()
+
+
+async def _installed(world: World, name: str) -> None:
+    if world.qrmd.farm.find("component", "dhcpd") is None:
+        assert await world.do("install.run", answers=ANSWERS) == "done"
+
+
+async def _apache_off(world: World, name: str) -> None:
+    await _installed(world, name)
+    assert await world.do("component.disable", name="apache") == "done"
+
+
+async def _apache_on(world: World, name: str) -> None:
+    await _installed(world, name)
+    assert await world.do("component.enable", name="apache") == "done"
+
+
+def _lease(name: str) -> dict[str, str]:
+    """Another one for each name."""
+    return {"lease": str(1000 + int("".join(filter(str.isdigit, name)) or 0))}
+
+
 #: Scenario → operation, what is there before, arguments for a name that is new each time.
 SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "add": ("image.add", _nothing, lambda name: {"name": name, "storage": "s1", "size": "1G"}),
@@ -55,4 +79,10 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "allow": ("image.allow", _image, lambda name: {"name": name, "address": ["10.9.9.9"]}),
     "revoke": ("image.revoke", _allowed_image, lambda name: {"name": name, "address": ["10.9.9.9"]}),
     "remove": ("image.remove", _image, lambda name: {"name": name}),
+    "install": ("install.run", _bare_server, lambda name: {"answers": ANSWERS}),
+    "configure component": ("component.configure", _installed,
+                            lambda name: {"name": "dhcpd", "settings": _lease(name)}),
+    "restart component": ("component.restart", _installed, lambda name: {"name": "dhcpd"}),
+    "enable component": ("component.enable", _apache_off, lambda name: {"name": "apache"}),
+    "disable component": ("component.disable", _apache_on, lambda name: {"name": "apache"}),
 }
