@@ -96,6 +96,10 @@ class Client:
         query = {"kinds": ",".join(kinds), "since": since}
         return self._stream(_target("v1", "watch", query=query), _WATCH_PATIENCE)
 
+    async def install_answers(self, interface: str = "") -> dict[str, Any]:
+        """`{"answers"}`: a complete answers file (TOML) with defaults computed for the server."""
+        return await self._call("GET", _target("v1", "install", "answers", query={"interface": interface}))
+
     async def verify_journal(self) -> dict[str, Any]:
         """`{"ok", "entries", "trouble"}`."""
         return await self._call("GET", "/v1/journal/verify")

@@ -18,10 +18,11 @@ from qrm_tui.core.model import JobRecord
 from qrm_tui.core.operations.arguments import check_arguments
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.operations.registry import find
-from qrm_tui.core.plan import Plan, Record
+from qrm_tui.core.plan import HERE, Plan, Record
 from qrm_tui.core.states import judge
 from qrm_tui.daemon.changes import Changes
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
+from qrm_tui.daemon.look import look_at_network
 from qrm_tui.daemon.machines import Machines, MakesRunners
 from qrm_tui.daemon.planners import JOB_CONTROLS
 from qrm_tui.daemon.planning import Planning, check_role, inverse_of
@@ -30,6 +31,7 @@ from qrm_tui.daemon.records import Author, Records, plan_digest
 from qrm_tui.daemon.watchers import PAUSE, Watchers
 from qrm_tui.db.store import Entry, Store, Write
 from qrm_tui.db.tables import JournalRow
+from qrm_tui.install import answers
 
 _log = logging.getLogger("qrmd")
 
@@ -183,11 +185,15 @@ class Qrmd:
                              ended=row.ended, error=row.error)
         return shown
 
+    async def answers(self, interface: str) -> str:
+        """A complete answers file with defaults for this machine; Refused says what they cannot be computed from."""
+        return answers.write(answers.compute(await look_at_network(self.machines.runner(HERE)), interface))
+
     def status(self) -> dict[str, Any]:
         """The farm at a glance."""
         counts: dict[str, dict[str, int]] = {}
         alerts = []
-        for kind in ("storage", "image", "job"):
+        for kind in ("storage", "image", "component", "job"):
             count = counts[kind] = {"total": 0}
             for item in self.farm.all(kind):
                 count["total"] += 1

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from qrm_tui.backends.components import table
+from qrm_tui.practice.packages import content_of
 from tests.daemon.world import ANSWERS, World
 
 Setup = Callable[[World, str], Awaitable[None]]
@@ -46,6 +48,12 @@ async def _allowed_image(world: World, name: str) -> None:
 
 async def _bare_server(world: World, name: str) -> None:
     await world.wipe_server()
+    # steps of a kind are walked once: all folders and copies but one are there
+    for path in ("pxelinux.cfg", "ipxe", "images"):
+        world.server.host.root.here(f"/srv/qrm/boot/{path}").mkdir(parents=True)
+    copies = list(table()["tftpd"].copies.items())
+    for target, source in copies[1:]:
+        world.server.host.root.write(target, content_of(source))
 
 
 async def _installed(world: World, name: str) -> None:

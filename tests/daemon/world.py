@@ -155,7 +155,8 @@ class World:
                  if item.state != ("ok" if item.wanted.enabled else "off")]
         wrong += [f"server: {path}" for path in root.rglob("*.qrm-new*")]
         wrong += [f"server: command {unit}" for unit in self.server.named]
-        ours = {path for path in root.rglob("*") if path.name.startswith("qrm") or path.parent.name == "boot"}
+        ours = {path for path in root.rglob("*") if path.is_file() and path.name.startswith(("qrm", "pxelinux.0"))
+                and path.is_relative_to(root / "usr") is False}
         ours |= set((root / "etc/systemd/system").glob("*.service"))
         if not components:
             wrong += [f"server: {path}" for path in sorted(ours)]
