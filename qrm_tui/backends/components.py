@@ -18,6 +18,8 @@ from qrm_tui.core.plan import Check, Expectation
 
 #: In this order they are set up, and told: one that another depends on comes first.
 ORDER = ("nfs", "tftpd", "apache", "dhcpd", "node")
+#: Where qrmd listens for qrmd-node.
+NODE_SOCKET = "/run/qrm/node.sock"
 #: `apache2ctl -t` with one more file, its complaints in one line; arguments: the file.
 APACHE_CHECK_SCRIPT = (templates_folder() / "apache/check.sh").read_text()
 #: What must accept a file before it is put in place; `{file}` is where it lies then.

@@ -146,6 +146,39 @@ def verify_journal(session: Session, verb: Verb, given: dict[str, Any]) -> int:
     return 0 if answer.get("ok") else 1
 
 
+def install_answers(session: Session, verb: Verb, given: dict[str, Any]) -> int:
+    """`install answers`: the file itself, also with --plain; with --json an object that holds it."""
+    answer = session.call(lambda client: client.install_answers(given["interface"] or ""))
+    if session.options.json:
+        emit_json(answer)
+    else:
+        emit("\n".join(harmless(line) for line in str(answer.get("answers", "")).splitlines()))
+    return 0
+
+
+def component_status(session: Session, verb: Verb, given: dict[str, Any]) -> int:
+    """`component status`: each with its services, and why it is in its state; 1 if one is in trouble."""
+    async def read(client: Client) -> list[Row]:
+        names = [given["name"]] if given["name"] else [row["name"] for row in (await client.list("component"))["rows"]]
+        return [await client.show("component", name) for name in names]
+
+    rows = [{key: row.get(key) for key in ("name", "state", "since", "services", "why", "next")}
+            for row in session.call(read)]
+    if session.options.json:
+        emit_json([outside(row) for row in rows])
+    elif session.options.plain:
+        for row in rows:
+            emit(plain_line(*(for_scripts(key, value) for key, value in row.items())))
+    elif rows:
+        body = [[harmless(row["name"]), harmless(row["state"]), harmless(", ".join(
+            f"{unit} {state or 'not there'}" for unit, state in (row["services"] or {}).items())), harmless(row["why"])]
+            for row in rows]
+        emit("\n".join(table(["NAME", "STATE", "SERVICES", "WHY"], body, width(sys.stdout))))
+    else:
+        talk("nothing is set up: qrm install answers >answers.toml; qrm install run --answers answers.toml")
+    return 1 if any(row["state"] == "error" for row in rows) else 0
+
+
 def _from_zero(name: str, text: str | None) -> int:
     if text is None:
         return 0

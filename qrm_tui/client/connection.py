@@ -100,6 +100,10 @@ class Client:
         """What only a practice farm can: `power-on`, `fault`. Refused by any other."""
         return await self._call("POST", _target("v1", "practice", verb), {"arguments": dict(arguments)}, once=True)
 
+    async def install_answers(self, interface: str = "") -> dict[str, Any]:
+        """`{"answers"}`: a complete answers file (TOML) with defaults computed for the server."""
+        return await self._call("GET", _target("v1", "install", "answers", query={"interface": interface}))
+
     async def verify_journal(self) -> dict[str, Any]:
         """`{"ok", "entries", "trouble"}`."""
         return await self._call("GET", "/v1/journal/verify")

@@ -96,6 +96,7 @@ class Api:
             "/v1/hello": self.hello, "/v1/farm": self.farm, "/v1/list/{kind}": self.list,
             "/v1/show/{kind}/{name}": self.show, "/v1/watch": self.watch, "/v1/job/{number}/plan": self.job_plan,
             "/v1/job/{number}/log": self.job_log, "/v1/journal/verify": self.verify, "/openapi.json": self.openapi,
+            "/v1/install/answers": self.answers,
         }
         routes = [Route(path, self._guarded(endpoint), methods=["GET"]) for path, endpoint in get.items()]
         routes += [Route("/v1/plan", self._guarded(self.plan), methods=["POST"]),
@@ -176,6 +177,9 @@ class Api:
         log = self._qrmd.jobs.log(self._number(request))
         start = _whole(request.query_params.get("from"), 0, "from") or 0
         return _lines(log.read(start, request.query_params.get("follow") in ("1", "true")))
+
+    async def answers(self, request: Request, peer: Peer, role: Role) -> Response:
+        return _json({"answers": await self._qrmd.answers(request.query_params.get("interface", ""))})
 
     async def verify(self, request: Request, peer: Peer, role: Role) -> Response:
         entries, trouble = await self._qrmd.store.verify_journal()

@@ -11,6 +11,7 @@ from qrm_tui.backends.planning import Probe
 from qrm_tui.core.errors import StepFailed, Unreachable
 from qrm_tui.core.facts import MachineFacts
 from qrm_tui.core.model import StorageWanted
+from qrm_tui.install.answers import Network
 from qrm_tui.runners.base import Runner
 
 
@@ -54,6 +55,24 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
         digests=server_facts.parse_digests(digests.result(), probe.digests),
         listeners=server_facts.parse_listeners(listeners.result()),
         interfaces=server_facts.parse_addresses(interfaces.result()))
+
+
+async def look_at_network(runner: Runner) -> Network:
+    """The server's addresses, its way to everywhere, and the name servers that it asks."""
+    async def text(argv: Sequence[str]) -> str:
+        done = await runner.run(argv)
+        if done.status != 0:
+            raise StepFailed(f"{runner.name}: {done.complaint()}")
+        return done.out
+
+    addresses, routes = await text(server_facts.ADDRESSES_ARGV), await text(server_facts.ROUTES_ARGV)
+    resolver = server_facts.Resolver((), "")
+    for path in (server_facts.RESOLV, server_facts.RESOLVED):
+        file = await runner.read_file(path)
+        if file is not None and not resolver.servers:
+            found = server_facts.parse_resolver(file.content)
+            resolver = server_facts.Resolver(found.servers, resolver.domain or found.domain)
+    return Network(server_facts.parse_addresses(addresses), server_facts.parse_default_route(routes), resolver)
 
 
 async def look_at_storage(runner: Runner, wanted: StorageWanted, probe: Probe, host_key: str) -> MachineFacts:

@@ -65,6 +65,7 @@ def document() -> dict[str, Any]:
             "/v1/run": _post("run a plan", run),
             "/v1/job/{number}/plan": _get("a job's plan and how far it is", "{number}"),
             "/v1/job/{number}/log": _get("what its steps printed, as JSON lines", "{number}", "follow", "from"),
+            "/v1/install/answers": _get("a complete answers file for this server", "interface"),
             "/v1/journal/verify": _get("whether the journal's chain holds"),
         },
         "components": {

@@ -40,6 +40,8 @@ def command_of(operation: Operation, arguments: Mapping[str, Any]) -> str:
         values = [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else \
             value if isinstance(value, list) else [value]
         for one in values:
+            if argument.type == "document":
+                one = "FILE"
             shown = f"{round(one * 100)}%" if argument.type == "share" else str(one)
             words += [shown] if argument.positional else [argument.option, shown]
     return shlex.join(words)

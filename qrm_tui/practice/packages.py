@@ -29,6 +29,11 @@ _FILES: Mapping[str, tuple[str, ...]] = {
 _SECONDS = 1.5
 
 
+def content_of(path: str) -> str:
+    """What stands in a package's file here."""
+    return f"practice, no {path}\n"
+
+
 def plant_server(host: Host, address: str) -> None:
     """A fresh Debian 12 with one network interface, where nothing is set up yet."""
     host.root.write("/etc/os-release", 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\n'
@@ -81,7 +86,7 @@ def _install(host: Host, names: Sequence[str]) -> Completed | Effects:
 def _installing(host: Host, names: Sequence[str]) -> Effects:
     for number, name in enumerate(names):
         for path in _FILES.get(name, ()):
-            host.root.write(path, f"practice, of package {name}\n")
+            host.root.write(path, content_of(path))
         share = 100 * number / len(names)
         yield Point(f"apt-get: half of {name}" if number == len(names) // 2 else "", _SECONDS / 2,
                     f"pmstatus:{name}:{share:.4f}:Installing {name} (amd64)")

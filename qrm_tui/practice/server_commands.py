@@ -119,7 +119,8 @@ def ss(host: Host, argv: Sequence[str]) -> Completed:
         case ("ss", "-H", "-0np"):
             interface = services.dhcpd_interface(host)
             users = 'users:(("dhcpd",pid=1,fd=4))'
-            return good(f"p_raw 0      0                  *:{interface}              *     {users}\n" if interface else "")
+            return good(f"p_raw 0      0                  *:{interface}              *     {users}\n"
+                        if interface else "")
     raise NotPractised("these arguments")
 
 

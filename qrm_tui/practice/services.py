@@ -214,7 +214,7 @@ def sockets(host: Host) -> Iterator[tuple[str, str, str]]:
     if "nfs-server.service" in active:
         yield "tcp", "0.0.0.0:2049", ""
     if "qrm-node.service" in active:
-        port = re.search(r"--listen \S+:([0-9]+)", _exec(host, "qrm-node.service"))
+        port = re.search(r"--listen [0-9.]+:([0-9]+)", _exec(host, "qrm-node.service"))
         yield "tcp", f"0.0.0.0:{port[1] if port else '8640'}", "qrmd-node"
 
 

@@ -18,6 +18,7 @@ _SETTINGS = {
     "Unit": ("Description", "Documentation", "Before", "After", "Requires", "Wants", "BindsTo", "DefaultDependencies",
              "StartLimitIntervalSec", "StartLimitBurst", "ConditionPathExists"),
     "Mount": ("What", "Where", "Type", "Options", "TimeoutSec", "LazyUnmount", "ForceUnmount", "DirectoryMode"),
+    "Service": (),
     "Install": ("WantedBy", "RequiredBy", "Alias"),
 }
 _SEE = 'See "journalctl -xe" for details.'
@@ -42,7 +43,8 @@ def read_unit(text: str) -> tuple[dict[tuple[str, str], str], list[tuple[int, st
             complaints.append((number, "Assignment outside of section. Ignoring."))
         elif not sign:
             complaints.append((number, "Missing '=', ignoring line."))
-        elif section in _SETTINGS and key.strip() not in _SETTINGS[section]:
+        elif section in _SETTINGS and key.strip() not in _SETTINGS[section] and not (
+                section == "Service" and re.fullmatch(r"[A-Z][A-Za-z]+", key.strip())):  # there are hundreds
             complaints.append((number, f"Unknown key '{key.strip()}' in section [{section}], ignoring."))
         else:
             settings[section, key.strip()] = value.strip()

@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.daemon.world import World
+from qrm_tui.backends.components import table
+from qrm_tui.practice.packages import content_of
+from tests.daemon.world import ANSWERS, World
 
 Setup = Callable[[World, str], Awaitable[None]]
 
@@ -48,6 +50,36 @@ async def _boot_image(world: World, name: str) -> None:
     assert await world.do("boot-image.create", name=name, package="linux-image-amd64") == "done"
 
 
+async def _bare_server(world: World, name: str) -> None:
+    await world.wipe_server()
+    # steps of a kind are walked once: all folders and copies but one are there
+    for path in ("pxelinux.cfg", "ipxe", "images"):
+        world.server.host.root.here(f"/srv/qrm/boot/{path}").mkdir(parents=True)
+    copies = list(table()["tftpd"].copies.items())
+    for target, source in copies[1:]:
+        world.server.host.root.write(target, content_of(source))
+
+
+async def _installed(world: World, name: str) -> None:
+    if world.qrmd.farm.find("component", "dhcpd") is None:
+        assert await world.do("install.run", answers=ANSWERS) == "done"
+
+
+async def _apache_off(world: World, name: str) -> None:
+    await _installed(world, name)
+    assert await world.do("component.disable", name="apache") == "done"
+
+
+async def _apache_on(world: World, name: str) -> None:
+    await _installed(world, name)
+    assert await world.do("component.enable", name="apache") == "done"
+
+
+def _lease(name: str) -> dict[str, str]:
+    """Another one for each name."""
+    return {"lease": str(1000 + int("".join(filter(str.isdigit, name)) or 0))}
+
+
 #: Scenario → operation, what is there before, arguments for a name that is new each time.
 SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "add": ("image.add", _nothing, lambda name: {"name": name, "storage": "s1", "size": "1G"}),
@@ -61,4 +93,10 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "remove": ("image.remove", _image, lambda name: {"name": name}),
     "boot-image create": ("boot-image.create", _nothing, lambda name: {"name": name, "package": "linux-image-amd64"}),
     "boot-image remove": ("boot-image.remove", _boot_image, lambda name: {"name": name}),
+    "install": ("install.run", _bare_server, lambda name: {"answers": ANSWERS}),
+    "configure component": ("component.configure", _installed,
+                            lambda name: {"name": "dhcpd", "settings": _lease(name)}),
+    "restart component": ("component.restart", _installed, lambda name: {"name": "dhcpd"}),
+    "enable component": ("component.enable", _apache_off, lambda name: {"name": "apache"}),
+    "disable component": ("component.disable", _apache_on, lambda name: {"name": "apache"}),
 }

@@ -1,6 +1,7 @@
 """A small farm of simulated machines with a server that can be killed and started again, in one process."""
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,36 @@ from typing import Any
 from qrm_tui.backends.boot import IMAGES
 from qrm_tui.bootimage.build import trouble_of
 from qrm_tui.core.operations.declarations import Role
+from qrm_tui.core.plan import HERE, Change
 from qrm_tui.daemon.practice import PracticeMachines
 from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
+from qrm_tui.db.store import Write
 from qrm_tui.practice.farms import PracticeFarm, make_server
 from qrm_tui.practice.machine import SimulatedMachine
+from qrm_tui.practice.packages import plant_server
+from qrm_tui.practice.software import Software
 from qrm_tui.practice.volumes import SimulatedGroup, SimulatedVolume
 
 GIB = 1 << 30
 ADMIN = Author("admin", "/dev/pts/1")
 #: Nobody looks by itself in these tests: what is seen is what jobs looked at.
 NEVER = 3600.0
+
+
+#: How the server of the simulated network is set up.
+ANSWERS = """
+[tftpd]
+address = "192.168.88.1"
+[apache]
+[dhcpd]
+interface = "eth0"
+address = "192.168.88.1"
+subnet = "192.168.88.0/24"
+range = "192.168.88.100-192.168.88.199"
+machines = "192.168.88.10-192.168.88.99"
+[node]
+"""
 
 
 class ServerKilled(BaseException):
@@ -89,6 +109,15 @@ class World:
         for machine in (*self.machines.values(), self.server):
             machine.half = half
 
+    async def wipe_server(self) -> None:
+        """The machine that qrmd serves from is a fresh one; nothing is known of components."""
+        gone = [Change(kind="component", name=item.name, wanted=None) for item in self.qrmd.farm.all("component")]
+        await self.qrmd.records.apply(gone, Write())
+        shutil.rmtree(self.server.folder)
+        self.server.folder.mkdir()
+        self.server.host.software = Software()
+        plant_server(self.server.host, self.server.address)
+
     async def leftovers(self) -> list[str]:
         """Everything on the machines that no image accounts for, and everything that an image lacks; [] is right."""
         wrong: list[str] = []
@@ -121,9 +150,28 @@ class World:
         wrong += [f"boot-image {name}: {trouble}" for name, identity in known.items()
                   if (trouble := trouble_of(place / name, identity))]
         wrong += [f"server: command {unit}" for unit in self.server.named]
+        wrong += await self._server_leftovers()
         held, trouble = await self.qrmd.store.verify_journal()
         if trouble:
             wrong.append(f"journal: {trouble} (after {held})")
+        return wrong
+
+    async def _server_leftovers(self) -> list[str]:
+        await self.qrmd.watchers.look(HERE)
+        root, software = self.server.folder, self.server.host.software
+        components = {item.name: item for item in self.qrmd.farm.all("component")}
+        wrong = [f"server: {item.name} is {item.state}: {item.seen}" for item in components.values()
+                 if item.state != ("ok" if item.wanted.enabled else "off")]
+        wrong += [f"server: {path}" for path in root.rglob("*.qrm-new*")]
+        wrong += [f"server: command {unit}" for unit in self.server.named]
+        ours = {path for path in root.rglob("*") if path.is_file() and path.name.startswith(("qrm", "pxelinux.0"))
+                and path.is_relative_to(root / "usr") is False}
+        ours |= set((root / "etc/systemd/system").glob("*.service"))
+        if not components:
+            wrong += [f"server: {path}" for path in sorted(ours)]
+            # what a package brought runs as it did; of ours nothing does
+            wrong += [f"server: {unit} runs" for unit in software.active & {"isc-dhcp-server.service",
+                                                                          "qrm-node.service"}]
         return wrong
 
     @staticmethod
