@@ -116,6 +116,26 @@ class Enlisting:
             self._worker = asyncio.create_task(self._work(), name="enlist machines")
         return asked.answer
 
+    async def appear(self, mac: str) -> str:
+        """A machine that nobody knows was seen to boot from the network: a resource, in maintenance, without a token;
+        its enlistment takes it over. Its name; empty where no more are taken. Broken if it cannot be kept."""
+        known = self._farm.resource_of(mac)
+        if known is not None:
+            return known.name
+        if self._farm.count("resource") >= MOST_RESOURCES:
+            return ""
+        now, name = self._farm.clock(), self._next_name()
+        wanted = ResourceWanted(id=self._identity(), mac=mac, address=next(self._free_addresses(), ""))
+        item = Item(kind="resource", name=name, wanted=wanted, created=now, since=now, revision=1)
+        # in memory first: its enlistment may come while the database writes
+        self._farm.put(item)
+        try:
+            await self._rack.store(item)
+        except Broken:
+            self._farm.delete("resource", name)
+            raise
+        return name
+
     async def _work(self) -> None:
         while self._waiting:
             batch, later = _Batch(), []

@@ -102,6 +102,10 @@ class Rack:
         if self.show(name, **changes):
             await self._store.write(Write(seen=[self._farm.get("resource", name)]))
 
+    async def store(self, item: Item) -> None:
+        """A new resource goes into the database; Broken if it cannot."""
+        await self._store.write(Write(put=[item]))
+
     def show(self, name: str, **changes: Any) -> bool:
         """Something was seen of a resource: into memory, and told; whether it must be kept too."""
         item = self._farm.find("resource", name)

@@ -20,6 +20,7 @@ from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.operations.registry import find
 from qrm_tui.core.plan import HERE, Plan, Record
 from qrm_tui.core.states import WARNINGS, judge
+from qrm_tui.daemon.bootlog import BootLog
 from qrm_tui.daemon.changes import Changes
 from qrm_tui.daemon.enlisting import Enlisting
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
@@ -28,9 +29,10 @@ from qrm_tui.daemon.machines import Machines, MakesRunners
 from qrm_tui.daemon.nodes import Nodes
 from qrm_tui.daemon.planners import JOB_CONTROLS
 from qrm_tui.daemon.planning import Planning, check_role, inverse_of
-from qrm_tui.daemon.rack import NoUpkeep, Rack, Upkeep
+from qrm_tui.daemon.rack import Rack
 from qrm_tui.daemon.records import Author, Records, plan_digest
 from qrm_tui.daemon.silence import Silence
+from qrm_tui.daemon.upkeep import Upkeep
 from qrm_tui.daemon.watchers import PAUSE, Watchers
 from qrm_tui.db.store import Entry, Store, Write
 from qrm_tui.db.tables import JournalRow
@@ -50,7 +52,7 @@ class Qrmd:
 
     def __init__(self, state: Path, makes_runners: MakesRunners, *, name: str = "farm", practice: bool = False,
                  database: str = "", clock: Callable[[], float] = time.time, look_every: float = PAUSE,
-                 first_pause: float = FIRST_PAUSE, upkeep: Upkeep | None = None) -> None:
+                 first_pause: float = FIRST_PAUSE) -> None:
         self.name, self.practice, self.clock = name, practice, clock
         self.started = clock()
         self.host = socket.gethostname()
@@ -62,7 +64,9 @@ class Qrmd:
         self.watchers = Watchers(self.farm, self.store, self.machines, look_every)
         self.planning = Planning(self.farm, self.machines)
         self.rack = Rack(self.farm, self.store)
-        self.enlisting = Enlisting(self.farm, self.records, self.rack, upkeep or NoUpkeep())
+        self.upkeep = Upkeep(self.farm, self.machines, self.rack, self.watchers.warn)
+        self.enlisting = Enlisting(self.farm, self.records, self.rack, self.upkeep)
+        self.bootlog = BootLog(self.farm, self.machines, self.rack, self.enlisting.appear)
         self.nodes = Nodes(self.farm, self.rack, self.enlisting)
         self.silence = Silence(self.farm, self.rack, self.machines.answers)
         self.jobs = Jobs(self.farm, self.store, self.machines, self.records, self.rack, state / "jobs",
@@ -77,6 +81,8 @@ class Qrmd:
         await self.jobs.start()
         self.watchers.start()
         self.silence.start()
+        self.upkeep.start()
+        self.bootlog.start()
         if node_socket is not None:
             await self.nodes.open(node_socket)
         _log.info("farm %s: %d storage servers, %d images", self.name, self.farm.count("storage"),
@@ -85,10 +91,12 @@ class Qrmd:
     async def stop(self) -> None:
         """End; jobs go on with the next server."""
         await self.nodes.close()
+        await self.bootlog.stop()
         await self.silence.stop()
         await self.watchers.stop()
         await self.jobs.stop()
         await self.enlisting.stop()
+        await self.upkeep.stop()
         await self.rack.stop()
         await self.machines.close()
         self.store.close()

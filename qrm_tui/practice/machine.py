@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import json
 import os
 import posixpath
 import stat
@@ -50,6 +51,7 @@ class SimulatedMachine(Runner):
         self.on = True
         #: commands under a name, by it: running and ended ones
         self.named: dict[str, Named] = {}
+        self._followers: list[OnLine] = []
         #: what was run lately, the last one at the end
         self.history: deque[tuple[str, ...]] = deque(maxlen=_HISTORY)
 
@@ -88,12 +90,32 @@ class SimulatedMachine(Runner):
         self.power_off()
         self.power_on()
 
+    # its journal
+
+    def say(self, program: str, text: str) -> None:
+        """A program writes a line into the journal: those who follow it hear it."""
+        if self.on:
+            line = json.dumps({"SYSLOG_IDENTIFIER": program, "MESSAGE": text})
+            for follower in self._followers:
+                follower("out", line)
+
+    async def _follow(self, on_line: OnLine) -> Completed:
+        self._followers.append(on_line)
+        try:
+            while self.on and not self.faults.unreachable:
+                await asyncio.sleep(_LOOK)
+        finally:
+            self._followers.remove(on_line)
+        raise Unreachable(f"{self.address} does not answer any more")
+
     # the runner
 
     async def run(self, argv: Sequence[str], *, input: str = "", seconds: float = SHORT,
                   on_line: OnLine | None = None) -> Completed:
         words = tuple(argv)
         late = await self._reach(seconds)
+        if words[:2] == ("journalctl", "--follow") and on_line:
+            return await self._follow(on_line)
         done = self._failing(words) or self._finish(commands.start(self.host, words))
         self.history.append(words)
         self._lose(words[0])

@@ -63,7 +63,7 @@ def _read(folder, name, limit=_MOST):
     return content if len(content) <= limit else None
 
 
-def _replace(folder, name, content, mode, owner):
+def _replace(folder, name, content, mode, owner, sync=True):
     temporary = ".qrm-new"
     try:
         os.unlink(temporary, dir_fd=folder)
@@ -76,9 +76,11 @@ def _replace(folder, name, content, mode, owner):
         os.fchmod(fd, mode)
         if os.geteuid() == 0:
             os.fchown(fd, *owner)
-        os.fsync(fd)
+        if sync:
+            os.fsync(fd)
     os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    os.fsync(folder)
+    if sync:
+        os.fsync(folder)
 
 
 def _remove(folder, name):
@@ -105,7 +107,7 @@ def _write(folder, name, edit):
     content = edit["content"].encode()
     if info and stat.S_ISREG(info.st_mode) and _read(folder, name) == content and stat.S_IMODE(info.st_mode) == mode:
         return False
-    _replace(folder, name, content, mode, (0, 0))
+    _replace(folder, name, content, mode, (0, 0), edit.get("sync", True))
     return True
 
 

@@ -26,13 +26,10 @@ DEADLINE = 240.0
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 
 
-def accelerators() -> list[str]:
-    """KVM where it works, else QEMU's own translator."""
-    tried = subprocess.run(
-        ["qemu-system-x86_64", "-accel", "kvm", "-machine", "none", "-display", "none", "-monitor", "stdio"],
-        input="quit\n", capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    return ["kvm"] if tried.returncode == 0 else ["tcg,thread=multi"]
+def accelerator() -> str:
+    """KVM where processors have it (a /dev/kvm without them starts no Debian kernel), else QEMU's own translator."""
+    flags = {"vmx", "svm"} & set(Path("/proc/cpuinfo").read_text().split())
+    return "kvm" if flags and os.access("/dev/kvm", os.R_OK | os.W_OK) else "tcg,thread=multi"
 
 
 class BootMachine:
@@ -47,7 +44,7 @@ class BootMachine:
     def start(self, image: Path, words: str, *more: str) -> None:
         """Switches it on with a boot-image's kernel and initrd."""
         bootif = f"BOOTIF=01-{self.mac.replace(':', '-')}"
-        argv = ["qemu-system-x86_64", "-accel", accelerators()[0], "-cpu", "max", "-m", "512", "-smp", "2"]
+        argv = ["qemu-system-x86_64", "-accel", accelerator(), "-cpu", "max", "-m", "512", "-smp", "2"]
         argv += ["-display", "none", "-monitor", "none", "-serial", f"file:{self.console_log}", *more]
         argv += ["-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd.img")]
         argv += ["-append", f"{words} {bootif} console=ttyS0,115200"]
