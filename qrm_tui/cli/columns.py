@@ -34,8 +34,6 @@ COLUMNS = {
     "job": Columns(("id", "state", "operation", "object", "steps", "who", "asked", "error"),
                    ("id", "operation", "object", "state", "step", "steps", "progress", "who", "reason", "started",
                     "ended", "error")),
-    "component": Columns(("name", "state", "enabled", "services", "since"),
-                         ("name", "state", "enabled", "services", "settings", "files", "since")),
     "journal": Columns(("seq", "at", "who", "operation", "object", "outcome", "job", "reason"),
                        ("seq", "at", "who", "terminal", "operation", "object", "outcome", "reason", "job", "hash")),
 }

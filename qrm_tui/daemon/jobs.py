@@ -361,7 +361,9 @@ class Jobs:
 
     async def _look_again(self, job: Job) -> None:
         """What is seen is true again before the job is told to have ended."""
-        for machine in sorted({reliance.machine for reliance in job.plan.relies if reliance.question != RECORDS}):
+        touched = {step.machine for step in job.plan.steps if not isinstance(step, (Record, Order, Await))}
+        asked = {reliance.machine for reliance in job.plan.relies if reliance.question != RECORDS}
+        for machine in sorted(touched | asked):
             try:
                 await self._look(machine)
             except QrmError as error:

@@ -22,6 +22,7 @@ from qrm_tui.core.plan import HERE, Plan, Record
 from qrm_tui.core.states import WARNINGS, judge
 from qrm_tui.daemon.bootlog import BootLog
 from qrm_tui.daemon.changes import Changes
+from qrm_tui.daemon.controllers import Controllers
 from qrm_tui.daemon.enlisting import Enlisting
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
 from qrm_tui.daemon.look import look_at_network
@@ -68,6 +69,7 @@ class Qrmd:
         self.enlisting = Enlisting(self.farm, self.records, self.rack, self.upkeep)
         self.bootlog = BootLog(self.farm, self.machines, self.rack, self.enlisting.appear)
         self.nodes = Nodes(self.farm, self.rack, self.enlisting)
+        self.controllers = Controllers(self.farm, self.machines, self.rack)
         self.silence = Silence(self.farm, self.rack, self.machines.answers)
         self.jobs = Jobs(self.farm, self.store, self.machines, self.records, self.rack, state / "jobs",
                          check=self.planning.check, look=self.watchers.look, first_pause=first_pause)
@@ -81,6 +83,7 @@ class Qrmd:
         await self.jobs.start()
         self.watchers.start()
         self.silence.start()
+        self.controllers.start()
         self.upkeep.start()
         self.bootlog.start()
         if node_socket is not None:
@@ -93,6 +96,7 @@ class Qrmd:
         await self.nodes.close()
         await self.bootlog.stop()
         await self.silence.stop()
+        await self.controllers.stop()
         await self.watchers.stop()
         await self.jobs.stop()
         await self.enlisting.stop()

@@ -191,7 +191,8 @@ class SimulatedNode:
         if self.model.firmware == "bios":
             self.network.say("in.tftpd", f"RRQ from {self.address} filename {path}")
         else:
-            self.network.say("apache", f'{self.address} - - "GET /qrm/boot/{path} HTTP/1.1" 200')
+            status = 200 if self.network.server.root.exists(full) else 404
+            self.network.say("qrm-http", f"{self.address} GET /qrm/boot/{path} {status} 4096")
         if not self.network.server.root.exists(full):
             self._say(f"{path}: not found")
             return False
