@@ -9,7 +9,7 @@ import logging
 
 import msgspec
 
-from qrm_tui.backends import lvm_nfs_seen
+from qrm_tui.backends import boot_images, lvm_nfs_seen
 from qrm_tui.backends.planning import Probe
 from qrm_tui.core.components import ComponentSeen
 from qrm_tui.core.errors import Broken, QrmError, StepFailed, Unreachable
@@ -95,7 +95,26 @@ class Watchers:
             del known[text]
         return tuple(known)
 
+    async def _look_at_boot_images(self) -> None:
+        if not self._farm.count("boot-image"):
+            return
+        looks = self._looks[HERE] = self._looks.get(HERE, -1) + 1
+        # what was found wrong by reading the files whole is not seen well again by their sizes
+        deep = looks % _VERSIONS_EVERY == 0 or any(item.seen is None or item.seen.trouble
+                                                   for item in self._farm.all("boot-image"))
+        argv = boot_images.DEEP_LOOK_ARGV if deep else boot_images.LOOK_ARGV
+        done = await self._machines.runner(HERE).run(argv)
+        if done.status != 0:
+            raise StepFailed(f"boot-images cannot be looked at: {done.complaint()}")
+        now = self._farm.clock()
+        for name, seen in boot_images.see_images(done.out, list(self._farm.all("boot-image"))).items():
+            await self._seen(name, "boot-image", seen, at=now)
+
     async def _look_here(self) -> None:
+        try:
+            await self._look_at_boot_images()
+        except (Unreachable, StepFailed) as error:
+            _log.error("%s", error)
         wanted = planner.present(self._farm)
         if not wanted:
             return

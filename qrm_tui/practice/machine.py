@@ -102,7 +102,7 @@ class SimulatedMachine(Runner):
     async def _follow(self, on_line: OnLine) -> Completed:
         self._followers.append(on_line)
         try:
-            while self.on and not self.faults.unreachable:
+            while self.on and not self.faults.unreachable:  # noqa: ASYNC110 faults are put in without a word
                 await asyncio.sleep(_LOOK)
         finally:
             self._followers.remove(on_line)
