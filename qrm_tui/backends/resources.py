@@ -12,7 +12,7 @@ from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
-from qrm_tui.core.plan import HERE, Change, Inverse, Lock, Record
+from qrm_tui.core.plan import HERE, Await, Change, Check, Inverse, Lock, Record, Run
 from qrm_tui.core.resources import Power, ResourceWanted
 
 
@@ -57,6 +57,8 @@ def plan_power(call: Call) -> Draft:
     action, now = call.arguments["action"], call.reading.farm.clock()
     draft = _draft(item)
     draft.steps = {"on": power.on, "off": power.off, "reset": power.reset}[action](item, now)
+    if action == "reset":
+        draft.steps.append(_back(call, item))
     if action != "on":
         draft.destructive = True
         draft.point_of_no_return(0)
@@ -64,6 +66,14 @@ def plan_power(call: Call) -> Draft:
             draft.warnings.append(f"VE {item.wanted.ve} runs on {item.name}: it goes down with it, and comes back with "
                                   "its next boot")
     return draft
+
+
+def _back(call: Call, item: Item) -> Await:
+    """A machine that is reset is awaited: idle, or in its virtual environment."""
+    ve = call.reading.farm.find("ve", item.wanted.ve) if item.wanted.ve else None
+    return Await(summary=f"wait until {item.name} is back", resource=item.name, until="active" if ve else "idle",
+                 ve=ve.wanted.id if ve else "", not_boot=item.seen.boot if item.seen else "",
+                 seconds=power.BOOT_SECONDS)
 
 
 def plan_edit(call: Call) -> Draft:
@@ -129,6 +139,10 @@ def plan_remove(call: Call) -> Draft:
     draft = _draft(item)
     draft.steps += boot.removal_steps(item.name, item.wanted.mac, partial(call.reading.file, HERE))
     draft.steps.append(record(item, None, f"forget resource {item.name}"))
+    # last: as long as it is known, the server itself keeps that file
+    nonce = boot.nonce_path(item.wanted.mac)
+    draft.steps.append(Run(machine=HERE, summary=f"remove what the next boot of {item.name} would show",
+                           argv=("rm", "-f", "--", nonce), done=Check(argv=("test", "!", "-e", nonce))))
     if item.state in ("idle", "booting", "active"):
         draft.notes.append("the machine is on: it will come back as a new resource as long as it boots from this "
                            "network")

@@ -115,7 +115,7 @@ class PracticeServer:
             lifespan="off", log_config=None, access_log=False, ws="none", proxy_headers=True, forwarded_allow_ips="*",
             timeout_graceful_shutdown=1))
         self._serving = asyncio.create_task(self._server.serve(), name="qrmd-node")
-        while not (self._server.started and self._link.connected):
+        while not (self._server.started and self._link.connected):  # noqa: ASYNC110 neither has an event for it
             await asyncio.sleep(0.01)
 
     async def _operate(self, operation: str, arguments: dict[str, Any]) -> None:

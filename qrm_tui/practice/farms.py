@@ -86,14 +86,14 @@ def _load(name: str, folder: Path, clock: Clock) -> PracticeFarm:
     machines = [_machine(entry, folder, clock) for entry in data["machine"]]
     return PracticeFarm(name, {machine.address: machine for machine in machines},
                         [(entry["operation"], entry["arguments"]) for entry in data.get("fill", [])],
-                        make_server(folder, clock), data.get("delay", 0), data.get("pace", 0),
+                        make_server(folder, clock, data.get("prefix", 24)), data.get("delay", 0), data.get("pace", 0),
                         read_models(data.get("node", [])))
 
 
-def make_server(folder: Path, clock: Clock = time.monotonic) -> SimulatedMachine:
+def make_server(folder: Path, clock: Clock = time.monotonic, prefix: int = 24) -> SimulatedMachine:
     """The machine that qrmd itself serves from: no volumes, and services that components are made of."""
     machine = SimulatedMachine(HERE, SERVER_ADDRESS, folder / HERE, SimulatedGroup("none", 0), clock=clock)
-    plant_server(machine.host, SERVER_ADDRESS)
+    plant_server(machine.host, SERVER_ADDRESS, prefix)
     return machine
 
 

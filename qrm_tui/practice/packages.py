@@ -34,12 +34,12 @@ def content_of(path: str) -> str:
     return f"practice, no {path}\n"
 
 
-def plant_server(host: Host, address: str) -> None:
+def plant_server(host: Host, address: str, prefix: int = 24) -> None:
     """A fresh Debian 12 with one network interface, where nothing is set up yet."""
     host.root.write("/etc/os-release", 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\n'
                                        'VERSION_ID="12"\nVERSION="12 (bookworm)"\nID=debian\n')
     host.root.write("/etc/resolv.conf", f"search practice.example\nnameserver {address.rpartition('.')[0]}.254\n")
-    host.software.interfaces["eth0"] = f"{address}/16"
+    host.software.interfaces["eth0"] = f"{address}/{prefix}"
 
 
 def dpkg_query(host: Host, argv: Sequence[str]) -> Completed:

@@ -75,6 +75,67 @@ async def _apache_on(world: World, name: str) -> None:
     assert await world.do("component.enable", name="apache") == "done"
 
 
+async def _idle_machine(world: World, name: str) -> None:
+    """An idle machine, and what is called like the scenario's name: an image, and a VE that is to run from it."""
+    await world.set_up()
+    for ve in [item.name for item in world.qrmd.farm.all("ve") if item.wanted.life != "stopped"]:
+        assert await world.do("ve.stop", name=ve) == "done"
+    if not world.qrmd.farm.count("resource"):
+        await world.machine()
+    await world.rack.until(lambda: world.qrmd.farm.get("resource", "r1").state == "idle")
+    await _image(world, name)
+    await world.do("ve.create", name=name, boot_image="debian12", image=name)
+
+
+async def _started(world: World, name: str) -> None:
+    await _idle_machine(world, name)
+    assert await world.do("ve.start", name=name) == "done"
+
+
+async def _two_machines(world: World, name: str) -> None:
+    """A VE of two machines that runs on one of them, each with a clone of the golden image."""
+    await world.set_up()
+    await _golden(world, name)
+    if world.qrmd.farm.find("ve", "shop") is None:
+        for _ in range(2):
+            await world.machine()
+        await world.do("ve.create", name="shop", boot_image="debian12", image="golden", multi_server=2)
+        assert await world.do("ve.start", name="shop") == "done"
+    ve = world.qrmd.farm.get("ve", "shop").wanted
+    if len(ve.assigned) == 2:
+        leaving = ve.assigned[-1]
+        assert await world.do("ve.remove-resource", name="shop", resource=leaving.resource) == "done"
+        assert await world.do("image.remove", name=leaving.image) == "done"
+    left = next(item.name for item in world.qrmd.farm.all("resource") if not item.wanted.ve)
+    await world.rack.until(lambda: world.qrmd.farm.get("resource", left).state == "idle")
+
+
+async def _both_machines(world: World, name: str) -> None:
+    await _two_machines(world, name)
+    assert await world.do("ve.add-resource", name="shop") == "done"
+
+
+async def _forgotten(world: World, name: str) -> None:
+    """A machine that is off, and is called r1."""
+    await world.set_up()
+    if world.qrmd.farm.find("resource", "r1") is None:
+        node = world.rack.add()
+        assert await world.rack.boot(node) == "r1"
+        await node.power_off()
+
+
+async def _idle_r1(world: World, name: str) -> None:
+    await world.set_up()
+    if world.qrmd.farm.find("resource", "r1") is None:
+        await world.machine()
+    await world.rack.until(lambda: world.qrmd.farm.get("resource", "r1").state == "idle")
+
+
+def _second(name: str) -> dict[str, str]:
+    """The machine that was added last is of the pair r1, r2: the one with the highest number of clones."""
+    return {"name": "shop", "resource": "r2"}
+
+
 def _lease(name: str) -> dict[str, str]:
     """Another one for each name."""
     return {"lease": str(1000 + int("".join(filter(str.isdigit, name)) or 0))}
@@ -99,4 +160,10 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "restart component": ("component.restart", _installed, lambda name: {"name": "dhcpd"}),
     "enable component": ("component.enable", _apache_off, lambda name: {"name": "apache"}),
     "disable component": ("component.disable", _apache_on, lambda name: {"name": "apache"}),
+    "start": ("ve.start", _idle_machine, lambda name: {"name": name}),
+    "stop": ("ve.stop", _started, lambda name: {"name": name}),
+    "add-resource": ("ve.add-resource", _two_machines, lambda name: {"name": "shop"}),
+    "remove-resource": ("ve.remove-resource", _both_machines, _second),
+    "power": ("resource.power", _idle_r1, lambda name: {"name": "r1", "action": "reset"}),
+    "forget": ("resource.remove", _forgotten, lambda name: {"name": "r1"}),
 }

@@ -72,7 +72,8 @@ async def test_killed_anywhere_it_ends_well(world: World, scenario: str, where: 
         state = await _outcome(world, job)
         assert state == "done", f"killed at {where} {number}: {world.qrmd.farm.get('job', str(job)).wanted.error}"
         assert await world.leftovers() == [], f"killed at {where} {number}"
-    assert number >= 2, "even a copy, which is one step, has two half effects"
+    # even a copy, which is one step, has two half effects; an order is the server's own word, and has none
+    assert number >= 2 or (where, scenario) == ("halves", "power")
     assert not killed
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qrm_tui.backends.boot import IMAGES
+from qrm_tui.backends.boot import IMAGES, ROOT, machine_paths
 from qrm_tui.bootimage.build import trouble_of
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.plan import HERE, Change
@@ -19,6 +19,7 @@ from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.packages import plant_server
 from qrm_tui.practice.software import Software
 from qrm_tui.practice.volumes import SimulatedGroup, SimulatedVolume
+from tests.daemon.rack_world import Rack
 
 GIB = 1 << 30
 ADMIN = Author("admin", "/dev/pts/1")
@@ -61,29 +62,51 @@ class World:
             machine.host.root.write("/etc/exports.d/foreign.exports", "# another admin's\n", 0o600)
             machine.reboot()
         self.server = make_server(folder)
+        #: the server runs; machines of the rack speak with nobody meanwhile
+        self.alive = False
+        self.rack = Rack(self)
         self.qrmd = self._make()
 
     def _make(self) -> Qrmd:
         farm = PracticeFarm("test", self.machines, [], self.server)
-        return Qrmd(self.state, PracticeMachines(farm), name="test", practice=True, look_every=NEVER, first_pause=0.01)
+        return Qrmd(self.state, PracticeMachines(farm, self.rack.simulated), name="test", practice=True,
+                    look_every=NEVER, first_pause=0.01)
 
     async def start(self) -> None:
         await self.qrmd.start()
+        self.alive = True
 
     async def add_storage(self) -> None:
         await self.do("storage.add", name="s1", address="10.0.0.1", env={"SERVER_VOL": "vol"})
         await self.do("storage.add", name="s2", address="10.0.0.2", env={"SERVER_VOL": "vol", "THIN_POOL": "pool"})
 
     async def stop(self) -> None:
+        self.alive = False
+        await self.rack.stop()
         await self.qrmd.stop()
+
+    async def set_up(self) -> None:
+        """The server is set up for netboot, with boot-images `idle` and `debian12`; done once."""
+        if self.qrmd.farm.find("boot-image", "debian12") is None:
+            assert await self.do("install.run", answers=ANSWERS) == "done"
+            for name in ("idle", "debian12"):
+                assert await self.do("boot-image.create", name=name, package="linux-image-amd64") == "done"
+
+    async def machine(self) -> str:
+        """One more machine of the rack, idle and out of maintenance; its name."""
+        await self.set_up()
+        name = await self.rack.boot(self.rack.add())
+        await self.do("resource.maintenance", name=name, off=True)
+        return name
 
     async def kill_and_start(self) -> None:
         """The server is gone; another one takes over its database and the same machines."""
+        self.alive = False
         await self.qrmd.stop()
         for machine in (*self.machines.values(), self.server):
             machine.half = None
         self.qrmd = self._make()
-        await self.qrmd.start()
+        await self.start()
 
     async def submit(self, operation: str, role: Role = Role.administrator, **arguments: Any) -> int:
         """A job's number."""
@@ -151,9 +174,35 @@ class World:
                   if (trouble := trouble_of(place / name, identity))]
         wrong += [f"server: command {unit}" for unit in self.server.named]
         wrong += await self._server_leftovers()
+        wrong += await self._rack_leftovers()
         held, trouble = await self.qrmd.store.verify_journal()
         if trouble:
             wrong.append(f"journal: {trouble} (after {held})")
+        return wrong
+
+    async def _rack_leftovers(self) -> list[str]:
+        """Machines and virtual environments that are not as the farm says."""
+        await self.qrmd.upkeep.settle()
+        farm, root = self.qrmd.farm, self.server.host.root
+        wrong = [f"VE {ve.name} is {ve.state}" for ve in farm.all("ve") if ve.state not in ("inactive", "active")]
+        runs = {assigned.resource: (ve.name, assigned.image) for ve in farm.all("ve")
+                for assigned in ve.wanted.assigned}
+        may = {image.name: set(image.wanted.allowed) - {"10.9.9.9"} for image in farm.all("image")}
+        for item in farm.all("resource"):
+            ve, image = runs.get(item.name, ("", ""))
+            if item.wanted.ve != ve or item.wanted.leaving:
+                wrong.append(f"{item.name} is noted for {item.wanted.ve!r}, and {ve!r} has it")
+            if image and item.wanted.address not in may[image]:
+                wrong.append(f"{item.name} may not mount {image}")
+            may.get(image, set()).discard(item.wanted.address)
+            for path in machine_paths(item.wanted.mac):
+                if not root.exists(path) or ("qrm.ve=" in root.read(path)) != bool(ve):
+                    wrong.append(f"{path} is not that of a machine that runs {ve or 'nothing'}")
+        wrong += [f"{', '.join(left)} may mount {name}" for name, left in may.items() if left]
+        macs = {item.wanted.mac.replace(":", "-") for item in farm.all("resource")}
+        for pattern in ("pxelinux.cfg/01-*", "ipxe/52-*", "nonce/*"):
+            found = {path.name.removeprefix("01-").removesuffix(".ipxe") for path in root.here(ROOT).glob(pattern)}
+            wrong += [f"{pattern}: {sorted(found ^ macs)}"] if found != macs else []
         return wrong
 
     async def _server_leftovers(self) -> list[str]:

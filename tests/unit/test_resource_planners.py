@@ -7,7 +7,7 @@ import pytest
 
 from qrm_tui.backends import resources
 from qrm_tui.core.errors import BadInput, Refused
-from qrm_tui.core.plan import Order, Record, RemoveFile
+from qrm_tui.core.plan import Order, Record, RemoveFile, Run
 from tests.unit.racks import NOW, change, plan, rack, resource
 
 
@@ -64,7 +64,7 @@ def test_an_address_is_one_machines_alone_and_stays_while_it_runs_a_ve() -> None
 def test_a_machine_that_is_forgotten_has_no_boot_files() -> None:
     farm = rack()
     draft = plan(resources.plan_remove, "resource.remove", farm, name="r1")
-    assert [type(step) for step in draft.steps] == [RemoveFile, RemoveFile, Record]
+    assert [type(step) for step in draft.steps] == [RemoveFile, RemoveFile, Record, Run]
     assert "come back as a new resource" in draft.notes[0]
     farm.put(resource(1, ve="shop"))
     with pytest.raises(Refused, match="belongs to VE shop"):
