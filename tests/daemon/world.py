@@ -199,10 +199,12 @@ class World:
                 if not root.exists(path) or ("qrm.ve=" in root.read(path)) != bool(ve):
                     wrong.append(f"{path} is not that of a machine that runs {ve or 'nothing'}")
         wrong += [f"{', '.join(left)} may mount {name}" for name, left in may.items() if left]
-        macs = {item.wanted.mac.replace(":", "-") for item in farm.all("resource")}
-        for pattern in ("pxelinux.cfg/01-*", "ipxe/52-*", "nonce/*"):
+        # one that was forgotten and brought back shows nothing until it has enlisted anew
+        macs, shown = (({item.wanted.mac.replace(":", "-") for item in farm.all("resource") if all_ or (
+            item.seen and item.seen.nonce)}) for all_ in (True, False))
+        for pattern, there in (("pxelinux.cfg/01-*", macs), ("ipxe/52-*", macs), ("nonce/*", shown)):
             found = {path.name.removeprefix("01-").removesuffix(".ipxe") for path in root.here(ROOT).glob(pattern)}
-            wrong += [f"{pattern}: {sorted(found ^ macs)}"] if found != macs else []
+            wrong += [f"{pattern}: {sorted(found ^ there)}"] if found != there else []
         return wrong
 
     async def _server_leftovers(self) -> list[str]:
