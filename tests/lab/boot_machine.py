@@ -97,7 +97,7 @@ class NodeServer:
         self._process.stdin.write(f"{words}\n")
         self._process.stdin.flush()
 
-    def wait_for(self, machine: BootMachine, what: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    def wait_for(self, machine: Any, what: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The next exchange like this."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
