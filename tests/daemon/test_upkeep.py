@@ -133,6 +133,14 @@ async def test_what_is_gone_leaves_no_files(world: World, omapi: list[tuple[str,
     assert omapi[-1] == ("remove", "r1", MAC.format(1), "")
 
 
+async def test_a_nonce_of_somebody_before_is_not_shown(world: World) -> None:
+    await world.server.write_file(boot.nonce_path(MAC.format(1)), "0ld\n", 0o644, ())
+    set_up(world)
+    await add(world, 1)
+    await settled(world)
+    assert await text(world, boot.nonce_path(MAC.format(1))) is None
+
+
 async def test_another_card_of_the_same_machine(world: World, omapi: list[tuple[str, ...]]) -> None:
     set_up(world)
     await add(world, 1, nonce="abc1")
