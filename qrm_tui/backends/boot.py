@@ -6,6 +6,7 @@ with hyphens), for UEFI ones a script of iPXE (ipxe.org/scripting), both in the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from qrm_tui.backends.rendering import render
@@ -59,15 +60,16 @@ def machine_paths(mac: str) -> tuple[str, str]:
     return pxelinux_path(mac), ipxe_path(mac)
 
 
+@lru_cache(maxsize=64)  # thousands of machines without work have the same
 def _texts(settings: BootSettings, what: str, label: str, image: str, words: str) -> tuple[str, str]:
     return (render("boot/pxelinux.cfg.j2", what=what, label=label, image=image, words=words),
             render("boot/machine.ipxe.j2", what=what, image=image, words=words, http=settings.http))
 
 
 def machine_files(settings: BootSettings, name: str, mac: str, root: Root | None = None) -> dict[str, str]:
-    """Path → content of a machine's boot files; without `root` it boots idle."""
+    """Path → content of a machine's boot files; without `root` it boots idle, as all others without work do."""
     if root is None:
-        texts = _texts(settings, f"{name} has no virtual environment", IDLE, IDLE, settings.words)
+        texts = _texts(settings, "no virtual environment", IDLE, IDLE, settings.words)
     else:
         words = (f"{settings.words} qrm.ve={root.ve} qrm.root=nfs:{root.storage}:{root.path} "
                  f"qrm.hostname={root.hostname}")

@@ -5,6 +5,7 @@ A program of its own makes them on the server (qrm_tui.bootimage): fetching and 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ PROGRAM = (sys.executable, "-m", "qrm_tui.bootimage")
 LOOK_ARGV = (*PROGRAM, "look")
 #: reads the files whole, and not only their sizes
 DEEP_LOOK_ARGV = (*LOOK_ARGV, "--deep")
-_LONGEST_MODULE = 64
+_MODULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def place(name: str) -> str:
@@ -44,9 +45,7 @@ def check_of(name: str, identity: str) -> Check:
 
 
 def _modules(asked: Sequence[str]) -> list[str]:
-    wrong = [f"modules: {names.printable(word)!r} is no module's name" for word in asked
-             if not word.replace("-", "").replace("_", "").isalnum() or not word.isascii()
-             or len(word) > _LONGEST_MODULE]
+    wrong = [f"modules: {names.printable(word)!r} is no module's name" for word in asked if not _MODULE.fullmatch(word)]
     if wrong:
         raise BadInput(*wrong)
     return [word for text in asked for word in ("--module", text)]

@@ -92,13 +92,20 @@ def _plain(name: str) -> str:
 
 @contextmanager
 def _contents(file: Path) -> Iterator[tarfile.TarFile]:
+    """All files; who reads them to the end learns whether that was the end."""
+    bad = CannotBuild(f"{file} is no Debian package, or cut short")
     with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(file)], stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL) as process:
+        assert process.stdout
         try:
             with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
                 yield archive
+            while process.stdout.read(1 << 16):
+                pass
+            if process.wait() != 0:
+                raise bad
         except (tarfile.TarError, EOFError):
-            raise CannotBuild(f"{file} is no Debian package, or cut short") from None
+            raise bad from None
         finally:
             process.terminate()  # of no effect if it has ended: who only looks for one file need not read all
 

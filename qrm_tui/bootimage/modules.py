@@ -97,10 +97,12 @@ def closure(names: Iterable[str], modules: Mapping[str, Module]) -> dict[str, Mo
 def _needed(module: Module, modules: Mapping[str, Module]) -> list[str]:
     """All that it depends on, the last one to be loaded first (as in modules.dep, depmod(8))."""
     order: list[str] = []
+    visited: set[str] = set()
 
     def visit(name: str) -> None:
-        if name in order or name not in modules:
+        if name in visited or name not in modules:
             return
+        visited.add(name)
         for other in modules[name].depends:
             visit(other)
         order.append(name)

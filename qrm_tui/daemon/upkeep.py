@@ -238,8 +238,10 @@ class Upkeep:
 
     def _edits_of(self, item: Item, new: _Files, known: _Files | None, settings: BootSettings) -> list[dict[str, Any]]:
         edits = []
-        if new.nonce and (known is None or (known.mac, known.nonce) != (new.mac, new.nonce)):
-            edits.append(_write(boot.nonce_path(new.mac), f"{new.nonce}\n"))
+        if known is None or (known.mac, known.nonce) != (new.mac, new.nonce):
+            # one that was only seen to boot has none: whatever lies there is of another resource with this card
+            path = boot.nonce_path(new.mac)
+            edits.append(_write(path, f"{new.nonce}\n") if new.nonce else _remove(path))
         # of a machine that has a virtual environment, or had one a moment ago, plans write them
         if new.idle and (known is None or known.mac != new.mac):
             edits += [_write(path, text) for path, text in boot.machine_files(settings, item.name, new.mac).items()]

@@ -5,11 +5,16 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 from qrm_tui.core.errors import StepFailed
+from qrm_tui.runners import tree
 from qrm_tui.runners.base import MOST_OUTPUT, SHORT, Completed, OnLine
 from qrm_tui.runners.command import CommandRunner
 from qrm_tui.runners.lines import collect
+
+#: Edits that are made by qrmd itself; more of them would slow down all else in it.
+_MOST_EDITS = 64
 
 
 class LocalRunner(CommandRunner):
@@ -40,6 +45,17 @@ class LocalRunner(CommandRunner):
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
         return Completed(status, out, err)
+
+    async def edit_tree(self, root: str, edits: Sequence[dict[str, Any]]) -> list[str]:
+        if len(edits) > _MOST_EDITS:
+            return await super().edit_tree(root, edits)
+        try:
+            # a Python of its own takes longer to start than a few edits take
+            changed: list[str] = await asyncio.to_thread(tree.edit, root, edits)
+        except OSError as error:
+            raise StepFailed(f"{root} on {self.name} cannot be edited: {error.filename or root}: {error.strerror}"
+                             ) from None
+        return changed
 
     @staticmethod
     async def _feed(stdin: asyncio.StreamWriter, text: str) -> None:

@@ -15,6 +15,8 @@ _SERVER = ("sqlmodel", "sqlalchemy", "alembic", "asyncssh", "jinja2", "libvirt",
 STARTS = {
     "qrm": ("from qrm_tui.cli import main", ("textual", "rich", "asyncio", "msgspec", "h11", *_SERVER)),
     "qrm-tui": ("import qrm_tui.app", _SERVER),
+    # runs with the server's Python, and needs nothing besides it
+    "boot-image": ("import qrm_tui.bootimage.__main__", ("textual", "rich", "asyncio", "msgspec", "h11", *_SERVER)),
     "qrmd": ("import qrm_tui.daemon.main", ("textual", "rich", "alembic", "libvirt", "qrm_tui.practice",
                                             "qrm_tui.screens", "qrm_tui.cli")),
     "qrmd-node": ("import qrm_tui.node.main", ("textual", "rich", *(name for name in _SERVER if name != "uvicorn"))),

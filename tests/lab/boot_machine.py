@@ -44,10 +44,16 @@ class BootMachine:
     def start(self, image: Path, words: str, *more: str) -> None:
         """Switches it on with a boot-image's kernel and initrd."""
         bootif = f"BOOTIF=01-{self.mac.replace(':', '-')}"
+        self._start("-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd.img"), "-append",
+                    f"{words} {bootif} console=ttyS0,115200", *more)
+
+    def start_from_network(self, *more: str) -> None:
+        """Switches it on, set to boot from its network card (QEMU's firmware for that is iPXE)."""
+        self._start("-boot", "n", *more)
+
+    def _start(self, *more: str) -> None:
         argv = ["qemu-system-x86_64", "-accel", accelerator(), "-cpu", "max", "-m", "512", "-smp", "2"]
         argv += ["-display", "none", "-monitor", "none", "-serial", f"file:{self.console_log}", *more]
-        argv += ["-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd.img")]
-        argv += ["-append", f"{words} {bootif} console=ttyS0,115200"]
         argv += ["-netdev", self._network, "-device", f"virtio-net-pci,netdev=n0,mac={self.mac}"]
         start = self._namespace.popen if self._namespace else subprocess.Popen
         self._process = start(argv, stdin=subprocess.DEVNULL)
@@ -97,7 +103,7 @@ class NodeServer:
         self._process.stdin.write(f"{words}\n")
         self._process.stdin.flush()
 
-    def wait_for(self, machine: BootMachine, what: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    def wait_for(self, machine: Any, what: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The next exchange like this."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:

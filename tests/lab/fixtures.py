@@ -18,11 +18,14 @@ from tests.lab.namespace import Namespace
 from tests.lab.storage_server import StorageServer, ThinPool
 
 PROGRAMS = {
+    "busybox": "busybox-static",
     "ip": "iproute2",
     "mke2fs": "e2fsprogs",
     "mmdebstrap": "mmdebstrap",
     "nsenter": "util-linux",
+    "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
+    "shellcheck": "shellcheck",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "unshare": "util-linux",

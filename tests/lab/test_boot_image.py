@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from qrm_tui.backends import boot
+from qrm_tui.core.netboot import BootSettings
 from tests.lab.boot_machine import BootMachine, NodeServer, built_image, small_root
 from tests.lab.namespace import BRIDGE, BRIDGE_ADDRESS, NETWORK, Namespace
 from tests.lab.node_server import TOKEN
@@ -121,6 +123,33 @@ def test_refused_or_away_it_tries_again_and_says_why(server: NodeServer, machine
     clock.tell("refused, then away, then enlisted")
     assert "qrm: the server answers 403: this nonce was used already" in machine.console()
     assert "qrm: the server answers 503: qrmd is away" in machine.console()
+
+
+def test_by_its_own_script_as_soon_as_there_is_a_boot_image(server: NodeServer, boot_root: Path) -> None:
+    """The scripts of iPXE for real: boot.ipxe, then the machine's own; while the kernel is missing it asks again."""
+    clock = Clock()
+    base = f"http://{LOOPBACK}:{server.port}"
+    settings = BootSettings(LOOPBACK, f"{base}/qrm/boot", base, "console=ttyS0,115200")
+    for path, text in {**boot.default_files(settings), **boot.machine_files(settings, "r7", MAC)}.items():
+        file = boot_root / path.removeprefix(f"{boot.ROOT}/")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    (boot_root / "images").mkdir()
+    machine = BootMachine(boot_root, mac=MAC, network=f"{USER_NETWORK},bootfile={base}/qrm/boot/ipxe/boot.ipxe")
+    try:
+        machine.start_from_network()
+        asked = server.wait_for(machine, "question for the kernel", lambda event: "vmlinuz" in event["path"])
+        assert not asked["found"]
+        clock.tell("power-on to iPXE's question for the kernel")
+        (boot_root / "images/idle").symlink_to(built_image())
+        body = server.wait_for(machine, "enlistment", is_enlisting)["body"]
+        clock.tell("boot-image there to enlistment")
+        assert (body["mac"], body["nonce"]) == (MAC, "00ff00ff")
+        assert body["inventory"]["nics"] == [{"name": "eth0", "mac": MAC}]
+        paths = [event["path"].removeprefix("/qrm/boot/ipxe/") for event in server.seen if "/ipxe/" in event["path"]]
+        assert paths == ["boot.ipxe", "52-54-00-77-00-20.ipxe"] * 2, "it has its script read anew, and takes no other's"
+    finally:
+        machine.power_cut()
 
 
 @pytest.fixture

@@ -69,8 +69,8 @@ def test_what_is_removed_is_what_is_there() -> None:
 
 
 def test_settings_are_the_components() -> None:
-    farm = farm_with(dhcpd={"address": "10.1.0.1/16"}, tftpd={"options": "console=tty0\nquiet"}, apache={"port": "8080"},
-                     node={})
+    farm = farm_with(dhcpd={"address": "10.1.0.1/16"}, tftpd={"options": "console=tty0\nquiet"},
+                     apache={"port": "8080"}, node={})
     found = boot_settings(farm)
     assert found == BootSettings("10.1.0.1", "http://10.1.0.1:8080/qrm/boot", "http://10.1.0.1:8640",
                                  "console=tty0 quiet")
