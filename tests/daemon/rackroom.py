@@ -1,4 +1,4 @@
-"""A rack without machines: the server's part on a database of its own, qrmd-node's on a loopback port, a clock by hand."""
+"""A rack without machines: the server's part on a database of its own, qrmd-node on loopback, a clock by hand."""
 from __future__ import annotations
 
 import asyncio
@@ -140,8 +140,8 @@ class Http:
     async def post(self, path: str, body: Any, token: str = "") -> tuple[int, dict[str, str], str]:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         shown = f"Authorization: Bearer {token}\r\n" if token else ""
-        return await self.raw(f"POST {path} HTTP/1.1\r\nHost: n\r\n{shown}Content-Length: {len(content)}\r\n\r\n".encode()
-                              + content)
+        head = f"POST {path} HTTP/1.1\r\nHost: n\r\n{shown}Content-Length: {len(content)}\r\n\r\n"
+        return await self.raw(head.encode() + content)
 
     async def enlist(self, mac: str = MAC, token: str = "", **said: Any) -> tuple[int, dict[str, str], str]:
         return await self.post("/v1/enlist", {"mac": mac, "boot": new_boot(), **said}, token)
@@ -186,8 +186,6 @@ async def serving(path: Path, limits: Limits | None = None, **named: Any) -> Asy
     server.capture_signals = _no_signals  # type: ignore[method-assign]
     link.start()
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        await asyncio.sleep(0)
     try:
         yield Http(listener.getsockname()[1], link, app, limits)
     finally:

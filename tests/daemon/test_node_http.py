@@ -14,7 +14,6 @@ import pytest
 import pytest_asyncio
 
 from qrm_tui.core.node_wire import MOST_BEAT, MOST_ENLIST
-from qrm_tui.node import link as link_module
 from qrm_tui.node.limits import MOST_HEADERS, Limits
 from tests.daemon.rackroom import HAS, MAC, Http, Room, lines_of, new_boot, parse, read_all, serving
 
@@ -68,8 +67,8 @@ async def test_what_busybox_sends(http: Http) -> None:
         f"POST /v1/enlist HTTP/1.0\r\nHost: 10.0.0.1:8640\r\nUser-Agent: Wget\r\nConnection: close\r\nContent-Type: "
         f"application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
     assert status == 200 and lines_of(text)["name"] == "r1"
-    chunked = f"POST /v1/enlist HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: chunked\r\n\r\n{len(body):x}\r\n{body}\r\n0\r\n\r\n"
-    assert (await http.raw(chunked.encode()))[0] == 200
+    head = "POST /v1/enlist HTTP/1.1\r\nHost: n\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert (await http.raw(f"{head}{len(body):x}\r\n{body}\r\n0\r\n\r\n".encode()))[0] == 200
 
 
 BAD_BODIES = [
@@ -147,8 +146,8 @@ async def test_ten_megabytes_are_not_read(http: Http, path: str, most: int) -> N
         assert status in (413, 0) and (not text or str(most) in text)
         writer.close()
     # one that asks before it sends is told at once
-    status, _, text = await http.raw(f"POST {path} HTTP/1.1\r\nHost: n\r\nExpect: 100-continue\r\nContent-Length: {size}"
-                                     "\r\n\r\n".encode())
+    status, _, text = await http.raw(f"POST {path} HTTP/1.1\r\nHost: n\r\nExpect: 100-continue\r\n"
+                                     f"Content-Length: {size}\r\n\r\n".encode())
     assert status == 413 and str(most) in text
     await _until(lambda: http.app.held == 0 and http.limits.connections == 0)
     assert (await http.enlist())[0] == 200
@@ -221,7 +220,7 @@ def test_one_address_has_not_all_connections() -> None:
 async def test_bodies_are_held_only_so_many(room: Room) -> None:
     async with serving(room.socket, most_held=100_000) as http:
         await http.connected()
-        reader, writer = await http.connect()
+        _, writer = await http.connect()
         writer.write(b"POST /v1/enlist HTTP/1.1\r\nHost: n\r\nContent-Length: 60000\r\n\r\n{")
         await _until(lambda: http.app.held == 60_000)
         status, headers, text = await http.enlist(inventory={"model": "x" * 50_000})
@@ -251,7 +250,7 @@ async def test_a_thousand_machines_at_once(room: Room, http: Http) -> None:
     assert len(await room.store.objects()) == 1000
 
 
-async def test_qrmd_is_away_and_comes_back(room: Room, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_qrmd_is_away_and_comes_back(room: Room, http: Http) -> None:
     token = lines_of((await http.enlist(boot=BOOT))[2])["token"]
     await room.rack._order("r1", "reboot", BOOT)
     await _until(lambda: http.app._machines.find(room.seen().token).order == "reboot")
@@ -291,17 +290,19 @@ async def test_a_line_that_breaks_while_machines_wait(room: Room, http: Http) ->
     assert (await asked)[0] == 503
 
 
-async def test_beats_that_waited_are_as_old_as_they_are(room: Room, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_beats_that_waited_are_as_old_as_they_are(room: Room, http: Http) -> None:
     token = lines_of((await http.enlist(boot=BOOT))[2])["token"]
     await room.nodes.close()
     await _until(lambda: not http.link.connected)
     assert (await http.post("/v1/beat", {"boot": BOOT, "bye": "off"}, token))[0] == 200
     assert (await http.post("/v1/beat", {"boot": BOOT}, token))[0] == 200
-    monkeypatch.setattr(link_module.time, "monotonic", lambda real=link_module.time.monotonic: real() + 25)
+    before = http.link.clock
+    http.link.clock = lambda: before() + 25
     room.now += 30
     await room.nodes.open(room.socket)
     await _until(lambda: room.item().state == "off")
-    assert room.now - 26 < room.seen().heard < room.now - 24, "a good-bye is not lost to a beat after it, and has its age"
+    # a good-bye is not lost to a beat after it, and has its age
+    assert room.now - 26 < room.seen().heard < room.now - 24
 
 
 async def test_strangers_on_the_socket(room: Room, http: Http) -> None:
