@@ -288,6 +288,55 @@ async def test_a_resource_that_was_made_by_hand_enlists(room: Room) -> None:
     assert (await room.enlist(request())).status == 403
 
 
+async def test_one_that_was_seen_to_boot_enlists_for_the_first_time(room: Room) -> None:
+    _dhcpd(room, "10.0.0.10-10.0.0.20")
+    await _known(room)
+    room.wait(60)
+    assert await room.enlisting.appear("52:54:00:77:00:21") == "r2"
+    room.rack.show("r2", stage="dhcp", stage_at=room.now)
+    # whatever it shows: nothing was ever given to it
+    answer = await room.enlist(request("52:54:00:77:00:21", nonce="ab" * 16))
+    assert (answer.status, answer.name) == (200, "r2")
+    assert "serial number of r1" in room.seen("r2").warning and room.seen("r2").nonce
+    entries, _ = await room.store.journal()
+    assert [entry.object for entry in entries] == ["resource/r2", "resource/r1"]
+
+
+async def test_one_that_enlists_does_not_appear_as_another(room: Room) -> None:
+    """Its first packet is read from the journal while the database writes its enlistment."""
+    _dhcpd(room, "10.0.0.10-10.0.0.20")
+    write, names = room.store.write, []
+
+    async def slow(what: Write) -> None:
+        if what.entries:
+            names.append(await room.enlisting.appear(MAC))
+            names.append(await room.enlisting.appear("52:54:00:77:00:21"))
+        await write(what)
+
+    room.store.write = slow  # type: ignore[method-assign]
+    assert (await room.enlist(request())).name == "r1"
+    assert names == ["", "r2"] and room.farm.count("resource") == 2
+    assert len({room.item(name).wanted.address for name in ("r1", "r2")}) == 2
+
+
+async def test_a_nonce_is_in_the_database_before_it_is_in_a_file(room: Room) -> None:
+    await _known(room)
+    kept: list[str] = []
+
+    async def file() -> None:
+        nonce = room.seen().nonce
+        await room.rack.written()
+        (item,) = [item for item in await room.store.objects() if item.name == "r1"]
+        kept.append(item.seen.nonce)
+        assert item.seen.nonce == nonce
+
+    files: list[asyncio.Task[None]] = []
+    room.farm.listen(lambda kind, name, item: files.append(asyncio.create_task(file())))
+    assert (await room.enlist(request(nonce=room.seen().nonce))).status == 200
+    await asyncio.gather(*files)
+    assert kept and set(kept) == {room.seen().nonce}
+
+
 # orders
 
 async def test_an_order_is_for_one_boot(room: Room) -> None:
