@@ -123,7 +123,7 @@ class ResourceSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_heard(seen: ResourceSeen | None, now: float) -> bool:
     """Whether its agent spoke lately."""
-    return seen is not None and seen.heard > 0 and now - seen.heard <= seen.beat * MISSED
+    return seen is not None and min(seen.heard, seen.beat) > 0 and now - seen.heard <= seen.beat * MISSED
 
 
 def is_up(seen: ResourceSeen | None, now: float) -> bool:

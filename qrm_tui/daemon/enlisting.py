@@ -17,7 +17,7 @@ import logging
 import secrets
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.names import printable
 from qrm_tui.core.node_wire import Enlisted, EnlistRequest
-from qrm_tui.core.resources import Inventory, ResourceSeen, ResourceWanted, is_heard
+from qrm_tui.core.resources import ResourceSeen, ResourceWanted, is_heard
 from qrm_tui.daemon.rack import Rack, Upkeep
 from qrm_tui.daemon.records import Records
 from qrm_tui.db.store import Entry, Write
@@ -88,6 +88,8 @@ class Enlisting:
         self._waiting: deque[_Asked] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._highest = 0
+        #: new ones by MAC, while the database writes them
+        self._coming: dict[str, Item] = {}
         self._brought: dict[str, tuple[float, int]] = {}
         self._warned: dict[str, float] = {}
 
@@ -118,11 +120,12 @@ class Enlisting:
 
     async def appear(self, mac: str) -> str:
         """A machine that nobody knows was seen to boot from the network: a resource, in maintenance, without a token;
-        its enlistment takes it over. Its name; empty where no more are taken. Broken if it cannot be kept."""
+        its enlistment takes it over. Its name; empty where no more are taken, or where it enlists just now. Broken if
+        it cannot be kept."""
         known = self._farm.resource_of(mac)
         if known is not None:
             return known.name
-        if self._farm.count("resource") >= MOST_RESOURCES:
+        if mac in self._coming or self._farm.count("resource") >= MOST_RESOURCES:
             return ""
         now, name = self._farm.clock(), self._next_name()
         wanted = ResourceWanted(id=self._identity(), mac=mac, address=next(self._free_addresses(), ""))
@@ -156,6 +159,7 @@ class Enlisting:
             except Exception:
                 _log.exception("machines are not enlisted")
             finally:
+                self._coming.clear()
                 for asked in batch.asked:  # those that have no answer
                     _answer(asked, Enlisted(0, 503, "qrmd is in trouble: come again"))
 
@@ -197,17 +201,16 @@ class Enlisting:
     def _new(self, asked: _Asked, batch: _Batch) -> None:
         request, now, token = asked.request, self._farm.clock(), secrets.token_hex(32)
         name = self._next_name()
-        if batch.addresses is None or batch.serials is None:
-            batch.addresses, batch.serials = self._free_addresses(), self._serials()
-        warning = self._former_self(request.inventory, batch.serials)
+        if batch.addresses is None:
+            batch.addresses = self._free_addresses()
+        warning = self._former_self(request, batch)
         wanted = ResourceWanted(id=self._identity(), mac=request.mac, address=next(batch.addresses, ""))
         seen = ResourceSeen(token=digest_of(token), nonce=secrets.token_hex(16), warning=warning,
                             beat=self._rack.beat_of(name), **_said(asked, now))
-        batch.new.append(Item(kind="resource", name=name, wanted=wanted, seen=seen, seen_at=now, revision=1))
-        batch.journal.append(Entry(
-            who="node", terminal=asked.address, operation="resource.enlist", object=f"resource/{name}", outcome="done",
-            details={"mac": request.mac, "address": wanted.address,
-                     "inventory": msgspec.to_builtins(request.inventory)}))
+        item = Item(kind="resource", name=name, wanted=wanted, seen=seen, seen_at=now, revision=1)
+        self._coming[request.mac] = item
+        batch.new.append(item)
+        batch.journal.append(_entry(asked, item))
         batch.answers.append((asked, Enlisted(0, 200, token=token, name=name, beat=seen.beat), True))
 
     def _next_name(self) -> str:
@@ -245,19 +248,17 @@ class Enlisting:
             start, end = int(ipaddress.IPv4Address(first.strip())), int(ipaddress.IPv4Address(last.strip()))
         except ValueError:
             return iter(())
-        used = {item.wanted.address for item in self._farm.all("resource")}
+        used = {item.wanted.address for items in (self._farm.all("resource"), self._coming.values()) for item in items}
         used |= {settings.get(word, "") for word in ("address", "router")}
         return (address for number in range(start, end + 1)
                 if (address := str(ipaddress.IPv4Address(number))) not in used)
 
-    def _serials(self) -> dict[str, str]:
-        """Names of resources by serial number; the newest of those who share one."""
-        return {item.seen.inventory.serial: item.name for item in self._farm.all("resource") if item.seen}
-
-    def _former_self(self, inventory: Inventory, serials: Mapping[str, str]) -> str:
-        """Which resource this machine may have been, in words."""
-        item = self._farm.find("resource", serials.get(inventory.serial, ""))
-        known = identity_of(inventory)
+    def _former_self(self, request: EnlistRequest, batch: _Batch) -> str:
+        """Which resource a new machine may have been, in words."""
+        if batch.serials is None:  # the newest of those who share one
+            batch.serials = {item.seen.inventory.serial: item.name for item in self._farm.all("resource") if item.seen}
+        known = identity_of(request.inventory)
+        item = self._farm.find("resource", batch.serials.get(request.inventory.serial, ""))
         if item is None or known is None or identity_of(item.seen.inventory) != known or is_heard(
                 item.seen, self._farm.clock()):
             return ""
@@ -268,6 +269,8 @@ class Enlisting:
     def _refusal(self, asked: _Asked, seen: ResourceSeen) -> str:
         """Why it is not believed to be the machine with this MAC; empty: it is."""
         nonce = asked.request.nonce
+        if not seen.token:
+            return ""  # it was seen to boot, or made known by hand, and has nothing to show yet
         if asked.shown and _same(asked.shown, seen.token):
             return ""
         if seen.nonce and _same(nonce, seen.nonce):
@@ -299,14 +302,17 @@ class Enlisting:
         if token:
             changes["token"] = digest_of(token)
         nonce_is_shown = bool(seen.nonce) and _same(request.nonce, seen.nonce)
-        if nonce_is_shown or not seen.nonce:  # one that was made known by hand has none yet
+        if nonce_is_shown or not seen.nonce:
             changes.update(nonce=secrets.token_hex(16), nonce_former=seen.nonce, nonce_kept=False)
         if same_boot:
             del changes["trouble"]
             if request.stage == seen.stage:
                 del changes["stage_at"]
-        else:
+        elif seen.token:
             changes["warning"] = what_got_worse(seen.inventory, request.inventory)
+        else:
+            changes["warning"] = self._former_self(request, batch)
+            batch.journal.append(_entry(asked, item))
         if seen.order_for != request.boot:
             changes.update(order="", order_for="")
         changes["beat"] = self._rack.beat_of(item.name)
@@ -315,6 +321,14 @@ class Enlisting:
         order = seen.order if seen.order_for == request.boot else ""
         batch.answers.append((asked, Enlisted(0, 200, token=token, name=item.name, beat=changes["beat"], order=order),
                               "nonce" in changes or not seen.nonce_kept))
+
+
+def _entry(asked: _Asked, item: Item) -> Entry:
+    """What the journal is told of a machine that enlists for the first time."""
+    return Entry(
+        who="node", terminal=asked.address, operation="resource.enlist", object=f"resource/{item.name}",
+        outcome="done", details={"mac": item.wanted.mac, "address": item.wanted.address,
+                                 "inventory": msgspec.to_builtins(asked.request.inventory)})
 
 
 def _answer(asked: _Asked, answer: Enlisted) -> None:

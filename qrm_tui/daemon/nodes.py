@@ -29,7 +29,9 @@ _log = logging.getLogger("qrmd.nodes")
 USER, UNITS = "qrm-node", ("qrm-node.service", "qrmd-node.service")
 #: Bytes that may wait for an end that does not read, and of one reading.
 _MOST_UNREAD, _READ = 64 << 20, 64 << 10
-_UNIT = re.compile(r"^0::.*/([^/\n]+\.service)$", re.MULTILINE)
+#: A system's unit, not one of that name that a user runs.
+_UNIT = re.compile(r"^(?:0:|[0-9]+:name=systemd):/system\.slice/([^/\n]+)$", re.MULTILINE)
+PROC = Path("/proc")
 
 
 def may_connect(peer: Peer, own_uid: int) -> bool:
@@ -42,7 +44,7 @@ def may_connect(peer: Peer, own_uid: int) -> bool:
     except KeyError:
         pass
     try:
-        unit = _UNIT.search(Path(f"/proc/{peer.pid}/cgroup").read_text())
+        unit = _UNIT.search((PROC / str(peer.pid) / "cgroup").read_text())
     except OSError:
         return False
     return bool(unit) and unit[1] in UNITS

@@ -102,6 +102,10 @@ class Rack:
         if self.show(name, **changes):
             await self._store.write(Write(seen=[self._farm.get("resource", name)]))
 
+    async def written(self) -> None:
+        """Until the database has all that was seen so far; Broken if it cannot be used."""
+        await self._store.write(Write())
+
     async def store(self, item: Item) -> None:
         """A new resource goes into the database; Broken if it cannot."""
         await self._store.write(Write(put=[item]))

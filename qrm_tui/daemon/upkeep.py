@@ -199,6 +199,8 @@ class Upkeep:
         settings = self._settings
         if settings is None:
             return
+        # a nonce that boot files give, and a killed server's database does not know, would lock its machine out
+        await self._rack.written()
         if "" in names:
             for folder in _FOLDERS:
                 done = await self._runner.run(("mkdir", "-p", "--", f"{boot.ROOT}/{folder}"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -29,8 +30,10 @@ _NOW = 1.0
 class Link:
     """The line to qrmd. `connected`: its table is here, and it can be asked."""
 
-    def __init__(self, path: Path, machines: Machines) -> None:
+    def __init__(self, path: Path, machines: Machines, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._machines = path, machines
+        #: only differences of it go to qrmd
+        self.clock = clock
         self.connected = False
         self._writer: asyncio.StreamWriter | None = None
         self._asked: dict[int, asyncio.Future[Enlisted | None]] = {}
@@ -76,7 +79,7 @@ class Link:
         waiting = self._beats.get(beat.name)
         if waiting and waiting[1].bye and not beat.bye and waiting[1].boot == beat.boot:
             return
-        self._beats[beat.name] = time.monotonic(), beat
+        self._beats[beat.name] = self.clock(), beat
 
     # the line
 
@@ -143,7 +146,7 @@ class Link:
         if writer.transport.get_write_buffer_size() > _MOST_UNREAD:
             return
         heard, self._beats = self._beats, {}
-        now = time.monotonic()
+        now = self.clock()
         beats = [beat if now - at < _NOW else msgspec.structs.replace(beat, ago=now - at)
                  for at, beat in heard.values()]
         for at in range(0, len(beats), PART):

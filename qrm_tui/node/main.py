@@ -67,6 +67,7 @@ def open_listener(listen: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address, port))
+        listener.listen(_BACKLOG)  # from here on machines wait, and are not turned away
     except OSError as error:
         listener.close()
         raise OSError(f"--listen {listen}: {error.strerror or error}") from None

@@ -25,6 +25,7 @@ from qrm_tui.client.connection import Client
 ROOT = Path(__file__).parents[2]
 MACHINES, SECONDS, RATE = 10_000, 8.0, 2000
 PATIENCE = 120.0
+BARE_PORT = 18640
 
 BARE = """
 import sys, uvicorn
@@ -70,8 +71,9 @@ def post(path: str, body: dict[str, Any], token: str = "") -> bytes:
     """A request as busybox's wget sends it."""
     content = json.dumps(body)
     shown = f"Authorization: Bearer {token}\r\n" if token else ""
-    return (f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Wget\r\nConnection: close\r\n{shown}"
-            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(content)}\r\n\r\n{content}").encode()
+    head = (f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: Wget\r\nConnection: close\r\n{shown}"
+            f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(content)}\r\n\r\n")
+    return (head + content).encode()
 
 
 def inventory(number: int) -> dict[str, Any]:
@@ -122,7 +124,8 @@ def share(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else float("nan")
 
 
-async def at_rate(rate: int, seconds: float, work: Callable[[int], Coroutine[Any, Any, bytes]]) -> tuple[int, int, float]:
+async def at_rate(rate: int, seconds: float,
+                  work: Callable[[int], Coroutine[Any, Any, bytes]]) -> tuple[int, int, float]:
     """Begin `work` so often a second: how many, how many of them well, and seconds that it took."""
     tasks: set[asyncio.Task[bytes]] = set()
     good = [0]
@@ -215,42 +218,42 @@ async def bare(port: int, seconds: float, pid: int) -> float:
     return (processor(pid) - before) / took
 
 
-async def measure(machines: int, seconds: float) -> None:
-    """Print figures; nothing is asserted."""
+async def measure(machines: int, seconds: float, path: Path, port: int, pids: tuple[int, int], other: int) -> None:
+    """Print figures; nothing is asserted. `pids` of qrmd-node and qrmd; `other` of the bare application."""
+    hello = b"GET /v1/hello HTTP/1.1\r\nHost: n\r\n\r\n"
+    while b"connected" not in await ask(port, hello):
+        await asyncio.sleep(0.1)
+    clients = Client(str(path)), Client(str(path))
+    tokens = await switched_on(port, machines, clients[0], pids)
+    shares = await beating(port, tokens, seconds, clients, pids)
+    alone = await bare(BARE_PORT, seconds / 2, other)
+    print(f"a bare uvicorn application takes {alone:.2f} of a core for the same: qrmd-node "
+          f"{shares[0] / alone:.1f} times that, both {sum(shares) / alone:.1f} times")
+
+
+def main() -> None:
+    """Start the programs, and measure with the numbers given."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    machines = int(sys.argv[1]) if len(sys.argv) > 1 else MACHINES
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else SECONDS
     with tempfile.TemporaryDirectory(prefix="qrm-bench-") as name:
         folder = Path(name)
-        path, node_socket = folder / "qrmd.sock", folder / "node.sock"
-        python = [sys.executable, "-m"]
-        server = subprocess.Popen([*python, "qrm_tui.daemon.main", "--socket", path, "--state", folder / "state", "--log",
-                                   folder / "log", "--settings", folder / "none", "--with-parent"], cwd=ROOT)
-        node = subprocess.Popen([*python, "qrm_tui.node.main", "--listen", "127.0.0.1:0", "--socket", node_socket,
-                                 "--with-parent"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        bare_port = 18640
-        other = subprocess.Popen([sys.executable, "-c", BARE, str(bare_port)])
+        path, python = folder / "qrmd.sock", [sys.executable, "-m"]
+        server = subprocess.Popen([*python, "qrm_tui.daemon.main", "--socket", path, "--state", folder / "state",
+                                   "--log", folder / "log", "--settings", folder / "none", "--with-parent"], cwd=ROOT)
+        node = subprocess.Popen([*python, "qrm_tui.node.main", "--listen", "127.0.0.1:0", "--socket",
+                                 folder / "node.sock", "--with-parent"], cwd=ROOT, stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, text=True)
+        other = subprocess.Popen([sys.executable, "-c", BARE, str(BARE_PORT)])
         try:
             assert node.stdout is not None
             port = int(node.stdout.readline().rpartition(":")[2])
-            hello = b"GET /v1/hello HTTP/1.1\r\nHost: n\r\n\r\n"
-            while b"connected" not in await ask(port, hello):
-                await asyncio.sleep(0.1)
-            clients, pids = (Client(str(path)), Client(str(path))), (node.pid, server.pid)
-            tokens = await switched_on(port, machines, clients[0], pids)
-            shares = await beating(port, tokens, seconds, clients, pids)
-            alone = await bare(bare_port, seconds / 2, other.pid)
-            print(f"a bare uvicorn application takes {alone:.2f} of a core for the same: qrmd-node "
-                  f"{shares[0] / alone:.1f} times that, both {sum(shares) / alone:.1f} times")
+            asyncio.run(measure(machines, seconds, path, port, (node.pid, server.pid), other.pid))
         finally:
             for process in (other, node, server):
                 process.terminate()
                 process.wait()
-
-
-def main() -> None:
-    """Measure with the numbers given."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    asyncio.run(measure(int(sys.argv[1]) if len(sys.argv) > 1 else MACHINES,
-                        float(sys.argv[2]) if len(sys.argv) > 2 else SECONDS))
 
 
 if __name__ == "__main__":
