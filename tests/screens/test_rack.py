@@ -142,6 +142,21 @@ async def test_a_ve_that_starts_shows_each_machine_and_what_stalls() -> None:
         assert "[loader 4m05s STUCK]" in d.about()
 
 
+async def test_why_is_asked_again_while_a_boot_goes_on() -> None:
+    now = [NOW]
+    async with running(clock=lambda: now[0]) as d:
+        await d.press("2")
+        d.app.main.shown.table.show_cursor_on("r3")
+        asked = ("resource", "r3")
+        await d.until(lambda: d.called("show").count(asked) == 1)
+        d.app.main.tick()  # not yet, or there would be one too many in the end
+        now[0] += 5
+        d.app.main.tick()
+        await d.until(lambda: d.called("show").count(asked) == 2)
+        d.client.push({"resource": [{**d.client.rows["resource"]["r3"], "stage": "agent", "stage_at": now[0]}]})
+        await d.until(lambda: d.called("show").count(asked) == 3)
+
+
 def test_a_profile_in_words() -> None:
     assert profile_words({"cpus": 2, "mhz": 2000, "memory": 4 * G, "nics": 1, "kind": "partition",
                           "technology": "xen"}) == (
