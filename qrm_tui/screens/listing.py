@@ -14,6 +14,7 @@ from textual.timer import Timer
 
 from qrm_tui.core.operations.declarations import Operation
 from qrm_tui.core.operations.registry import OPERATIONS, of_kind
+from qrm_tui.screens.boots import UNDER_WAY
 from qrm_tui.screens.columns import View
 from qrm_tui.screens.live import Live
 from qrm_tui.screens.operate import Request, key_text
@@ -26,6 +27,8 @@ from qrm_tui.widgets.table import VirtualTable
 WIDE = 120
 #: The cursor must rest this long (seconds) before *why* is asked of the server.
 _REST = 0.08
+#: Seconds that *why* counts while a boot is under way.
+_BOOT_NEWS = 3.0
 
 
 class Listing(Container):
@@ -91,6 +94,7 @@ class Listing(Container):
         super().__init__(id=f"view-{view.name}")
         self.view, self._live = view, live
         self._asked: dict[str, Any] = {}
+        self._asked_at = 0.0
         self._timer: Timer | None = None
         #: what the keys shown depend on
         self._keys_for: tuple[object, ...] = ()
@@ -187,10 +191,12 @@ class Listing(Container):
             self._refresh_keys()
 
     def tick(self) -> None:
-        """A second has passed: ages."""
+        """A second has passed: ages, and what is said of a boot under way."""
         if self.display:
             self.table.tick()
             self._show_detail()
+            if self._is_old():
+                self._show_row()
             for overview in self.query(Overview):
                 overview.rebuild()
 
@@ -225,11 +231,22 @@ class Listing(Container):
 
     def _wants_detail(self, row: Mapping[str, Any]) -> bool:
         """Whether the server has not told of this row as it is now."""
-        return "why" not in row and any(self._asked.get(key) != row.get(key) for key in ("name", "state", "revision"))
+        return "why" not in row and (self._is_old() or any(
+            self._asked.get(key) != row.get(key) for key in ("name", "state", "revision", "stage")))
+
+    def _is_old(self) -> bool:
+        """Whether *why* may be another one by now though the row is the same: a boot goes on, or stalls."""
+        row = self.row
+        return (row is not None and row.get("state") in UNDER_WAY
+                and self._live.clock() - self._asked_at >= _BOOT_NEWS)
 
     def take_detail(self, detail: Mapping[str, Any]) -> None:
         """What the server says of a row: kept while the cursor is on it."""
+        row = self.row
         self._asked = dict(detail)
+        if row is not None and row["name"] == detail["name"]:
+            self._asked["stage"] = row.get("stage")  # of a VE it is made here
+        self._asked_at = self._live.clock()
         self._show_detail()
 
     def _show_detail(self) -> None:

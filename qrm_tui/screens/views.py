@@ -66,7 +66,7 @@ def profile_words(profile: Mapping[str, Any]) -> str:
 
 def _services(row: Row) -> str:
     """Services that do not run are told first, by their state; of the others the names."""
-    services = row.get("services") or {}
+    services = {name.removesuffix(".service"): state for name, state in (row.get("services") or {}).items()}
     return ", ".join([*(f"{name} {state}" for name, state in services.items() if state != "active"),
                       *(name for name, state in services.items() if state == "active")])
 

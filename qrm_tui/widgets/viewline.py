@@ -19,8 +19,9 @@ class Item(NamedTuple):
     count: str
 
 
-#: From roomy to narrow: a blank more between two views, counts, and full titles for those that are not shown.
-_WAYS = ((True, True, True), (False, True, True), (True, False, True), (False, False, True), (False, False, False))
+#: From roomy to narrow: a blank more between two views, counts, and which title those have that are not shown.
+_WAYS = ((True, True, "title"), (False, True, "title"), (True, False, "title"), (False, False, "title"),
+         (False, False, "short"), (False, False, ""))
 
 
 class ViewLine(Page, inherit_bindings=False):
@@ -56,13 +57,13 @@ class ViewLine(Page, inherit_bindings=False):
             return [left]
         return [(*left, (" " * (room - cell_len(note)), ""), *line((note, "strong")))]
 
-    def _left(self, roomy: bool, counts: bool, whole: bool) -> PageLine:
+    def _left(self, roomy: bool, counts: bool, titles: str) -> PageLine:
         spans: list[Span] = []
         for item in self._items:
             chosen = item.title == self._shown
-            title = item.title if whole or chosen else item.short or item.title
+            title = item.title if titles == "title" or chosen else (item.short or item.title) if titles else ""
             spans += [((" " if roomy or not spans else "") + item.key, "key"),
-                      (f"[{title}]" if chosen else f" {title} ", "title" if chosen else "")]
+                      (f"[{title}]" if chosen else f" {title} " if title else " ", "title" if chosen else "")]
             if counts and item.count:
                 spans.append(((" " if chosen else "") + f"{item.count} ", "muted"))
         return line(*spans)

@@ -23,7 +23,8 @@ ROUNDS = 500
 def build(client: FakeClient, **options: Any) -> QrmApp:
     """The app on this farm, with its clock stopped."""
     options.setdefault("look", themes.DARK)
-    return QrmApp(client.where, connect=lambda where: client, clock=lambda: NOW, **options)  # type: ignore[arg-type]
+    options.setdefault("clock", lambda: NOW)
+    return QrmApp(client.where, connect=lambda where: client, **options)  # type: ignore[arg-type]
 
 
 class Driver:

@@ -104,14 +104,15 @@ def rack() -> dict[str, list[Row]]:
                        boot_image("debian12", "in use", used_by=["customer1", "customer2", "shop", "training"]),
                        boot_image("xen", "error", size=0)],
         "component": [
-            component("dhcpd", "warning", services={"isc-dhcp-server": "active"}, files=["/etc/dhcp/qrm.conf"],
+            component("dhcpd", "warning", services={"isc-dhcp-server.service": "active"}, files=["/etc/dhcp/qrm.conf"],
                       settings={"interface": "eth1", "address": "192.168.88.1", "subnet": "192.168.88.0/24",
                                 "range": "192.168.88.100-192.168.88.149", "machines": "192.168.88.201-192.168.88.250",
                                 "lease": "600", "non_pxe": "no"}),
-            component("tftpd", services={"tftpd-hpa": "active"}, settings={"address": "192.168.88.1"}),
-            component("apache", services={"apache2": "active"}, settings={"port": "80"}),
-            component("nfs", "error", services={"nfs-server": "failed", "rpcbind": "active"}),
-            component("node", "off", enabled=False, services={"qrmd-node": "inactive"}, settings={"port": "8640"}),
+            component("tftpd", services={"tftpd-hpa.service": "active"}, settings={"address": "192.168.88.1"}),
+            component("apache", services={"apache2.service": "active"}, settings={"port": "80"}),
+            component("nfs", "error", services={"nfs-server.service": "failed", "rpcbind.service": "active"}),
+            component("node", "off", enabled=False, services={"qrmd-node.service": "inactive"},
+                      settings={"port": "8640"}),
         ],
     }
 

@@ -17,7 +17,8 @@ async def test_the_farm_view_tells_what_there_is_and_what_needs_attention() -> N
         assert "training" in text and "root, administrator" in text and "PRACTICE" in text
         assert "11 in use" in text and "jobs at work" in text
         assert "archive" in text and "customer3" in text
-        await d.press("down", "enter")
+        d.app.main.shown.table.show_cursor_on("image/customer3")
+        await d.press("enter")
         assert d.app.main.view.name == "images"
         assert d.app.main.shown.row["name"] == "customer3"
 

@@ -101,10 +101,10 @@ async def test_running_a_plan_leads_to_its_job() -> None:
         await d.type("ticket 12")
         await d.press("enter", "r")
         job = await d.at(JobScreen)
-        assert d.called("run") == [("plan0", "ticket 12")] and job.job == "16"
+        assert d.called("run") == [("plan0", "ticket 12")] and job.job == "17"
         await d.press("escape")
         assert d.app.screen is d.app.main, "the form and the plan are done with"
-        assert d.app.live.rows["job"]["16"]["state"] == "running"
+        assert d.app.live.rows["job"]["17"]["state"] == "running"
 
 
 async def test_the_plan_tells_every_step_and_opens_it() -> None:

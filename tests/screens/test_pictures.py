@@ -1,4 +1,5 @@
-"""A few pictures, deliberately few: the list, a form with an error, a plan with its point of no return, a job.
+"""A few pictures, deliberately few: lists, a VE that starts, a form with an error, a plan with its point of no return,
+a job.
 
 `pytest tests/screens/test_pictures.py --snapshot-update` after a look at each.
 """
@@ -60,13 +61,15 @@ SCENES = {
     "list": (["5", "down", "space", "down"], "give it more now"),
     "form": (["5", "c", "n", "e", "w", "down", *"no_host"], "no host name"),
     "plan": (["5", "d", "e"], "lvremove -f"),
-    "job": (["8", "down", "enter"], "block group 29"),
+    "job": (["8", "down", "down", "enter"], "block group 29"),
+    "resources": (["2", "down", "down", "down", "space", "down", "up"], "qrm boot-image list"),
+    "ve": (["3", "down"], "its reboot is awaited"),
 }
 
 
 @pytest.mark.parametrize("scene, place", [
-    *((scene, place) for scene in SCENES for place in ("dark-80x24", "linux-80x24")),
-    ("list", "dark-160x50"), ("job", "dark-160x50"),
+    *((scene, place) for scene in SCENES if scene != "ve" for place in ("dark-80x24", "linux-80x24")),
+    ("list", "dark-160x50"), ("job", "dark-160x50"), ("ve", "dark-160x50"),
 ])
 def test_picture(scene: str, place: str, snap_compare: Callable[..., Any]) -> None:
     look, size = PLACES[place]
