@@ -137,15 +137,15 @@ def hosts_text(hosts: Iterable[tuple[str, str, str]]) -> str:
 
 @cache
 def _script(name: str) -> str:
-    return (templates_folder() / "dhcpd" / name).read_text()
+    return (templates_folder() / name).read_text()
 
 
-OMAPI_SCRIPT = _script("omapi.sh")
-KEY_SCRIPT = _script("make-key.sh")
+OMAPI_SCRIPT = _script("dhcpd/omapi.sh")
+KEY_SCRIPT = _script("dhcpd/make-key.sh")
 #: The line of a key that is whole, as make-key.sh writes it.
 KEY_PATTERN = '^ *secret "[A-Za-z0-9+/]{43}=";$'
 #: `dhcpd -t`, with its complaints in one line; arguments: the file.
-CHECK_SCRIPT = _script("check.sh")
+CHECK_SCRIPT = _script("dhcpd/check.sh")
 
 
 def omapi_argv(verb: Literal["add", "remove"], name: str, mac: str, address: str = "") -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def _reading(kind: str) -> list[Verb]:
 _OTHERS = (
     Verb("install", "answers", "print a complete answers file, with defaults computed for the server",
          (Argument("interface", "text", "machines boot from this network interface (the default route's otherwise)"),),
-         "qrm install answers >answers.toml", "reading:install_answers"),
+         "qrm install answers", "reading:install_answers"),
     Verb("component", "status", "services of the server, and what is wrong with them",
          (Argument("name", "component", "only this one", positional=True),), "qrm component status",
          "reading:component_status"),

@@ -31,7 +31,8 @@ def test_a_file_has_one_subject_and_says_it_first(path: Path) -> None:
 
 
 def test_every_template_and_table_is_used() -> None:
-    code = "\n".join(path.read_text() for path in SOURCES)
+    # components name their templates themselves
+    code = "\n".join(path.read_text() for path in [*SOURCES, *(ROOT / "data/components").glob("*.toml")])
     for path in [*(ROOT / "templates").rglob("*"), *(ROOT / "data").glob("*")]:
         if path.is_file():
             below = Path(*path.relative_to(ROOT).parts[1:])
