@@ -10,7 +10,7 @@ from tests.lab.golden import Golden
 from tests.lab.image import image
 from tests.lab.machine import Machine
 from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, INTERFACE, Manager
-from tests.lab.namespace import Namespace
+from tests.lab.namespace import NETWORK, Namespace
 from tests.lab.rows import Row, Rows
 from tests.lab.server_inventory import difference, inventory
 from tests.lab.storage_server import StorageServer
@@ -22,12 +22,19 @@ from tests.services.command_line import Row as Fields
 ANSWERS = f"""\
 [dhcpd]
 interface = "{INTERFACE}"
+address = "{ADDRESS}"
+subnet = "{NETWORK}"
 range = "10.77.0.100-10.77.0.149"
 machines = "10.77.0.150-10.77.0.199"
+domain = "lab"
 
+[tftpd]
+address = "{ADDRESS}"
+
+[apache]
+[node]
 [nfs]
 """
-"""All else has a default that fits this machine."""
 
 KERNEL = "linux-image-cloud-amd64"
 BOOT_SECONDS = 240.0
