@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from tests.lab.acceleration import acceleration
 from tests.lab.fixtures import NETBOOT_PROGRAMS, requirements
 from tests.lab.golden import golden
+from tests.lab.image import image
 from tests.lab.machine import Hardware, Machine
 from tests.lab.manager import Manager
 from tests.lab.namespace import Namespace
@@ -30,11 +31,11 @@ def main() -> int:
     if lacking := requirements(NETBOOT_PROGRAMS):
         print("the lab needs:", *lacking, sep="\n", file=sys.stderr)
         return 1
-    image, root = server_image(), golden()
-    accel = acceleration(image.machine_kernel)
+    server, root, stranger = server_image(), golden(), image()
+    accel = acceleration(server.machine_kernel)
     rows, started = Rows(), time.monotonic()
     with Namespace() as namespace, ExitStack() as stack:
-        manager = Manager(namespace, image, root)
+        manager = Manager(namespace, server, root)
         machines = [Machine(namespace, 0x20, BIOS, accel), Machine(namespace, 0x21, UEFI, accel)]
         try:
             with rows.row("lab", f"a fresh Debian as server, machines on {accel}") as row:
@@ -45,7 +46,7 @@ def main() -> int:
                 row.proof(manager.qrm("--version").stdout.strip())
             line = stack.enter_context(manager.line())
             watch = stack.enter_context(Watch(line.socket))
-            Scenario(rows, namespace, manager, line, watch, machines, root).run()
+            Scenario(rows, namespace, manager, line, watch, machines, root, stranger).run()
         except Failed:
             _tell(manager, machines)
         except BaseException:

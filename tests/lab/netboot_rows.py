@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from tests.lab.golden import Golden
-from tests.lab.image import image
+from tests.lab.image import Image
 from tests.lab.machine import Machine
 from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, INTERFACE, Manager
 from tests.lab.namespace import NETWORK, Namespace
@@ -54,6 +54,7 @@ class Scenario:
         watch: Watch,
         machines: Sequence[Machine],
         root: Golden,
+        stranger: Image,
     ) -> None:
         self._rows = rows
         self._namespace = namespace
@@ -62,6 +63,7 @@ class Scenario:
         self._watch = watch
         self._bios, self._uefi = machines
         self._root = root
+        self._stranger = stranger
         self._names: dict[Machine, str] = {}
         self._switched_on = 0.0
         self._content = ""
@@ -248,7 +250,7 @@ class Scenario:
 
     def strangers(self) -> None:
         with self._rows.row("H17", "a third machine may mount neither") as row:
-            stranger = StorageServer(self._namespace, image(), number=0x30, data_gb=1, volume_group=None)
+            stranger = StorageServer(self._namespace, self._stranger, number=0x30, data_gb=1, volume_group=None)
             stranger.start()
             try:
                 assert stranger.ssh("showmount", "-e", "--no-headers", ADDRESS).returncode == 0
