@@ -110,8 +110,7 @@ class Scenario:
 
     def _make_boot_image(self, name: str, row: Row) -> None:
         self._line.do("boot-image", "create", name, "--package", KERNEL)
-        made = self._all("boot-image")[name]
-        assert made["state"] == "ready", made
+        made = self._await_state("boot-image", name, "ready")
         row.proof(f"{made['version']}, {made['size'] // MIB} MiB")
 
     # storage
@@ -120,7 +119,7 @@ class Scenario:
         with self._rows.row("H8", "this server's volume group is a storage server"):
             self._line.qrm_json("storage", "add", "store", "--type", "lvm-nfs", "--address", ADDRESS, "--env",
                                 f"SERVER_VOL={GROUP}")  # fmt: skip
-            assert self._all("storage")["store"]["state"] == "ok", self._all("storage")
+            self._await_state("storage", "store", "ok")
 
     def golden(self) -> None:
         with self._rows.row("H9", "a golden image is made, and filled with a small Debian") as row:
@@ -301,6 +300,16 @@ class Scenario:
             left = difference(self._before, inventory(self._manager))
             assert not left, left
             row.proof(f"{len(self._before)} facts as before")
+
+    def _await_state(self, kind: str, name: str, state: str) -> Fields:
+        """The object once it is in this state: what a job made is looked at a moment later."""
+
+        def reached() -> Fields | None:
+            found = self._all(kind)[name]
+            return found if found["state"] == state else None
+
+        found: Fields = until(f"{kind} {name} is {state}", reached)
+        return found
 
     def _all(self, kind: str) -> dict[str, Fields]:
         return {fields["name"]: fields for fields in self._line.qrm_json(kind, "list")}
