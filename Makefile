@@ -1,4 +1,5 @@
-# make run: the program on a practice farm. make test: the tests. make lab: the slow ones, on real machines of their own.
+# make run: the program on a practice farm. make test: the tests. make lab: a whole farm of real machines, from the
+# installation to nothing left. make lab-all: that, and the slow tests on a real storage server.
 # Each sets up what it needs, on a fresh machine too.
 
 PYTHON ?= python3
@@ -13,14 +14,22 @@ test: $(VENV)/ready-test test-packages
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
 
-# What needs real machines and takes its time: faults, crashes and restarts of a storage server.
+# One server, two machines that netboot, two customers: a line for each row that holds.
 lab: $(VENV)/ready-test test-packages
+	$(VENV)/bin/python -m tests.lab.netboot
+
+# Besides, what takes its time: faults, crashes and restarts of a storage server.
+lab-all: lab
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m lab
+
+# What the labs' machines boot, built and cached; the labs do so by themselves.
+lab-images: $(VENV)/ready-test test-packages
+	$(VENV)/bin/python -m tests.lab.images
 
 bench: $(VENV)/ready-test
 	for bench in tests/bench/*.py; do $(VENV)/bin/python $$bench || exit 1; done
 
-# What is run and built with; the tests' storage server also wants the packages in tests/lab/packages.txt.
+# What is run and built with; the labs' machines also want the packages in tests/lab/packages.txt.
 packages:
 	@sh tests/lab/install-packages python3 python3-venv openssh-client
 
@@ -41,4 +50,4 @@ $(VENV)/ready-test: pyproject.toml | $(VENV)/bin/python
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run test lab bench packages test-packages clean
+.PHONY: run test lab lab-all lab-images bench packages test-packages clean

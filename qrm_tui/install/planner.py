@@ -244,7 +244,9 @@ class _Setup:
         wanted = list(dict.fromkeys(package for component in chosen for package in component.packages[system]))
         missing = [package for package in wanted if not self._reading.ask(HERE, "package", package)]
         if missing:
-            self._draft.steps += steps.install_packages(missing)
+            services = [unit for component in chosen if set(component.packages[system]) & set(missing)
+                        for unit in component.services]
+            self._draft.steps += steps.install_packages(missing, services)
             self._draft.notes.append("packages stay installed if this is taken back")
         there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
         self._draft.notes.append(f"found: {components.distribution(self._os_release())[1]}"

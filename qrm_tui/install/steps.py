@@ -13,9 +13,17 @@ START_AGAIN_SCRIPT = 'systemctl daemon-reload && systemctl restart -- "$@"'
 _PATIENCE = 60
 
 
-def install_packages(packages: Sequence[str]) -> list[Step]:
-    """Packages are installed; what an interrupted dpkg left half done is finished first (dpkg(1))."""
+def install_packages(packages: Sequence[str], services: Sequence[str]) -> list[Step]:
+    """Packages are installed; what an interrupted dpkg left half done is finished first (dpkg(1)).
+
+    Their `services` do not start before they are set up: tftpd-hpa's first start would hand out another folder on every
+    interface, and where the kernel has no IPv6 it fails, and the installation with it. invoke-rc.d starts nothing that
+    is masked; the mask is gone with the next boot, whatever happens.
+    """
+    held = ("--runtime", "--", *services)
     return [
+        Run(machine=HERE, summary=f"keep {', '.join(services)} from starting before its time",
+            argv=("systemctl", "mask", *held), undo=Undo(argv=("systemctl", "unmask", *held))),
         Run(machine=HERE, summary="finish what dpkg may have begun", long=True,
             argv=("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "--pending")),
         Run(machine=HERE, summary="see what packages there are", argv=(*_APT, "update"), long=True),
@@ -25,6 +33,7 @@ def install_packages(packages: Sequence[str]) -> list[Step]:
                   "install", *packages),
             done=Check(argv=("dpkg-query", "-W", "-f", "${db:Status-Status}\\n", *packages), expect="equals",
                        text="\n".join(["installed"] * len(packages)))),
+        Run(machine=HERE, summary=f"let {', '.join(services)} start", argv=("systemctl", "unmask", *held)),
     ]
 
 

@@ -137,6 +137,8 @@ def systemctl(host: Host, argv: Sequence[str]) -> Completed | Effects:
             return _enable(host, verb, unit, now=False)
         case ("systemctl", "enable" | "disable" as verb, "--now", "--", unit):
             return _enable(host, verb, unit, now=True)
+        case ("systemctl", "mask" | "unmask" as verb, "--runtime", "--", *units) if units:
+            return only(f"systemctl {verb} {units[0]}: done", good())
         case ("systemctl", "restart", "--", *units):
             return restart(host, units)
         case ("systemctl", "stop", "--", unit):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -31,19 +31,28 @@ PROGRAMS = {
     "unshare": "util-linux",
     str(UML_KERNEL): "user-mode-linux",
 }
-"""Program → its Debian package; packages.txt lists the same packages."""
+"""Program → its Debian package; packages.txt lists these packages, and those that only the netboot lab needs."""
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 """Where Debian keeps some of PROGRAMS, and an ordinary user's PATH does not look."""
 
 
-def requirements() -> list[str]:
-    """What this machine lacks for the lab, a line each; empty where all is there."""
+NETBOOT_PROGRAMS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "/usr/lib/ipxe/qemu/pxe-virtio.rom": "ipxe-qemu",
+    "/usr/share/OVMF/OVMF_CODE_4M.fd": "ovmf",
+    "/usr/share/seabios/bios-256k.bin": "seabios",
+}
+"""What machines of the rack need besides."""
+
+
+def requirements(more: Mapping[str, str] | None = None) -> list[str]:
+    """What this machine lacks for the lab, a line each; empty where all is there. `more`: as PROGRAMS."""
     path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}"
     lacking = [
         f"{program}: apt-get install {package}"
-        for program, package in PROGRAMS.items()
-        if shutil.which(program, path=path) is None
+        for program, package in {**PROGRAMS, **(more or {})}.items()
+        if shutil.which(program, path=path) is None and not Path(program).is_file()
     ]
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         lacking.append("/dev/net/tun: modprobe tun, and permission to open it")
@@ -71,6 +80,6 @@ def storage_server(lab_namespace: Namespace) -> Iterator[StorageServer]:
 
 
 if __name__ == "__main__":
-    missing = requirements()
+    missing = requirements(NETBOOT_PROGRAMS)
     print("\n".join(missing))
     raise SystemExit(1 if missing else 0)

@@ -7,7 +7,8 @@ import pytest
 
 from tests.lab.namespace import Namespace
 from tests.lab.storage_server import StorageServer
-from tests.services.farm import RealFarm, until
+from tests.services.command_line import until
+from tests.services.farm import RealFarm
 from tests.services.real_server import inventory, sweep
 
 # each group has a worker, and with it a server, of its own

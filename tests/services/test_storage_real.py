@@ -7,7 +7,8 @@ import pytest
 
 from tests.lab.namespace import Namespace
 from tests.lab.storage_server import StorageServer
-from tests.services.farm import RealFarm, Row, until
+from tests.services.command_line import Row, until
+from tests.services.farm import RealFarm
 from tests.services.real_server import FOREIGN_EXPORT, digests, inventory, make_foreign, remove_foreign, sweep
 
 pytestmark = pytest.mark.xdist_group("real")

@@ -1,0 +1,49 @@
+"""The golden root of the netboot lab's customers: a small Debian with systemd and ssh, as a tar archive."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import debian
+from tests.lab.cache import LAB, cached, file_ingredients, run
+
+PACKAGES = ("systemd-sysv", "udev", "kmod", "iproute2", "openssh-server")
+FILES = LAB / "golden"
+"""Files laid over the root as they are."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One cache entry; its files are read and never written after the build."""
+
+    folder: Path
+
+    @property
+    def archive(self) -> Path:
+        """A tar archive of all that is below `/`."""
+        return self.folder / "golden.tar"
+
+    @property
+    def key(self) -> Path:
+        """The private key that logs in as root wherever this runs."""
+        return self.folder / "key"
+
+
+def golden() -> Golden:
+    """Built first if there is none. Raises ImageError."""
+
+    def build(folder: Path) -> None:
+        root = debian.bootstrap(folder, PACKAGES)
+        shutil.copytree(FILES, root, dirs_exist_ok=True)
+        debian.mask(root, debian.MASKED_UNITS)
+        debian.key_pair(folder / "key")
+        debian.let_in(root, folder / "key.pub")
+        (root / "etc/machine-id").write_text("")
+        archive = ["tar", "--create", "--numeric-owner", "--xattrs", "--file", str(folder / "golden.tar")]
+        run([*archive, "--directory", str(root), "."])
+        shutil.rmtree(root)
+
+    parts = file_ingredients(Path(__file__), Path(debian.__file__), FILES)
+    return Golden(cached("golden", [debian.host_suite(), *parts], build))

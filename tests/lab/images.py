@@ -1,0 +1,15 @@
+"""All images of the labs: built where they are missing, and where they lie."""
+
+from __future__ import annotations
+
+from tests.lab.acceleration import acceleration
+from tests.lab.golden import golden
+from tests.lab.image import image
+from tests.lab.server_image import server_image
+
+if __name__ == "__main__":
+    server = server_image()
+    print("storage server", image().folder)
+    print("openQRM server", server.folder)
+    print("golden root   ", golden().folder)
+    print("machines run on", acceleration(server.machine_kernel))

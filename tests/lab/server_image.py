@@ -1,0 +1,125 @@
+"""The image of the openQRM server before its installation.
+
+It is a fresh Debian 12 with nothing of qrm configured. What is large is installed already and switched off, so
+that the installation takes seconds; its apt knows one source, a folder in the image, with packages that really are
+still to be installed and the kernels that machines boot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+from tests.lab import debian
+from tests.lab.cache import LAB, cached, run
+from tests.lab.image import PACKAGES as STORAGE_PACKAGES
+from tests.lab.image import Image, finish, ingredients
+
+PACKAGES = (
+    *STORAGE_PACKAGES,
+    "python3", "python3-venv", "dbus", "isc-dhcp-server", "apache2", "pxelinux", "syslinux-common", "ipxe",
+    "busybox-static", "cpio", "gzip", "xz-utils", "zstd", "curl", "iputils-ping", "tftp-hpa",
+)  # fmt: skip
+
+LEFT_TO_INSTALL = ("tftpd-hpa", "linux-image-cloud-amd64")
+"""In the image's package source with all that they need, and not installed."""
+
+SWITCHED_OFF = ("isc-dhcp-server", "apache2", "nfs-server")
+"""Services that a fresh machine would not have: the installation has to switch them on."""
+
+NEEDED_UNITS = ("rpc-statd.service", "rpc-statd-notify.service", "nfs-idmapd.service")
+"""Of those that the other machines do without."""
+
+SOURCE = "srv/packages"
+"""The folder in the image that its apt takes packages from."""
+
+DOWNLOAD = (
+    'mkdir -p "$1/{folder}/partial"; APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --quiet --yes --no-install-recommends'
+    ' --download-only -o Dir::Cache::Archives="$1/{folder}" install {packages}'
+)
+
+VENV = "opt/qrm"
+"""Python environment with the project's dependencies, and without the project."""
+
+IMAGE_SIZE = 4 << 30
+"""Bytes; sparse, so only what is used takes room."""
+
+
+class ServerImage(Image):
+    """Besides: a kernel as machines boot it."""
+
+    @property
+    def machine_kernel(self) -> Path:
+        return self.folder / "vmlinuz"
+
+
+def server_image() -> ServerImage:
+    """Built first if there is none. Raises ImageError."""
+
+    def build(folder: Path) -> None:
+        download = DOWNLOAD.format(folder=SOURCE, packages=" ".join(LEFT_TO_INSTALL))
+        root = debian.bootstrap(folder, PACKAGES, variant="apt", hooks=[download])
+        _index_packages(root / SOURCE)
+        _local_source_only(root)
+        _machine_kernel(root / SOURCE, folder)
+        _python_environment(root, folder)
+        run(debian.fenced(["chroot", str(root), "systemctl", "--quiet", "disable", *SWITCHED_OFF]))
+        finish(root, folder, [unit for unit in debian.MASKED_UNITS if unit not in NEEDED_UNITS], IMAGE_SIZE)
+
+    return ServerImage(cached("server", [*ingredients(Path(__file__)), *dependencies()], build))
+
+
+def dependencies() -> list[str]:
+    """The project's dependencies, as its pyproject.toml names them."""
+    project = tomllib.loads((LAB.parent.parent / "pyproject.toml").read_text())["project"]
+    found: list[str] = project["dependencies"]
+    return found
+
+
+def _index_packages(folder: Path) -> None:
+    """Packages, as apt reads it in a flat archive (deb(5), sources.list(5)), in the place of dpkg-scanpackages."""
+    entries = []
+    for package in sorted(folder.glob("*.deb")):
+        content = package.read_bytes()
+        fields = run(["dpkg-deb", "--field", str(package)]).strip()
+        digest = hashlib.sha256(content).hexdigest()
+        entries.append(f"{fields}\nFilename: ./{package.name}\nSize: {len(content)}\nSHA256: {digest}\n")
+    (folder / "Packages").write_text("\n".join(entries))
+
+
+def _local_source_only(root: Path) -> None:
+    for sources in (root / "etc/apt").rglob("*.list"):
+        sources.unlink()
+    (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes lang=none] file:/{SOURCE} ./\n")
+    run(debian.fenced(["chroot", str(root), "apt-get", "--quiet", "update"]))
+
+
+def _machine_kernel(source: Path, folder: Path) -> None:
+    (package,) = source.glob("linux-image-[0-9]*.deb")
+    unpacked = folder / "kernel"
+    run(["dpkg-deb", "--extract", str(package), str(unpacked)])
+    (kernel,) = (unpacked / "boot").glob("vmlinuz-*")
+    shutil.copy(kernel, folder / "vmlinuz")
+    shutil.rmtree(unpacked)
+
+
+def _python_environment(root: Path, folder: Path) -> None:
+    """Debian's own Python gets the dependencies from wheels that the Python of these tests fetches."""
+    wheels = root / "wheels"
+    python = run(["chroot", str(root), "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
+    fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(wheels)]
+    if python != sysconfig.get_python_version():
+        fetch += ["--python-version", python]
+        fetch += [word for tag in ("manylinux2014", "manylinux_2_28") for word in ("--platform", f"{tag}_x86_64")]
+    run([*fetch, *dependencies()])
+    script = f"""
+    python3 -m venv /{VENV}
+    /{VENV}/bin/pip install --quiet --disable-pip-version-check --no-index --find-links /wheels "$@"
+    """
+    clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"]
+    run(debian.fenced(["chroot", str(root), *clean, "sh", "-ec", script, "sh", *dependencies()]))
+    shutil.rmtree(wheels)

@@ -1,0 +1,36 @@
+"""What the openQRM server holds: what it held before must be all that it holds when everything is removed again."""
+
+from __future__ import annotations
+
+from tests.lab.manager import Manager
+
+INVENTORY = r"""
+lvs --noheadings -o lv_name,lv_uuid,lv_size,lv_tags,origin vol | sed 's/^ */volume /'
+find /etc /srv /vol -xdev ! -type f -printf 'path %p %M %u %l\n' 2>/dev/null || :
+find /etc /srv /vol -xdev -type f -exec sha256sum {} + 2>/dev/null | sed 's/^/file /'
+find /run/qrm -mindepth 1 -maxdepth 1 -printf 'run %p\n'
+exportfs -s | sed 's/^/export /'
+findmnt --noheadings --list -o TARGET,SOURCE,OPTIONS -t ext3,ext4,xfs | grep -v '^/ ' | sed 's/^/mount /'
+systemctl list-units --all --plain --no-legend 'vol-*' 'qrm*' 'run-*' | sed 's/^/unit /'
+systemctl --failed --plain --no-legend | sed 's/^/failed /'
+for path in /var/lib/qrm/*; do echo "state $path"; done
+"""
+"""Each line of the answer is one fact."""
+
+ADDRESSES = r"""
+awk '/^host /{name = $2; lines = ""} name {lines = lines $0} /^}/ && name {
+    if (lines ~ /deleted;/) delete live[name]; else live[name] = lines; name = ""}
+    END {for (name in live) print "fixed address", live[name]}' /var/lib/dhcp/dhcpd.leases
+"""
+"""Host declarations that were made over OMAPI: dhcpd notes each change, and `deleted;` at the end (dhcpd.leases(5))."""
+
+
+def inventory(manager: Manager) -> set[str]:
+    """Volumes, files with their digests, mounts, exports, units and live host declarations, a fact each."""
+    return set(manager.shell(INVENTORY + ADDRESSES).stdout.splitlines())
+
+
+def difference(before: set[str], after: set[str]) -> str:
+    """What differs, in words; empty where nothing does."""
+    lines = [f"left: {line}" for line in sorted(after - before)] + [f"gone: {line}" for line in sorted(before - after)]
+    return "\n".join(lines)
