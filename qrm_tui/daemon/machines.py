@@ -169,11 +169,10 @@ async def _look(runner: Runner, wanted: StorageWanted, probe: Probe, host_key: s
             exported = group.create_task(text(nfs.LIST_ARGV, "its NFS exports cannot be read (is nfs-server running?)"))
             files = [group.create_task(runner.read_file(path)) for path in probe.files]
             path_states, found = group.create_task(paths()), group.create_task(versions())
-    except* (Unreachable, StepFailed) as errors:
-        first = errors.exceptions[0]
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from None
+    except BaseExceptionGroup as errors:
+        # not `except*`: Python 3.11.2, Debian 12's, wraps what is raised in there into a group again
+        raise next((error for error in errors.exceptions if isinstance(error, (Unreachable, StepFailed))),
+                   errors.exceptions[0]) from None
     facts = probing.facts(
         volumes=volumes.result(), group=volume_group.result(), mounted=mounted.result(), exports=exported.result(),
         files=dict(zip(probe.files, (task.result() for task in files), strict=True)), paths=path_states.result(),
