@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import abc
+import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,15 @@ class Completed:
         """Its last words on what went wrong, in one line."""
         lines = [line.strip() for line in (self.err or self.out).splitlines() if line.strip()]
         return lines[-1][:300] if lines else f"exit status {self.status} without a word"
+
+
+def beside(path: str) -> str:
+    """Where a new file lies until it takes its place by a rename.
+
+    Under its own name, since checkers go by names; in a folder of its own, since jobs write side by side.
+    """
+    folder, name = posixpath.split(path)
+    return posixpath.join(folder, f".qrm-new-{name}", name)
 
 
 class Runner(abc.ABC):
