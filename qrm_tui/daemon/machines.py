@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +11,7 @@ import msgspec
 
 from qrm_tui.backends import lvm, mounts, nfs, probing
 from qrm_tui.backends.planning import Probe
-from qrm_tui.core.errors import StepFailed, Unreachable
+from qrm_tui.core.errors import StepFailed
 from qrm_tui.core.facts import StorageFacts
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import StorageWanted
@@ -134,47 +134,31 @@ class _Coalesced:
 
 
 async def _look(runner: Runner, wanted: StorageWanted, probe: Probe, host_key: str) -> StorageFacts:
+    questions = {
+        "volumes": (lvm.volumes_argv(wanted.group), "its volumes cannot be read"),
+        "group": (lvm.group_argv(wanted.group), f"volume group {wanted.group}"),
+        "mounted": (mounts.LIST_ARGV, "its mounts cannot be read"),
+        "exports": (nfs.LIST_ARGV, "its NFS exports cannot be read (is nfs-server running?)"),
+    }
+    argvs = [argv for argv, _ in questions.values()]
+    argvs += [probing.paths_argv(probe.paths)] if probe.paths else []
+    argvs += probing.VERSIONS.values() if probe.versions else []
+    answers, *files = await asyncio.gather(runner.ask(argvs), *(runner.read_file(path) for path in probe.files))
+    rest = iter(answers)
     troubles: list[str] = []
-
-    async def text(argv: Sequence[str], complaint: str) -> str:
-        done = await runner.run(argv)
+    texts: dict[str, str] = {}
+    for (name, (_, complaint)), done in zip(questions.items(), rest, strict=False):
+        texts[name] = done.out if done.status == 0 else ""
         if done.status != 0:
             troubles.append(f"{complaint}: {done.complaint()}")
-            return ""
-        return done.out
-
-    async def version(argv: Sequence[str]) -> str:
-        done = await runner.run(argv)
-        return probing.parse_version(done.out) if done.status == 0 else ""
-
-    async def paths() -> dict[str, str]:
-        if not probe.paths:
-            return {}
-        done = await runner.run(probing.paths_argv(probe.paths))
+    paths = {}
+    if probe.paths:
+        done = next(rest)
         if done.status != 0:
             raise StepFailed(f"{runner.name}: {done.complaint()}")
-        return probing.parse_paths(done.out, probe.paths)
-
-    async def versions() -> dict[str, str]:
-        if not probe.versions:
-            return {}
-        found = await asyncio.gather(*(version(argv) for argv in probing.VERSIONS.values()))
-        return dict(zip(probing.VERSIONS, found, strict=True))
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            volumes = group.create_task(text(lvm.volumes_argv(wanted.group), "its volumes cannot be read"))
-            volume_group = group.create_task(text(lvm.group_argv(wanted.group), f"volume group {wanted.group}"))
-            mounted = group.create_task(text(mounts.LIST_ARGV, "its mounts cannot be read"))
-            exported = group.create_task(text(nfs.LIST_ARGV, "its NFS exports cannot be read (is nfs-server running?)"))
-            files = [group.create_task(runner.read_file(path)) for path in probe.files]
-            path_states, found = group.create_task(paths()), group.create_task(versions())
-    except BaseExceptionGroup as errors:
-        # not `except*`: Python 3.11.2, Debian 12's, wraps what is raised in there into a group again
-        raise next((error for error in errors.exceptions if isinstance(error, (Unreachable, StepFailed))),
-                   errors.exceptions[0]) from None
-    facts = probing.facts(
-        volumes=volumes.result(), group=volume_group.result(), mounted=mounted.result(), exports=exported.result(),
-        files=dict(zip(probe.files, (task.result() for task in files), strict=True)), paths=path_states.result(),
-        versions=found.result(), troubles=troubles)
+        paths = probing.parse_paths(done.out, probe.paths)
+    versions = {what: probing.parse_version(done.out) if done.status == 0 else ""
+                for what, done in zip(probing.VERSIONS, rest, strict=False)}
+    facts = probing.facts(**texts, files=dict(zip(probe.files, files, strict=True)), paths=paths, versions=versions,
+                          troubles=troubles)
     return msgspec.structs.replace(facts, host_key=host_key)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import abc
+import asyncio
 import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,10 @@ class Runner(abc.ABC):
     async def run(self, argv: Sequence[str], *, input: str = "", seconds: float = SHORT,
                   on_line: OnLine | None = None) -> Completed:
         """Run a command to its end; StepFailed when it takes longer than `seconds`."""
+
+    async def ask(self, questions: Sequence[Sequence[str]]) -> list[Completed]:
+        """Several commands that only look; each is answered, whatever becomes of the others."""
+        return list(await asyncio.gather(*(self.run(argv) for argv in questions)))
 
     @abc.abstractmethod
     async def run_named(self, unit: str, argv: Sequence[str], on_line: OnLine) -> Completed:

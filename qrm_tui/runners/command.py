@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import abc
 import json
+import re
+import uuid
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -22,6 +24,10 @@ _WRITE = ('set -e; umask 022; mkdir -p -- "${2%/*}"; cat >"$2"; chmod "$3" "$2";
           'checked "$@" || { ' + _DROP + '; exit 45; }; '
           'mv -f -- "$2" "$1"; rmdir -- "${2%/*}" 2>/dev/null || :; sync "${1%/*}/"')
 _REMOVE = 'rm -f -- "$1" || exit; ' + _DROP
+# MARK (COUNT COMMAND...)...: runs each command and says where its answer ends, and with which status
+_ASK = ('mark=$1; shift; while [ $# -gt 0 ]; do n=$1; shift; ('
+        'i=0; while [ $i -lt $n ]; do set -- "$@" "$1"; shift; i=$((i + 1)); done; shift $(($# - n)); exec "$@"'
+        ') </dev/null; printf "\\n%s %s\\n" "$mark" $?; printf "\\n%s 0\\n" "$mark" >&2; shift $n; done')
 _NOT_THERE, _NOT_TAKEN = 44, 45
 _ENDED_FROM_OUTSIDE = 125
 
@@ -42,6 +48,17 @@ class CommandRunner(Runner, abc.ABC):
     async def _shell(self, script: str, *arguments: str, input: str = "") -> Completed:
         """One of the fixed scripts above; arguments are never part of it."""
         return await self.run(("sh", "-c", script, "qrm", *arguments), input=input)
+
+    async def ask(self, questions: Sequence[Sequence[str]]) -> list[Completed]:
+        # one script: each command over ssh costs a round trip and the start of a shell there
+        mark = uuid.uuid4().hex
+        done = await self._shell(_ASK, mark, *(word for argv in questions for word in (str(len(argv)), *argv)))
+        # text and status by turns; after the last status nothing follows
+        out, err = (re.split(rf"\n{mark} (\d+)\n", text) for text in (done.out, done.err))
+        if len(out) != 2 * len(questions) + 1 or len(err) != len(out):
+            raise StepFailed(f"{self.name} did not answer all that it was asked: {done.complaint()}")
+        return [Completed(int(status), said, told)
+                for said, status, told in zip(out[:-1:2], out[1::2], err[:-1:2], strict=True)]
 
     async def read_file(self, path: str) -> File | None:
         done = await self._shell(_READ, path)

@@ -56,6 +56,16 @@ async def test_what_takes_too_long_is_ended_with_all_it_started(runner: LocalRun
     await _ended(pid)
 
 
+async def test_questions_are_answered_each_for_itself(runner: LocalRunner) -> None:
+    questions = [("printf", "%s\n", "one", "two words", "$HOME"), ("sh", "-c", "echo no >&2; exit 3"),
+                 ("no-such-program",), ("printf", "no end of line"), ("cat",)]
+    answers = await runner.ask(questions)
+    assert [done.status for done in answers] == [0, 3, 127, 0, 0]
+    assert [done.out for done in answers] == ["one\ntwo words\n$HOME\n", "", "", "no end of line", ""]
+    assert (answers[0].err, answers[1].err) == ("", "no\n")
+    assert await runner.ask([]) == []
+
+
 async def test_a_file_is_replaced_whole_and_with_its_mode(runner: LocalRunner, tmp_path: Path) -> None:
     path = tmp_path / "exports.d" / "web.exports"
     await runner.write_file(str(path), "one\n", 0o640, ())
