@@ -106,8 +106,9 @@ def _tell_systemd() -> None:
             notify.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
 
 
-def _groups(settings: Mapping[str, Any]) -> Mapping[str, Role]:
-    return {group: Role[role] for group, role in settings["groups"].items()} if "groups" in settings else peer.GROUPS
+def groups_of(settings: Mapping[str, Any]) -> Mapping[str, Role]:
+    """Who may what: the usual groups, and those that the settings name besides (or say otherwise of)."""
+    return {**peer.GROUPS, **{group: Role[role] for group, role in settings.get("groups", {}).items()}}
 
 
 async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
@@ -129,7 +130,7 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
         try:
             await (practice.start() if practice else qrmd.start(options.node_socket
                                                                 or options.socket.parent / "node.sock"))
-            app = Api(qrmd, partial(peer.role_of, groups=_groups(settings)),
+            app = Api(qrmd, partial(peer.role_of, groups=groups_of(settings)),
                       practice.practise if practice else None).app()
             server = _Server(uvicorn.Config(app, http=peer.PeerProtocol, lifespan="off", log_config=None,
                                             access_log=False, timeout_graceful_shutdown=1, ws="none"))

@@ -6,7 +6,6 @@ import errno
 import hashlib
 import json
 import os
-import posixpath
 import stat
 import time
 from base64 import b64encode
@@ -25,7 +24,7 @@ from qrm_tui.practice.host import Host, Seed
 from qrm_tui.practice.named import Named
 from qrm_tui.practice.volumes import SimulatedGroup
 from qrm_tui.runners import tree
-from qrm_tui.runners.base import SHORT, Completed, OnLine, Runner
+from qrm_tui.runners.base import SHORT, Completed, OnLine, Runner, beside
 
 #: What is remembered of the commands that were run.
 _HISTORY = 1000
@@ -170,7 +169,7 @@ class SimulatedMachine(Runner):
 
     async def write_file(self, path: str, content: str, mode: int, checker: Sequence[str]) -> None:
         await self._reach()
-        new = posixpath.join(posixpath.dirname(path), ".qrm-new", posixpath.basename(path))
+        new = beside(path)
         place = self.host.root.here(path)
         if self.faults.disk_full:
             raise StepFailed(f"{path} on {self.name} cannot be written: cat: write error: No space left on device")
@@ -204,7 +203,7 @@ class SimulatedMachine(Runner):
         place.unlink(missing_ok=True)
         if there:
             self._half(f"remove {path}: gone")
-        new = posixpath.join(posixpath.dirname(path), ".qrm-new", posixpath.basename(path))
+        new = beside(path)
         if self.host.root.here(new).parent.is_dir():
             self._drop(new)
         self._lose("rm")

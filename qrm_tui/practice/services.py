@@ -9,6 +9,8 @@ from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good, on
 from qrm_tui.practice.host import Host
 from qrm_tui.runners.base import Completed
 
+#: Where a new file lies while it is checked: messages name its place.
+_BESIDE = re.compile(r"/\.qrm-new-[^/]*/")
 _UNITS = "/etc/systemd/system"
 _WANTS = f"{_UNITS}/multi-user.target.wants"
 _BROUGHT: Mapping[str, str] = {
@@ -41,7 +43,7 @@ def brought(host: Host, package: str) -> None:
 def dhcpd_troubles(host: Host, path: str) -> str:
     """`dhcpd -t` in a line (ISC dhcpd 4.4.3-P1); empty: all is well."""
     place = host.root.here(path)
-    shown = path.replace("/.qrm-new/", "/")
+    shown = _BESIDE.sub("/", path)
     if not place.is_file():
         return f"Can't open {shown}: No such file or directory"
     depth, first = 0, True
@@ -67,7 +69,7 @@ def dhcpd_troubles(host: Host, path: str) -> str:
 def apache_troubles(host: Host, path: str) -> str:
     """`apache2ctl -t` in a line (Apache 2.4.71); empty: all is well."""
     place = host.root.here(path)
-    shown = path.replace("/.qrm-new/", "/")
+    shown = _BESIDE.sub("/", path)
     if not place.is_file():
         return f"Syntax error in -C/-c directive: Could not open configuration file {shown}: No such file or directory"
     for number, line in enumerate(place.read_text(errors="replace").splitlines(), 1):

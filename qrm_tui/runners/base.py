@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import abc
+import asyncio
+import posixpath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +32,15 @@ class Completed:
         return lines[-1][:300] if lines else f"exit status {self.status} without a word"
 
 
+def beside(path: str) -> str:
+    """Where a new file lies until it takes its place by a rename.
+
+    Under its own name, since checkers go by names; in a folder of its own, since jobs write side by side.
+    """
+    folder, name = posixpath.split(path)
+    return posixpath.join(folder, f".qrm-new-{name}", name)
+
+
 class Runner(abc.ABC):
     """One machine. Every method raises Unreachable when it does not answer."""
 
@@ -40,6 +51,10 @@ class Runner(abc.ABC):
     async def run(self, argv: Sequence[str], *, input: str = "", seconds: float = SHORT,
                   on_line: OnLine | None = None) -> Completed:
         """Run a command to its end; StepFailed when it takes longer than `seconds`."""
+
+    async def ask(self, questions: Sequence[Sequence[str]]) -> list[Completed]:
+        """Several commands that only look; each is answered, whatever becomes of the others."""
+        return list(await asyncio.gather(*(self.run(argv) for argv in questions)))
 
     @abc.abstractmethod
     async def run_named(self, unit: str, argv: Sequence[str], on_line: OnLine) -> Completed:

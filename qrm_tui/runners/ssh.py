@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,8 +77,10 @@ class SshRunner(CommandRunner):
         try:
             async with asyncio.timeout(seconds or None):
                 async with connection.create_process(command, encoding=None) as process:
-                    process.stdin.write(input.encode())
-                    process.stdin.write_eof()
+                    # it may have ended already, without reading: then its answer is there, and the line is well
+                    with contextlib.suppress(BrokenPipeError):
+                        process.stdin.write(input.encode())
+                        process.stdin.write_eof()
                     out, err = await asyncio.gather(collect(process.stdout, "out", on_line, MOST_OUTPUT),
                                                     collect(process.stderr, "err", on_line, MOST_OUTPUT))
                     await process.wait_closed()

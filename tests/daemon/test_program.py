@@ -16,6 +16,10 @@ from typing import Any
 
 import pytest
 
+from qrm_tui.core.operations.declarations import Role
+from qrm_tui.daemon.main import groups_of
+from qrm_tui.daemon.peer import GROUPS
+
 BIN = Path(sys.executable).parent
 #: A group that Debian always has, and an account that is nobody's.
 GROUP, NOBODY = "games", 65534
@@ -161,3 +165,9 @@ def test_wrong_settings_are_told(tmp_path: Path, text: str, word: str) -> None:
     (tmp_path / "settings.toml").write_text(text)
     done = subprocess.run(program.argv(), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0 and word in done.stderr and "Traceback" not in done.stderr
+
+
+def test_settings_name_groups_besides_the_usual_ones() -> None:
+    assert groups_of({}) == GROUPS
+    given = {"groups": {"support": "viewer", "qrm-operator": "nobody"}}
+    assert groups_of(given) == GROUPS | {"support": Role.viewer, "qrm-operator": Role.nobody}

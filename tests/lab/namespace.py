@@ -86,7 +86,8 @@ class Namespace:
         """What to execute so that ARGV runs in the network namespace; `inside`: in all of its namespaces."""
         if not self.keeper:
             raise NamespaceError("the namespace is not started")
-        kinds = ["--net", "--mount", "--pid", "--uts", "--ipc"] if inside else ["--net"]
+        # --root, --wd: a mount namespace is entered at its topmost root, and the tests may run in a chroot
+        kinds = ["--net", "--mount", "--root", "--wd", "--pid", "--uts", "--ipc"] if inside else ["--net"]
         if os.geteuid() != 0:
             kinds += ["--user", "--preserve-credentials"]
         return ["nsenter", "--target", str(self.keeper), *kinds, "--", *argv]

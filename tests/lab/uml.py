@@ -211,6 +211,10 @@ class UmlMachine:
             f"vec0:transport=tap,ifname={self._tap},depth=128,gro=1,mac=52:54:00:77:00:{self._number:02x}",
             "root=/dev/ubda",
             "rw",
+            # A tick that comes by itself: a one-shot timer whose signal gets lost on a busy machine is never set again,
+            # and everything that sleeps there sleeps for good.
+            "nohz=off",
+            "highres=off",
             "net.ifnames=0",
             "pty.legacy_count=0",
             "con=null",

@@ -10,7 +10,7 @@ import pytest
 from qrm_tui.core.errors import StepFailed
 from qrm_tui.core.plan import Check, RemoveFile, Run, Undo, WriteFile
 from qrm_tui.runners import steps
-from qrm_tui.runners.base import Completed
+from qrm_tui.runners.base import Completed, beside
 from qrm_tui.runners.local import LocalRunner
 
 
@@ -56,12 +56,30 @@ async def test_what_takes_too_long_is_ended_with_all_it_started(runner: LocalRun
     await _ended(pid)
 
 
+async def test_questions_are_answered_each_for_itself(runner: LocalRunner) -> None:
+    questions = [("printf", "%s\n", "one", "two words", "$HOME"), ("sh", "-c", "echo no >&2; exit 3"),
+                 ("no-such-program",), ("printf", "no end of line"), ("cat",)]
+    answers = await runner.ask(questions)
+    assert [done.status for done in answers] == [0, 3, 127, 0, 0]
+    assert [done.out for done in answers] == ["one\ntwo words\n$HOME\n", "", "", "no end of line", ""]
+    assert (answers[0].err, answers[1].err) == ("", "no\n")
+    assert await runner.ask([]) == []
+
+
 async def test_a_file_is_replaced_whole_and_with_its_mode(runner: LocalRunner, tmp_path: Path) -> None:
     path = tmp_path / "exports.d" / "web.exports"
     await runner.write_file(str(path), "one\n", 0o640, ())
     found = await runner.read_file(str(path))
     assert found and (found.content, found.mode) == ("one\n", 0o640)
     assert os.listdir(path.parent) == ["web.exports"]
+
+
+async def test_files_of_one_folder_are_written_side_by_side(runner: LocalRunner, tmp_path: Path) -> None:
+    names = [f"image{number}.exports" for number in range(24)]
+    await asyncio.gather(*(runner.write_file(str(tmp_path / "new" / name), name, 0o644, ("true",)) for name in names))
+    assert sorted(os.listdir(tmp_path / "new")) == sorted(names)
+    # one that is done removes the folder that it wrote in: it must be nobody else's
+    assert len({Path(beside(name)).parent for name in names}) == len(names)
 
 
 async def test_a_file_that_its_checker_refuses_changes_nothing(runner: LocalRunner, tmp_path: Path) -> None:

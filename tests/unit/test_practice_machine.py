@@ -47,7 +47,7 @@ async def test_files_are_written_with_their_mode_and_read_back(machine: Simulate
     await machine.write_file("/etc/exports.d/a.exports", "text\n", 0o600, ())
     file = await machine.read_file("/etc/exports.d/a.exports")
     assert file is not None and (file.content, file.mode) == ("text\n", 0o600)
-    assert not (machine.folder / "etc/exports.d/.qrm-new").exists()
+    assert not (machine.folder / "etc/exports.d/.qrm-new-a.exports").exists()
     await machine.remove_file("/etc/exports.d/a.exports")
     await machine.remove_file("/etc/exports.d/a.exports")
     assert await machine.read_file("/etc/exports.d/a.exports") is None
@@ -57,7 +57,7 @@ async def test_a_file_that_its_checker_refuses_is_not_put_in_place(machine: Simu
     with pytest.raises(StepFailed, match=r"does not take the new /etc/systemd/system/vol-x\.mount"):
         await machine.write_file("/etc/systemd/system/vol-x.mount", "nonsense", 0o644, VERIFY)
     assert await machine.read_file("/etc/systemd/system/vol-x.mount") is None
-    assert not (machine.folder / "etc/systemd/system/.qrm-new").exists()
+    assert not (machine.folder / "etc/systemd/system/.qrm-new-vol-x.mount").exists()
 
 
 async def test_links_never_lead_out_of_the_folder(machine: SimulatedMachine, tmp_path: Path) -> None:
@@ -341,10 +341,10 @@ async def test_half_an_enable_and_half_a_file(machine: SimulatedMachine) -> None
     with pytest.raises(Killed):
         await machine.write_file("/etc/exports.d/a.exports", "new", 0o644, ())
     assert await machine.read_file("/etc/exports.d/a.exports") is None
-    assert (machine.folder / "etc/exports.d/.qrm-new/a.exports").read_text() == "new"
+    assert (machine.folder / "etc/exports.d/.qrm-new-a.exports/a.exports").read_text() == "new"
     machine.half = None
     await machine.write_file("/etc/exports.d/a.exports", "newer", 0o644, ())
-    assert not (machine.folder / "etc/exports.d/.qrm-new").exists()
+    assert not (machine.folder / "etc/exports.d/.qrm-new-a.exports").exists()
 
 
 async def test_half_of_the_edits(machine: SimulatedMachine) -> None:
