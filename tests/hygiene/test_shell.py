@@ -1,4 +1,4 @@
-"""The programs that run in other machines' initramfs are shell, where nothing is checked before it runs: so it is here."""
+"""Programs that run in other machines' initramfs are shell, which nothing checks before it runs: so it is here."""
 from __future__ import annotations
 
 import subprocess

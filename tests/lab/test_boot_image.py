@@ -127,7 +127,7 @@ def test_refused_or_away_it_tries_again_and_says_why(server: NodeServer, machine
 
 def test_by_its_own_script_as_soon_as_there_is_a_boot_image(server: NodeServer, boot_root: Path) -> None:
     """The scripts of iPXE for real: boot.ipxe, then the machine's own; while the kernel is missing it asks again."""
-    clock = Clock()
+    image, clock = built_image(), Clock()
     base = f"http://{LOOPBACK}:{server.port}"
     settings = BootSettings(LOOPBACK, f"{base}/qrm/boot", base, "console=ttyS0,115200")
     for path, text in {**boot.default_files(settings), **boot.machine_files(settings, "r7", MAC)}.items():
@@ -141,13 +141,14 @@ def test_by_its_own_script_as_soon_as_there_is_a_boot_image(server: NodeServer, 
         asked = server.wait_for(machine, "question for the kernel", lambda event: "vmlinuz" in event["path"])
         assert not asked["found"]
         clock.tell("power-on to iPXE's question for the kernel")
-        (boot_root / "images/idle").symlink_to(built_image())
+        (boot_root / "images/idle").symlink_to(image)
         body = server.wait_for(machine, "enlistment", is_enlisting)["body"]
         clock.tell("boot-image there to enlistment")
         assert (body["mac"], body["nonce"]) == (MAC, "00ff00ff")
         assert body["inventory"]["nics"] == [{"name": "eth0", "mac": MAC}]
         paths = [event["path"].removeprefix("/qrm/boot/ipxe/") for event in server.seen if "/ipxe/" in event["path"]]
-        assert paths == ["boot.ipxe", "52-54-00-77-00-20.ipxe"] * 2, "it has its script read anew, and takes no other's"
+        pair = ["boot.ipxe", "52-54-00-77-00-20.ipxe"]
+        assert len(paths) >= 4 and paths == pair * (len(paths) // 2), "it reads its script anew, and takes no other's"
     finally:
         machine.power_cut()
 
