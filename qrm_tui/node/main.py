@@ -85,6 +85,10 @@ class _Server(uvicorn.Server):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        _tell_systemd()
+
 
 def make_server(app: NodeApp, limits: Limits) -> uvicorn.Server:
     """uvicorn with our limits."""
@@ -112,7 +116,6 @@ async def serve(listener: socket.socket, path: Path, limits: Limits) -> None:
     gc.freeze()
     gc.set_threshold(_COLLECTED)
     try:
-        _tell_systemd()
         await make_server(NodeApp(link, machines), limits).serve(sockets=[listener])
     finally:
         link.flush()
