@@ -57,15 +57,17 @@ class Link:
         return len(self._asked)
 
     async def enlist(self, address: str, shown: str, request: EnlistRequest) -> Enlisted | None:
-        """qrmd's answer; None while it is away, or where it does not answer."""
+        """qrmd's answer; None while it is away, or does not answer. OverflowError, UnicodeError: numbers and characters
+        that msgpack has not."""
         if not self.connected or self._writer is None:
             return None
         if self._writer.transport.get_write_buffer_size() > _MOST_UNREAD:
             return None
         self._number += 1
         number = self._number
+        line = frame(Enlist(number, address, shown, request))
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
-        self._writer.write(frame(Enlist(number, address, shown, request)))
+        self._writer.write(line)
         try:
             async with asyncio.timeout(PATIENCE):
                 return await answer

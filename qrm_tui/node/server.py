@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from qrm_tui import __version__
-from qrm_tui.core.enlistment import RUNS, check_request
-from qrm_tui.core.errors import BadInput
+from qrm_tui.core.enlistment import RUNS
 from qrm_tui.core.names import printable
 from qrm_tui.core.node_wire import MOST_BEAT, MOST_ENLIST, Beat, BeatRequest, EnlistRequest
 from qrm_tui.node.link import Link
@@ -127,14 +126,14 @@ class NodeApp:
         return Answer(200, f"qrmd-node {__version__}\nqrmd {'connected' if self._link.connected else 'away'}\n")
 
     async def _enlist(self, scope: Scope, body: bytes) -> Answer:
-        try:
-            request = check_request(_read(_read_enlist, body))
-        except BadInput as error:
-            raise _Refused(400, str(error)) from None
+        request = _read(_read_enlist, body)
         if self._link.asked >= self._most_enlisting:
             raise _Refused(503, "too many machines enlist at once: come again", BUSY)
         shown = _token(scope)
-        answer = await self._link.enlist(str((scope.get("client") or ("",))[0]), _digest(shown), request)
+        try:
+            answer = await self._link.enlist(str((scope.get("client") or ("",))[0]), _digest(shown), request)
+        except (OverflowError, UnicodeError) as error:  # what JSON can say and msgpack cannot
+            raise _Refused(400, f"this cannot be passed on: {printable(str(error), 200)}") from None
         if answer is None:
             raise _Refused(503, "the server is away: come again", AWAY)
         if answer.status != 200:

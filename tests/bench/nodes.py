@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 MACHINES, SECONDS, RATE = 10_000, 8.0, 2000
 PATIENCE = 120.0
 BARE_PORT = 18640
+#: The word with which this file measures what a person feels.
+FEEL = "feel"
 
 BARE = """
 import sys, uvicorn
@@ -157,17 +159,24 @@ async def timed(call: Callable[[], Coroutine[Any, Any, Any]], until: asyncio.Eve
     return found
 
 
-async def felt(client: Client, client2: Client) -> Callable[[], Coroutine[Any, Any, tuple[list[float], list[float]]]]:
-    """What a person feels from now until the result is asked for: list's times, and those of the least request."""
+async def feel(path: str, seconds: float) -> None:
+    """What a person feels for some seconds, as JSON: times of `list`, and of the least request."""
+    client, other = Client(path), Client(path)
     ends = asyncio.Event()
-    lists = asyncio.create_task(timed(lambda: client.list("resource", filter="state=idle", limit=50), ends, 0.5))
-    hellos = asyncio.create_task(timed(client2.hello, ends, 0.02))
+    asyncio.get_running_loop().call_later(seconds, ends.set)
+    print(json.dumps(await asyncio.gather(
+        timed(lambda: client.list("resource", filter="state=idle", limit=50), ends, 0.5),
+        timed(other.hello, ends, 0.02))))
 
-    async def result() -> tuple[list[float], list[float]]:
-        ends.set()
-        return await lists, await hellos
 
-    return result
+def felt(path: Path, seconds: float) -> subprocess.Popen[str]:
+    """The same in a process of its own: this one is busy with being ten thousand machines."""
+    return subprocess.Popen([sys.executable, __file__, FEEL, str(path), str(seconds)], stdout=subprocess.PIPE,
+                            text=True, cwd=ROOT)
+
+
+def said(process: subprocess.Popen[str]) -> list[list[float]]:
+    return json.loads(process.communicate()[0])  # type: ignore[no-any-return]
 
 
 async def switched_on(port: int, machines: int, client: Client, pids: tuple[int, int]) -> list[str]:
@@ -187,19 +196,17 @@ async def switched_on(port: int, machines: int, client: Client, pids: tuple[int,
     return [token for _, _, token in found]
 
 
-async def beating(port: int, tokens: list[str], seconds: float, clients: tuple[Client, Client],
+async def beating(port: int, tokens: list[str], seconds: float, path: Path,
                   pids: tuple[int, int]) -> tuple[float, float]:
     """Heartbeats at the rate; the shares of a core that the two take."""
     requests = [post("/v1/beat", {"boot": boot(number), "stage": "agent", "runs": "idle", "load": number % 7 / 10},
                      token) for number, token in enumerate(tokens)]
-    result = await felt(*clients)
-    await asyncio.sleep(2)
-    quiet = await result()
-    result = await felt(*clients)
+    quiet = said(felt(path, 3))
+    feeling = felt(path, seconds)
     before = [processor(pid) for pid in pids]
     sent, good, took = await at_rate(RATE, seconds, lambda number: ask(port, requests[number % len(requests)]))
     shares = [(processor(pid) - was) / took for pid, was in zip(pids, before, strict=True)]
-    busy = await result()
+    busy = said(feeling)
     print(f"{sent / took:.0f} heartbeats/s for {took:.0f} s: {sent - good} not answered; share of a core: qrmd-node "
           f"{shares[0]:.2f}, qrmd {shares[1]:.2f}, together {sum(shares):.2f}")
     for what, was, now in zip(("list, 50 rows of a filter", "hello (the loop's lag in it)"), quiet, busy, strict=True):
@@ -223,9 +230,8 @@ async def measure(machines: int, seconds: float, path: Path, port: int, pids: tu
     hello = b"GET /v1/hello HTTP/1.1\r\nHost: n\r\n\r\n"
     while b"connected" not in await ask(port, hello):
         await asyncio.sleep(0.1)
-    clients = Client(str(path)), Client(str(path))
-    tokens = await switched_on(port, machines, clients[0], pids)
-    shares = await beating(port, tokens, seconds, clients, pids)
+    tokens = await switched_on(port, machines, Client(str(path)), pids)
+    shares = await beating(port, tokens, seconds, path, pids)
     alone = await bare(BARE_PORT, seconds / 2, other)
     print(f"a bare uvicorn application takes {alone:.2f} of a core for the same: qrmd-node "
           f"{shares[0] / alone:.1f} times that, both {sum(shares) / alone:.1f} times")
@@ -233,6 +239,9 @@ async def measure(machines: int, seconds: float, path: Path, port: int, pids: tu
 
 def main() -> None:
     """Start the programs, and measure with the numbers given."""
+    if sys.argv[1:2] == [FEEL]:
+        asyncio.run(feel(sys.argv[2], float(sys.argv[3])))
+        return
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     machines = int(sys.argv[1]) if len(sys.argv) > 1 else MACHINES
