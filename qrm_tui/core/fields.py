@@ -14,4 +14,6 @@ SIZES = frozenset(("size", "used", "free", "pool_size", "pool_promised", "reserv
 
 def outside(row: Row) -> Row:
     """A row as scripts read it: times in RFC 3339."""
-    return {key: format_time(value) if key in TIMES else value for key, value in row.items()}
+    return {key: format_time(value) if key in TIMES else
+            {stage: format_time(at) for stage, at in value.items()} if key == "stages" else value
+            for key, value in row.items()}

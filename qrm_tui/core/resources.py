@@ -93,6 +93,8 @@ class ResourceSeen(msgspec.Struct, frozen=True, kw_only=True):
     #: how far its boot is, and since when; empty: nothing of a boot was seen yet
     stage: str = ""
     stage_at: float = 0
+    #: when each stage of this boot began, of those that were seen
+    stages: dict[str, float] = {}
     #: `idle`, or the id of the virtual environment that it runs; empty: not known
     runs: str = ""
     #: a word that the machine makes up at each boot: two boots are told apart by it

@@ -62,6 +62,7 @@ def _resource(item: Item, farm: Farm) -> Row:
         "cpus": has.cpus, "mhz": has.mhz, "memory": has.memory, "ve": wanted.ve or None,
         "stage": seen.stage if item.state in _BOOTS else "",
         "stage_at": seen.stage_at if item.state in _BOOTS else None,
+        "stages": dict(seen.stages) if item.state in _BOOTS else {},
         "load": seen.load, "model": has.model, "vendor": has.vendor, "product": has.product, "serial": has.serial,
         "firmware": has.firmware, "disks": [f"{disk.name} {format_size(disk.size)}" for disk in has.disks],
         "nics": [f"{nic.name} {nic.mac}" for nic in has.nics], "power": wanted.power.method or "agent", "id": wanted.id,

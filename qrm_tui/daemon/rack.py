@@ -19,6 +19,7 @@ from qrm_tui.core.model import Item
 from qrm_tui.core.node_wire import Beat, Entry
 from qrm_tui.core.plan import Await, Order
 from qrm_tui.core.resources import BEAT, IDLE, ResourceSeen, is_heard, is_up
+from qrm_tui.core.stages import passed
 from qrm_tui.core.states import judge
 from qrm_tui.db.store import Store, Write
 
@@ -119,6 +120,8 @@ class Rack:
         seen = msgspec.structs.replace(before, **changes)
         if seen == before and item.seen is not None:
             return False
+        if (seen.stage, seen.stage_at) != (before.stage, before.stage_at):
+            seen = msgspec.structs.replace(seen, stages=passed(before.stages, seen.stage, seen.stage_at))
         self._farm.put(msgspec.structs.replace(item, seen=seen, seen_at=self._farm.clock()))
         self._wake(name)
         return (self._farm.get("resource", name).state != state

@@ -15,8 +15,6 @@ from qrm_tui.widgets.columns import fit
 from qrm_tui.widgets.page import PageLine, Span, line, width_of
 
 Row = Mapping[str, Any]
-#: When each stage of a boot began, in seconds since the epoch, as far as it was seen from here.
-Began = Mapping[str, float]
 Find = Callable[[str], Row | None]
 
 #: States in which a machine's stage is shown as news, and those in which a boot is awaited first.
@@ -56,7 +54,7 @@ def stage_style(row: Row) -> str | None:
     return "bad" if row.get("state") == "error" and row.get("stage") else None
 
 
-def stages_line(row: Row, began: Began, now: float, width: int = 0) -> PageLine:
+def stages_line(row: Row, now: float, width: int = 0) -> PageLine:
     """All stages of a machine's boot in a row, closer or without the clocks of what is done where `width` is small."""
     state, stage = str(row.get("state", "")), str(row.get("stage") or "")
     if state == "active":
@@ -66,13 +64,13 @@ def stages_line(row: Row, began: Began, now: float, width: int = 0) -> PageLine:
         return line((words, "muted"))
     spans: PageLine = ()
     for between, clocks in ((" > ", True), (">", True), (" > ", False), (">", False)):
-        spans = _stages(row, stage, began if clocks else {}, now, between)
+        spans = _stages(row, stage, (row.get("stages") or {}) if clocks else {}, now, between)
         if not width or width_of(spans) <= width:
             break
     return spans
 
 
-def _stages(row: Row, stage: str, began: Began, now: float, between: str) -> PageLine:
+def _stages(row: Row, stage: str, began: Mapping[str, float], now: float, between: str) -> PageLine:
     place, spans = STAGES.index(stage), list[Span]()
     for number, name in enumerate(STAGES):
         if number:
@@ -86,14 +84,14 @@ def _stages(row: Row, stage: str, began: Began, now: float, between: str) -> Pag
     return line(*spans)
 
 
-def _lasted(stage: str, began: Began) -> str:
+def _lasted(stage: str, began: Mapping[str, float]) -> str:
     """How long a stage took, where its end was seen, too."""
     start = began.get(stage)
-    ends = [at for name, at in began.items() if STAGES.index(name) > STAGES.index(stage)]
+    ends = [at for name, at in began.items() if name in STAGES and STAGES.index(name) > STAGES.index(stage)]
     return f" {clock(min(ends) - start)}" if start is not None and ends else ""
 
 
-def machine_lines(names: Iterable[str], find: Find, began: Callable[[str], Began], now: float,
+def machine_lines(names: Iterable[str], find: Find, now: float,
                   images: Mapping[str, str], width: int) -> list[PageLine]:
     """The machines of a VE, each with its stages and, where it differs from the VE's, its image."""
     names = list(names)
@@ -103,7 +101,7 @@ def machine_lines(names: Iterable[str], find: Find, began: Callable[[str], Began
         row = find(name)
         head = line((f" {fit(name, label)}  ", "key"))
         stages = line(("not known", "muted")) if row is None else stages_line(
-            row, began(name), now, width - width_of(head) - 1)
+            row, now, width - width_of(head) - 1)
         spans: PageLine = (*head, *stages)
         if images.get(name):
             tail = line((f"  {images[name]}", "muted"))

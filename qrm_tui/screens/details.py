@@ -72,12 +72,12 @@ def _boots(row: Mapping[str, Any], view: View, width: int, live: Live) -> list[P
     """The stages of a machine that boots, or of all machines of a VE."""
     now = live.clock()
     if view.kind == "resource" and boots.is_booting(row):
-        return [line(" boot  ", *boots.stages_line(row, live.began(row["name"]), now, width - 8))]
+        return [line(" boot  ", *boots.stages_line(row, now, width - 8))]
     if view.kind != "ve" or not row.get("resources"):
         return []
     images = dict(zip(row["resources"], row.get("images") or (), strict=False))
     others = {name: image for name, image in images.items() if image != row.get("image")}
-    return boots.machine_lines(row["resources"], live.rows["resource"].get, live.began, now, others, width)
+    return boots.machine_lines(row["resources"], live.rows["resource"].get, now, others, width)
 
 
 def _texts(row: Mapping[str, Any], view: View, now: float) -> list[tuple[str, str]]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from qrm_tui.core.operations.declarations import Operation, Role
-from qrm_tui.core.stages import STAGES
 from qrm_tui.screens import boots
 from qrm_tui.widgets.rows import ListSource
 
@@ -41,8 +40,8 @@ class Live:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in WATCHED}
         self.sources = {"alert": ListSource("key"), **{kind: ListSource() for kind in (*WATCHED, "journal")}}
         self.states = {kind: Counter[str]() for kind in WATCHED}
-        #: resources that boot, or are stuck in it: by stage when it began, as far as it was seen from here
-        self.boots: dict[str, dict[str, float]] = {}
+        #: names of the resources that boot, or are stuck in it
+        self.boots: set[str] = set()
         self._snapshots: dict[str, list[Row]] = {}
         self._listeners: list[Callable[[frozenset[str]], None]] = []
 
@@ -73,10 +72,6 @@ class Live:
     def names(self, kind: str) -> list[str]:
         """Names of all objects of a kind, whatever is filtered; sorted."""
         return sorted(self.rows.get(kind, ()))
-
-    def began(self, resource: str) -> boots.Began:
-        """When the stages of a machine's boot began, as far as known."""
-        return self.boots.get(resource, {})
 
     def jobs(self, *states: str) -> list[Row]:
         """The jobs in these states, oldest first. Looks at all jobs only if there is such a one."""
@@ -157,9 +152,7 @@ class Live:
             whole = self._snapshots.pop(kind)
             self.rows[kind] = {row["name"]: row for row in whole}
             if kind == "resource":
-                self.boots = {name: began for name, began in self.boots.items() if name in self.rows[kind]}
-                for row in whole:
-                    self._note_boot(row)
+                self.boots = {row["name"] for row in whole if boots.is_booting(row)}
             elif kind == "ve":
                 whole = [boots.slowest(row, self.rows["resource"].get) for row in whole]
                 self.rows[kind] = {row["name"]: row for row in whole}
@@ -183,28 +176,14 @@ class Live:
             rows[row["name"]] = row
             states[row["state"]] += 1
             if kind == "resource":
-                self._note_boot(row)
+                (self.boots.add if boots.is_booting(row) else self.boots.discard)(row["name"])
                 if row.get("ve"):
                     ves.add(row["ve"])
         self.sources[kind].update(changed, removed)
         if kind == "resource":
-            for name in removed:
-                self.boots.pop(name, None)
+            self.boots.difference_update(removed)
             self._stages_of(ves)
         return ("ve",) if ves else ()
-
-    def _note_boot(self, row: Row) -> None:
-        """Remember when a stage began; a stage that was there already, or an earlier one, is a new boot's."""
-        name, stage, at = row["name"], row.get("stage"), row.get("stage_at")
-        if not boots.is_booting(row):
-            self.boots.pop(name, None)
-        elif stage not in STAGES or at is None or boots.is_awaited(row):
-            self.boots[name] = {}
-        else:
-            began = self.boots.setdefault(name, {})
-            if any(STAGES.index(known) > STAGES.index(stage) for known in began) or began.get(stage, at) != at:
-                began.clear()
-            began[stage] = at
 
     def _stages_of(self, ves: Iterable[str]) -> None:
         """Their machines' stages have changed."""

@@ -151,7 +151,7 @@ class Overview(Page):
         for row in () if narrow else first:
             what = str(row.get("ve") or "idle")
             lines.append(line(f"{fit(str(row['name']), 10)} {fit('> ' + what, 14)} ",
-                              *boots.stages_line(row, live.began(row["name"]), now, width - _LABELS - 26)))
+                              *boots.stages_line(row, now, width - _LABELS - 26)))
         return "machines boot", [*lines, *[EMPTY] * (len(found) - len(first))], "2 shows them"
 
     def _at_work(self, width: int) -> Part:

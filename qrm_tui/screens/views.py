@@ -113,7 +113,7 @@ VIEWS: tuple[View, ...] = (
         fields=("address", "mac", Fact("has", _processors, ("cpus", "mhz")), "memory", "disks", "ve", "maintenance",
                 Fact("kind", _kind, ("kind", "technology", "host")), "power", "firmware", "load", "seen_at",
                 "virtualization", "nics", "model", Fact("made by", _made_by, ("vendor", "product", "serial"))),
-        hidden=frozenset(("id", "revision", "stage", "stage_at")),
+        hidden=frozenset(("id", "revision", "stage", "stage_at", "stages")),
         applies={"resource.remove": frozenset(("idle", "off", "unknown", "error", "booting"))},
         begins={"resource.power": {"off": {"action": "on"}}},
     ),

@@ -92,3 +92,15 @@ async def test_the_screens_are_tried_on_rows_as_the_server_makes_them(world: Wor
     for kind, row in made.items():
         real = row_of(next(iter(farm.all(kind))), farm)
         assert set(real) == set(row), kind
+
+
+@pytest.mark.asyncio
+async def test_the_rack_remembers_when_the_stages_of_a_boot_began(world: World) -> None:
+    fill(world.qrmd)
+    now = time.time()
+    for place, stage in enumerate(("dhcp", "loader", "kernel")):
+        world.qrmd.rack.show("r5", stage=stage, stage_at=now - 9 + place)
+    row = row_of(world.qrmd.farm.get("resource", "r5"), world.qrmd.farm)
+    assert (row["state"], row["stages"]) == ("booting", {"dhcp": now - 9, "loader": now - 8, "kernel": now - 7})
+    world.qrmd.rack.show("r5", stage="dhcp", stage_at=now)
+    assert row_of(world.qrmd.farm.get("resource", "r5"), world.qrmd.farm)["stages"] == {"dhcp": now}

@@ -45,8 +45,8 @@ def resource(name: str, state: str = "idle", **more: Any) -> Row:
         "name": name, "state": state, "since": NOW - 5400, "seen_at": NOW - 4, "revision": 1, "maintenance": False,
         "kind": "physical", "virtualization": None, "host": None, "technology": None, "mac": "52:54:00:77:00:20",
         "address": "192.168.88.201", "cpus": 4, "mhz": 2400, "memory": 8 * G, "ve": None, "stage": "", "stage_at": None,
-        "load": 0.12, "model": "Intel(R) Xeon(R) CPU E5620", "vendor": "Dell Inc.", "product": "PowerEdge R410",
-        "serial": "7Q2K5L1", "firmware": "bios", "disks": ["sda 250G", "sdb 250G"],
+        "stages": {}, "load": 0.12, "model": "Intel(R) Xeon(R) CPU E5620", "vendor": "Dell Inc.",
+        "product": "PowerEdge R410", "serial": "7Q2K5L1", "firmware": "bios", "disks": ["sda 250G", "sdb 250G"],
         "nics": ["eth0 52:54:00:77:00:20", "eth1 52:54:00:77:00:21"], "power": "agent", "id": f"id-{name}", **more,
     }
 
@@ -80,7 +80,8 @@ def rack() -> dict[str, list[Row]]:
 
     machines = [
         resource("r1", **on("customer1")), resource("r2", **on("shop"), address="192.168.88.202"),
-        resource("r3", "starting", ve="customer2", stage="kernel", stage_at=NOW - 12, since=NOW - 40),
+        resource("r3", "starting", ve="customer2", stage="kernel", stage_at=NOW - 12, since=NOW - 40,
+                 stages={"dhcp": NOW - 17, "loader": NOW - 14, "kernel": NOW - 12}),
         resource("r4", "error", ve="shop", stage="loader", stage_at=NOW - 245, since=NOW - 125),
         resource("r5", maintenance=True, cpus=16, mhz=2933, memory=64 * G, product="PowerEdge R720"),
         resource("r6", maintenance=True), resource("r7"), resource("r8", "off", maintenance=True),

@@ -34,37 +34,33 @@ def booted(live: Live, *machines: dict[str, object]) -> None:
 
 
 def stages(live: Live, name: str, now: float = NOW, width: int = 0) -> str:
-    return said(boots.stages_line(live.rows["resource"][name], live.began(name), now, width))
+    return said(boots.stages_line(live.rows["resource"][name], now, width))
 
 
 # boots
 
 
 def test_a_boot_is_a_row_of_stages_with_clocks() -> None:
-    live = live_with(resource("r1", "booting", stage="dhcp", stage_at=NOW - 17, since=NOW - 17))
-    assert stages(live, "r1") == "[dhcp 17s] > loader > kernel > agent > root > system"
-    booted(live, resource("r1", "booting", stage="loader", stage_at=NOW - 14, since=NOW - 17))
-    booted(live, resource("r1", "booting", stage="kernel", stage_at=NOW - 12, since=NOW - 17))
+    live = live_with(resource("r1", "booting", stage="kernel", stage_at=NOW - 12, since=NOW - 17,
+                              stages={"dhcp": NOW - 17, "loader": NOW - 14, "kernel": NOW - 12}))
     assert stages(live, "r1") == "dhcp 3s > loader 2s > [kernel 12s] > agent > root > system"
     assert stages(live, "r1", NOW + 60) == "dhcp 3s > loader 2s > [kernel 1m12s] > agent > root > system"
 
 
 def test_stages_that_were_not_seen_have_no_clock() -> None:
-    live = live_with(resource("r1", "booting", stage="loader", stage_at=NOW - 9, since=NOW - 20))
-    booted(live, resource("r1", "booting", stage="agent", stage_at=NOW - 4, since=NOW - 20))
+    live = live_with(resource("r1", "booting", stage="agent", stage_at=NOW - 4, since=NOW - 20,
+                              stages={"loader": NOW - 9, "agent": NOW - 4, "lunch": NOW - 3}))
     assert stages(live, "r1") == "dhcp > loader 5s > kernel > [agent 4s] > root > system"
 
 
-def test_a_new_boot_forgets_the_clocks_of_the_former() -> None:
-    live = live_with(resource("r1", "booting", stage="dhcp", stage_at=NOW - 90, since=NOW - 90))
-    booted(live, resource("r1", "booting", stage="kernel", stage_at=NOW - 80, since=NOW - 90))
-    booted(live, resource("r1", "booting", stage="dhcp", stage_at=NOW - 2, since=NOW - 90))
-    assert stages(live, "r1") == "[dhcp 2s] > loader > kernel > agent > root > system"
+def test_what_has_come_up_or_is_gone_boots_no_more() -> None:
+    live = live_with(*(resource(name, "booting", stage="dhcp", stage_at=NOW, since=NOW) for name in ("r1", "r2")))
+    assert live.boots == {"r1", "r2"}
     booted(live, resource("r1", "idle"))
-    assert not live.boots, "what is up boots no more"
-    booted(live, resource("r1", "booting", stage="kernel", stage_at=NOW - 1, since=NOW - 1))
-    live.apply({"event": "delta", "revision": 3, "changed": {}, "removed": {"resource": ["r1"]}})
+    live.apply({"event": "delta", "revision": 3, "changed": {}, "removed": {"resource": ["r2"]}})
     assert not live.boots
+    booted(live, resource("r1", "error", stage="loader", stage_at=NOW))
+    assert live.boots == {"r1"}, "it is stuck"
 
 
 def test_a_stuck_boot_says_so_in_a_word() -> None:
@@ -82,9 +78,8 @@ def test_the_boot_before_is_not_taken_for_the_one_that_is_awaited() -> None:
 
 @pytest.mark.parametrize("width", [50, 52, 60, 70])
 def test_where_there_is_little_room_the_stages_stay_whole(width: int) -> None:
-    live = live_with(resource("r1", "booting", stage="dhcp", stage_at=NOW - 600, since=NOW - 600))
-    for place, stage in enumerate(("loader", "kernel", "agent", "root")):
-        booted(live, resource("r1", "booting", stage=stage, stage_at=NOW - 500 + place * 99, since=NOW - 600))
+    live = live_with(resource("r1", "booting", stage="root", stage_at=NOW - 203, since=NOW - 600, stages={
+        stage: NOW - 600 + place * 99 for place, stage in enumerate(("dhcp", "loader", "kernel", "agent", "root"))}))
     text = stages(live, "r1", width=width)
     assert cell_len(text) <= width
     assert [part.split()[0].strip("[") for part in text.split(">")] == list(boots.STAGES)
@@ -131,11 +126,12 @@ async def test_the_details_of_a_machine_tell_its_inventory() -> None:
 async def test_a_ve_that_starts_shows_each_machine_and_what_stalls() -> None:
     async with running(size=(160, 50)) as d:
         await d.press("3", "down")
-        assert "r3   dhcp > loader > [kernel 12s] > agent > root > system" in d.about()
+        assert "r3   dhcp 3s>loader 2s>[kernel 12s]>agent>root>system" in d.about()
         assert "r10  its reboot is awaited" in d.about() and "customer2-r10" in d.about()
         row = {**d.client.rows["resource"]["r3"], "stage": "agent", "stage_at": NOW, "revision": 2}
+        row["stages"] = {**row["stages"], "agent": NOW}
         d.client.push({"resource": [row]})
-        await d.until(lambda: "> kernel 12s > [agent 0s] >" in d.about())
+        await d.until(lambda: ">kernel 12s>[agent 0s]>" in d.about())
         await d.press("down")
         await d.until(lambda: "r4 is error: its boot stalls at loader" in " ".join(d.about().split()))
         assert "next: do tftpd and apache run?" in d.about()
