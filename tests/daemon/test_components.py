@@ -123,12 +123,7 @@ async def test_nonsense_by_hand_is_an_error_once_dhcpd_stumbles_and_is_mended(wo
     await install(world)
     (world.server.folder / CONFIGURATION.lstrip("/")).write_text("subnet {{{\n")
     assert (await see(world, "dhcpd")).state == "warning"
-    number = await world.submit("component.restart", name="dhcpd")
-    # it starts, and ends at once
-    world.qrmd.jobs.rows(number)
     await world.server.run(("systemctl", "restart", "--", "isc-dhcp-server.service"))
-    await world.qrmd.jobs.cancel(number)
-    await world.qrmd.jobs.wait(number)
     item = await see(world, "dhcpd")
     assert item.state == "error"
     assert "isc-dhcp-server.service is failed" in judge(item, world.qrmd.farm).why
@@ -141,7 +136,7 @@ async def test_edited_between_plan_and_run_nothing_is_done(world: World) -> None
     made = await plan(world, "component.configure", name="dhcpd", settings={"lease": "9999"})
     place = world.server.folder / CONFIGURATION.lstrip("/")
     place.write_text(place.read_text() + "# just now\n")
-    with pytest.raises(Stale, match="the file /etc/dhcp/qrm.conf was changed meanwhile"):
+    with pytest.raises(Stale, match=r"the file /etc/dhcp/qrm\.conf was changed meanwhile"):
         await world.qrmd.run(made.id, ADMIN, Role.administrator)
     assert place.read_text().endswith("# just now\n")
 
@@ -160,10 +155,17 @@ async def test_the_admins_own_file_is_taken_in_and_never_changed(world: World) -
 async def test_what_the_checker_refuses_is_taken_back_whole(world: World) -> None:
     await install(world)
     before = (world.server.folder / CONFIGURATION.lstrip("/")).read_text()
-    world.server.faults.fail.append(["sh", "/etc/dhcp/qrm.conf line 7: semicolon expected."])
-    number = await world.submit("component.configure", name="dhcpd", settings={"lease": "9999"})
-    ended = await world.qrmd.jobs.wait(number)
+    made = await plan(world, "component.configure", name="dhcpd", settings={"lease": "9999"})
+
+    def on_point(point: str, job: object, step: int) -> None:
+        if point == "begun" and isinstance(made.steps[step], WriteFile):
+            world.server.faults.fail.append(["sh", "/etc/dhcp/qrm.conf line 7: semicolon expected."])
+
+    world.qrmd.jobs.on_point = on_point  # type: ignore[assignment]
+    outcome = await world.qrmd.run(made.id, ADMIN, Role.administrator)
+    ended = await world.qrmd.jobs.wait(outcome["job"]["id"])
     assert ended.state == "undone"
+    assert "does not take the new /etc/dhcp/qrm.conf: sh: /etc/dhcp/qrm.conf line 7: semicolon expected." in ended.error
     assert (world.server.folder / CONFIGURATION.lstrip("/")).read_text() == before
     assert (await see(world, "dhcpd")).state == "ok"
     assert world.qrmd.farm.get("component", "dhcpd").wanted.settings["lease"] == "43200"
