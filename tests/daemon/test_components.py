@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 
+from qrm_tui.backends import bootlog
 from qrm_tui.core.errors import BadInput, Refused, Stale, StepFailed
 from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
@@ -213,6 +214,24 @@ async def test_another_dhcp_server_is_a_warning_for_a_while(world: World) -> Non
     assert (await see(world, "dhcpd")).seen.warnings == ("another DHCP server answers here: 10.0.0.9",)
     world.qrmd.watchers.warn("dhcpd", "another DHCP server answers here: 10.0.0.9", now - 1)
     assert (await see(world, "dhcpd")).state == "ok"
+
+
+async def test_a_machine_that_takes_another_servers_offer_tells_of_it(world: World) -> None:
+    await install(world)
+    await see(world, "dhcpd")
+
+    async def take(server: str) -> None:
+        step = bootlog.parse_line("dhcpd", f"DHCPREQUEST for 192.168.88.101 ({server}) from 52:54:00:00:00:01 via eth0")
+        assert step
+        await world.qrmd.bootlog.take(step)
+
+    await take("192.168.88.1")
+    assert world.qrmd.farm.get("component", "dhcpd").state == "ok"
+    for last in range(9):
+        await take(f"10.0.0.{last}")
+    item = world.qrmd.farm.get("component", "dhcpd")
+    assert (item.state, len(item.seen.warnings)) == ("warning", 5)
+    assert item.seen.warnings[-1] == "another DHCP server answers here, and machines take its offers: 10.0.0.8"
 
 
 async def test_the_server_after_a_restart_runs_what_it_ran(world: World) -> None:
