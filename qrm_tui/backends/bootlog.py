@@ -10,6 +10,7 @@ import json
 import re
 from typing import NamedTuple
 
+from qrm_tui.backends import dhcpd
 from qrm_tui.core.netboot import HTTP_PATH
 
 #: Programs whose lines count; who else writes into the journal is not heard.
@@ -38,6 +39,8 @@ class Step(NamedTuple):
     stage: str
     mac: str = ""
     address: str = ""
+    #: the DHCP server whose offer it takes
+    server: str = ""
 
 
 def parse_line(tag: str, message: str) -> Step | None:
@@ -47,6 +50,8 @@ def parse_line(tag: str, message: str) -> Step | None:
             return Step("dhcp", mac=match[1])
         if match := _LEASE.search(message):
             return Step("", mac=match[2], address=match[1])
+        if (request := dhcpd.parse_request(message)) and request.server:
+            return Step("", mac=request.mac, server=request.server)
     elif tag == "in.tftpd":
         if match := _TFTP.search(message):
             return _fetched(match[1], match[2])

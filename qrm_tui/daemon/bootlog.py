@@ -26,6 +26,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 #: Seconds in which a loader may ask for an address itself: that is no new boot.
 SAME_BOOT = 60.0
 
+#: Seconds that another DHCP server counts as there after its offer was taken.
+FOREIGN = 3600.0
+
+#: Shows a warning of a component until a time.
+Warn = Callable[[str, str, float], None]
 #: Makes a resource of a MAC that nobody knows; its name.
 Appear = Callable[[str], Awaitable[str]]
 
@@ -33,8 +38,9 @@ Appear = Callable[[str], Awaitable[str]]
 class BootLog:
     """Stages of boots, from what dhcpd, tftpd and apache write down."""
 
-    def __init__(self, farm: Farm, machines: Machines, rack: Rack, appear: Appear) -> None:
-        self._farm, self._machines, self._rack, self._appear = farm, machines, rack, appear
+    def __init__(self, farm: Farm, machines: Machines, rack: Rack, appear: Appear,
+                 warn: Warn = lambda component, text, until: None) -> None:
+        self._farm, self._machines, self._rack, self._appear, self._warn = farm, machines, rack, appear, warn
         self._waiting: deque[bootlog.Step] = deque()
         self._some, self._set_up = asyncio.Event(), asyncio.Event()
         #: address → MAC, the latest last
@@ -107,6 +113,9 @@ class BootLog:
 
     async def take(self, step: bootlog.Step) -> None:
         """One step of a machine."""
+        if step.server:
+            self._see_server(step.server)
+            return
         mac = self._mac_of(step)
         if step.mac and step.address:
             self._leases[step.address] = step.mac
@@ -129,6 +138,13 @@ class BootLog:
         if self._is_new(step.stage, seen, now):
             self._rack.show_and_keep(item.name, stage=step.stage, stage_at=now, off="", trouble="",
                                      address=step.address or seen.address)
+
+    def _see_server(self, server: str) -> None:
+        """A machine takes some server's offer: if it is not ours, it will load what that one says."""
+        settings = find_boot_settings(self._farm)
+        if settings is not None and server != settings.server:
+            self._warn("dhcpd", f"another DHCP server answers here, and machines take its offers: {server}",
+                       self._farm.clock() + FOREIGN)
 
     def _mac_of(self, step: bootlog.Step) -> str:
         mac = step.mac or self._leases.get(step.address, "")

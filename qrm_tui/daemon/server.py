@@ -70,7 +70,8 @@ class Qrmd:
         self.rack = Rack(self.farm, self.store)
         self.upkeep = Upkeep(self.farm, self.machines, self.rack, self.watchers.warn)
         self.enlisting = Enlisting(self.farm, self.records, self.rack, self.upkeep)
-        self.bootlog = BootLog(self.farm, self.machines, self.rack, self.enlisting.appear)
+        self.bootlog = BootLog(self.farm, self.machines, self.rack, self.enlisting.appear,
+                               self.watchers.warn)
         self.nodes = Nodes(self.farm, self.rack, self.enlisting)
         self.controllers = Controllers(self.farm, self.machines, self.rack)
         self.silence = Silence(self.farm, self.rack, self.machines.answers)

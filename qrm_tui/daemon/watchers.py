@@ -25,6 +25,8 @@ _log = logging.getLogger("qrmd.watchers")
 
 #: Seconds between two looks at a storage server, from the end of one to the beginning of the next.
 PAUSE = 20.0
+#: Warnings of one component that are shown at the same time.
+MOST_WARNINGS = 5
 #: Every so many looks, versions are asked too.
 _VERSIONS_EVERY = 30
 
@@ -82,7 +84,10 @@ class Watchers:
 
     def warn(self, component: str, text: str, until: float) -> None:
         """Something wants attention though the component works; it is shown until then (seconds since the epoch)."""
-        self._warnings.setdefault(component, {})[text] = until
+        known = self._warnings.setdefault(component, {})
+        known[text] = until
+        while len(known) > MOST_WARNINGS:  # whoever causes them may go on for ever
+            del known[next(iter(known))]
         item = self._farm.find("component", component)
         if item is not None and item.seen is not None:
             warned = msgspec.structs.replace(item.seen, warnings=self._warnings_of(component))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 
+from qrm_tui.backends import bootlog
 from qrm_tui.core.errors import BadInput, Refused, Stale, StepFailed
 from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
@@ -123,12 +124,7 @@ async def test_nonsense_by_hand_is_an_error_once_dhcpd_stumbles_and_is_mended(wo
     await install(world)
     (world.server.folder / CONFIGURATION.lstrip("/")).write_text("subnet {{{\n")
     assert (await see(world, "dhcpd")).state == "warning"
-    number = await world.submit("component.restart", name="dhcpd")
-    # it starts, and ends at once
-    world.qrmd.jobs.rows(number)
     await world.server.run(("systemctl", "restart", "--", "isc-dhcp-server.service"))
-    await world.qrmd.jobs.cancel(number)
-    await world.qrmd.jobs.wait(number)
     item = await see(world, "dhcpd")
     assert item.state == "error"
     assert "isc-dhcp-server.service is failed" in judge(item, world.qrmd.farm).why
@@ -141,7 +137,7 @@ async def test_edited_between_plan_and_run_nothing_is_done(world: World) -> None
     made = await plan(world, "component.configure", name="dhcpd", settings={"lease": "9999"})
     place = world.server.folder / CONFIGURATION.lstrip("/")
     place.write_text(place.read_text() + "# just now\n")
-    with pytest.raises(Stale, match="the file /etc/dhcp/qrm.conf was changed meanwhile"):
+    with pytest.raises(Stale, match=r"the file /etc/dhcp/qrm\.conf was changed meanwhile"):
         await world.qrmd.run(made.id, ADMIN, Role.administrator)
     assert place.read_text().endswith("# just now\n")
 
@@ -160,10 +156,17 @@ async def test_the_admins_own_file_is_taken_in_and_never_changed(world: World) -
 async def test_what_the_checker_refuses_is_taken_back_whole(world: World) -> None:
     await install(world)
     before = (world.server.folder / CONFIGURATION.lstrip("/")).read_text()
-    world.server.faults.fail.append(["sh", "/etc/dhcp/qrm.conf line 7: semicolon expected."])
-    number = await world.submit("component.configure", name="dhcpd", settings={"lease": "9999"})
-    ended = await world.qrmd.jobs.wait(number)
+    made = await plan(world, "component.configure", name="dhcpd", settings={"lease": "9999"})
+
+    def on_point(point: str, job: object, step: int) -> None:
+        if point == "begun" and isinstance(made.steps[step], WriteFile):
+            world.server.faults.fail.append(["sh", "/etc/dhcp/qrm.conf line 7: semicolon expected."])
+
+    world.qrmd.jobs.on_point = on_point  # type: ignore[assignment]
+    outcome = await world.qrmd.run(made.id, ADMIN, Role.administrator)
+    ended = await world.qrmd.jobs.wait(outcome["job"]["id"])
     assert ended.state == "undone"
+    assert "does not take the new /etc/dhcp/qrm.conf: sh: /etc/dhcp/qrm.conf line 7: semicolon expected." in ended.error
     assert (world.server.folder / CONFIGURATION.lstrip("/")).read_text() == before
     assert (await see(world, "dhcpd")).state == "ok"
     assert world.qrmd.farm.get("component", "dhcpd").wanted.settings["lease"] == "43200"
@@ -211,6 +214,24 @@ async def test_another_dhcp_server_is_a_warning_for_a_while(world: World) -> Non
     assert (await see(world, "dhcpd")).seen.warnings == ("another DHCP server answers here: 10.0.0.9",)
     world.qrmd.watchers.warn("dhcpd", "another DHCP server answers here: 10.0.0.9", now - 1)
     assert (await see(world, "dhcpd")).state == "ok"
+
+
+async def test_a_machine_that_takes_another_servers_offer_tells_of_it(world: World) -> None:
+    await install(world)
+    await see(world, "dhcpd")
+
+    async def take(server: str) -> None:
+        step = bootlog.parse_line("dhcpd", f"DHCPREQUEST for 192.168.88.101 ({server}) from 52:54:00:00:00:01 via eth0")
+        assert step
+        await world.qrmd.bootlog.take(step)
+
+    await take("192.168.88.1")
+    assert world.qrmd.farm.get("component", "dhcpd").state == "ok"
+    for last in range(9):
+        await take(f"10.0.0.{last}")
+    item = world.qrmd.farm.get("component", "dhcpd")
+    assert (item.state, len(item.seen.warnings)) == ("warning", 5)
+    assert item.seen.warnings[-1] == "another DHCP server answers here, and machines take its offers: 10.0.0.8"
 
 
 async def test_the_server_after_a_restart_runs_what_it_ran(world: World) -> None:

@@ -86,7 +86,8 @@ def test_a_slip_is_told_in_its_line(old: str, new: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "x = 1\n", "[" * 3000, f"[apache]\nport = {'9' * 5000}\n",
-                                  "[apache]\nport = 1979-05-27\n", "[[apache]]\n", "[apache.port]\n", "\0", "a.b.c = 1\n"])
+                                  "[apache]\nport = 1979-05-27\n", "[[apache]]\n", "[apache.port]\n", "\0",
+                                  "a.b.c = 1\n"])
 def test_nonsense_is_refused_in_words(text: str) -> None:
     assert all(line.startswith(("line ", "answers: ")) for line in faults(text))
 

@@ -33,6 +33,35 @@ def qrm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return in_process("qrm", run, capsys, monkeypatch)
 
 
+# the server's setup
+
+
+def test_an_answers_file_is_data_as_it_is(qrm: Command, fake: FakeQrmd) -> None:
+    fake.answers["GET /v1/install/answers"] = {"answers": '# a\n[dhcpd]\ninterface = "eth1"\n'}
+    assert qrm("install", "answers", "--interface", "eth1").out == '# a\n[dhcpd]\ninterface = "eth1"\n'
+    assert fake.calls[-1][2] == {"interface": "eth1"}
+    assert json.loads(qrm("install", "answers", "--json").out)["answers"].startswith("# a\n")
+
+
+def test_the_state_of_every_component_and_why(qrm: Command, fake: FakeQrmd) -> None:
+    rows = [{"name": "tftpd", "state": "ok", "since": 1.0, "services": {"tftpd-hpa.service": "active"},
+             "why": "all is well", "next": ""},
+            {"name": "dhcpd", "state": "error", "since": 1.0, "services": {"isc-dhcp-server.service": ""},
+             "why": "isc-dhcp-server.service is not there", "next": "qrm component restart dhcpd"}]
+    fake.answers["GET /v1/list/component"] = {"rows": rows, "total": 2, "revision": 1}
+    for row in rows:
+        fake.answers[f"GET /v1/show/component/{row['name']}"] = row
+    result = qrm("component", "status")
+    assert result.code == 1
+    assert "isc-dhcp-server.service not there" in result.out
+    assert [row["name"] for row in json.loads(qrm("component", "status", "--json").out)] == ["tftpd", "dhcpd"]
+    assert qrm("component", "status", "tftpd").code == 0
+    fake.answers["GET /v1/list/component"] = {"rows": [], "total": 0, "revision": 1}
+    nothing = qrm("component", "status")
+    assert (nothing.code, nothing.out) == (0, "")
+    assert "qrm install answers" in nothing.err
+
+
 # usage: exit code 2, without a server
 
 @pytest.mark.parametrize(("line", "words"), [
