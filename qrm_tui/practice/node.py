@@ -88,6 +88,8 @@ class SimulatedNode:
         self.random = random.Random(f"node {number}")
         self.address = ""
         self.stage = ""
+        #: the word that it made up at this boot
+        self.boot = ""
         self.words: dict[str, str] = {}
         #: what its console said lately
         self.console: list[str] = []
@@ -136,7 +138,7 @@ class SimulatedNode:
 
     async def _boot(self) -> bool:
         """One boot to its end; whether another follows."""
-        boot = f"{self.random.getrandbits(64):016x}"
+        boot = self.boot = f"{self.random.getrandbits(64):016x}"
         self.enlisted.clear()
         self._token, self.stage = "", ""
         await self._spend("firmware")
