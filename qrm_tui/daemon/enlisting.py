@@ -118,7 +118,7 @@ class Enlisting:
             self._worker = asyncio.create_task(self._work(), name="enlist machines")
         return asked.answer
 
-    async def appear(self, mac: str, seen: ResourceSeen) -> str:
+    async def appear(self, mac: str, seen: ResourceSeen | None = None) -> str:
         """A machine that nobody knows was seen to boot from the network: a resource, in maintenance, without a token;
         its enlistment takes it over. Its name; empty where no more are taken, or where it enlists just now. Broken if
         it cannot be kept."""
