@@ -31,8 +31,8 @@ FOREIGN = 3600.0
 
 #: Shows a warning of a component until a time.
 Warn = Callable[[str, str, float], None]
-#: Makes a resource of a MAC that nobody knows; its name.
-Appear = Callable[[str], Awaitable[str]]
+#: Makes a resource of a MAC that nobody knows, and what was seen of it; its name.
+Appear = Callable[[str, ResourceSeen], Awaitable[str]]
 
 
 class BootLog:
@@ -129,11 +129,10 @@ class BootLog:
             # a file by its MAC may be fetched by anybody; who speaks DHCP as firmware does is one
             if step.stage != "dhcp" or self._too_many():
                 return
-            name = await self._appear(mac)
-            if not name:
-                return
-            _log.info("%s boots from the network, and is %s from now on", mac, name)
-            item = self._farm.get("resource", name)
+            name = await self._appear(mac, ResourceSeen(stage=step.stage, stage_at=self._farm.clock()))
+            if name:
+                _log.info("%s boots from the network, and is %s from now on", mac, name)
+            return
         seen, now = item.seen or ResourceSeen(), self._farm.clock()
         if self._is_new(step.stage, seen, now):
             self._rack.show_and_keep(item.name, stage=step.stage, stage_at=now, off="", trouble="",

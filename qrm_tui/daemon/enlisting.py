@@ -118,7 +118,7 @@ class Enlisting:
             self._worker = asyncio.create_task(self._work(), name="enlist machines")
         return asked.answer
 
-    async def appear(self, mac: str) -> str:
+    async def appear(self, mac: str, seen: ResourceSeen | None = None) -> str:
         """A machine that nobody knows was seen to boot from the network: a resource, in maintenance, without a token;
         its enlistment takes it over. Its name; empty where no more are taken, or where it enlists just now. Broken if
         it cannot be kept."""
@@ -129,7 +129,7 @@ class Enlisting:
             return ""
         now, name = self._farm.clock(), self._next_name()
         wanted = ResourceWanted(id=self._identity(), mac=mac, address=next(self._free_addresses(), ""))
-        item = Item(kind="resource", name=name, wanted=wanted, created=now, since=now, revision=1)
+        item = Item(kind="resource", name=name, wanted=wanted, seen=seen, seen_at=now, created=now, revision=1)
         # in memory first: its enlistment may come while the database writes
         self._farm.put(item)
         try:

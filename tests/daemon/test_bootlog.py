@@ -59,9 +59,7 @@ async def test_an_unknown_machine_is_there_from_its_first_packet_and_goes_throug
 
 
 async def test_it_is_kept_over_a_restart(world: World) -> None:
-    await follow(world)
-    world.server.say("dhcpd", f"qrm pxe {MAC} arch 0")
-    await until(lambda: seen(world).stage == "dhcp")
+    await take(world, "dhcp")
     name = world.qrmd.farm.resource_of(MAC).name  # type: ignore[union-attr]
     await world.kill_and_start()
     assert world.qrmd.farm.get("resource", name).wanted.mac == MAC

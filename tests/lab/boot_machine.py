@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import queue
-import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.lab.image import _apt_sources, _host_suite, _run, cache_folder
+from qrm_tui.bootimage.initramfs import BUSYBOX
+from tests.lab.acceleration import QEMU, acceleration
+from tests.lab.cache import cached, run
 from tests.lab.namespace import Namespace
 
 ROOT = Path(__file__).parent.parent.parent
 DEADLINE = 240.0
 """Seconds until something awaited counts as failed; far more than any needs."""
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
-
-
-def accelerator() -> str:
-    """KVM where processors have it (a /dev/kvm without them starts no Debian kernel), else QEMU's own translator."""
-    flags = {"vmx", "svm"} & set(Path("/proc/cpuinfo").read_text().split())
-    return "kvm" if flags and os.access("/dev/kvm", os.R_OK | os.W_OK) else "tcg,thread=multi"
 
 
 class BootMachine:
@@ -44,15 +36,15 @@ class BootMachine:
     def start(self, image: Path, words: str, *more: str) -> None:
         """Switches it on with a boot-image's kernel and initrd."""
         bootif = f"BOOTIF=01-{self.mac.replace(':', '-')}"
-        self._start("-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd.img"), "-append",
+        self._start(image, "-kernel", str(image / "vmlinuz"), "-initrd", str(image / "initrd.img"), "-append",
                     f"{words} {bootif} console=ttyS0,115200", *more)
 
-    def start_from_network(self, *more: str) -> None:
+    def start_from_network(self, image: Path, *more: str) -> None:
         """Switches it on, set to boot from its network card (QEMU's firmware for that is iPXE)."""
-        self._start("-boot", "n", *more)
+        self._start(image, "-boot", "n", *more)
 
-    def _start(self, *more: str) -> None:
-        argv = ["qemu-system-x86_64", "-accel", accelerator(), "-cpu", "max", "-m", "512", "-smp", "2"]
+    def _start(self, image: Path, *more: str) -> None:
+        argv = [QEMU, "-accel", acceleration(image / "vmlinuz"), "-cpu", "max", "-m", "512", "-smp", "2"]
         argv += ["-display", "none", "-monitor", "none", "-serial", f"file:{self.console_log}", *more]
         argv += ["-netdev", self._network, "-device", f"virtio-net-pci,netdev=n0,mac={self.mac}"]
         start = self._namespace.popen if self._namespace else subprocess.Popen
@@ -124,65 +116,28 @@ class NodeServer:
         self._process.wait()
 
 
-@contextmanager
-def _cached(key: str, what: str) -> Iterator[tuple[Path, bool]]:
-    """A folder outside the checkout, and whether it must be made first; one who comes second waits."""
-    cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"{what}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    with (cache / f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder, not folder.is_dir()
-
-
 def kernel_package() -> Path:
     """The .deb file of a small kernel, fetched once for each version that apt knows."""
-    shown = _run(["apt-cache", "depends", KERNEL_PACKAGE])
-    package = next(word for word in shown.split() if word.startswith("linux-image-6") or word.count("-") > 3)
-    version = _run(["apt-cache", "show", "--no-all-versions", package])
-    with _cached(f"{package}\n{version}", "kernel") as (folder, missing):
-        if missing:
-            building = folder.with_suffix(".building")
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir()
-            subprocess.run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package], cwd=building,
-                           check=True, capture_output=True)
-            building.rename(folder)
-        return next(folder.glob("*.deb"))
+    shown = run(["apt-cache", "depends", KERNEL_PACKAGE])
+    package = next(word for word in shown.split() if word.startswith("linux-image-") and word != KERNEL_PACKAGE)
+
+    def build(folder: Path) -> None:
+        subprocess.run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", package], cwd=folder, check=True,
+                       capture_output=True)
+
+    folder = cached("kernel", [run(["apt-cache", "show", "--no-all-versions", package])], build)
+    return next(folder.glob("*.deb"))
 
 
 def built_image() -> Path:
     """A boot-image made by the real builder from that kernel, made anew when anything that it is made of changes."""
     package = kernel_package()
-    parts = [package.name, str(package.stat().st_size)]
-    for source in (ROOT / "qrm_tui/bootimage", ROOT / "templates/initramfs", ROOT / "data/boot.toml"):
-        for file in sorted(source.rglob("*")) if source.is_dir() else [source]:
-            if file.is_file() and "__pycache__" not in file.parts:
-                parts.append(hashlib.sha256(file.read_bytes()).hexdigest())
-    with _cached("\n".join(parts), "boot") as (folder, missing):
-        if missing:
-            argv = [sys.executable, "-m", "qrm_tui.bootimage", "--images", f"{folder}.images", "create", "--id", "lab",
-                    "--package", str(package), "idle"]
-            subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-            Path(f"{folder}.images", "idle").rename(folder)
-            Path(f"{folder}.images").rmdir()
-        return folder
 
+    def build(folder: Path) -> None:
+        run([sys.executable, "-m", "qrm_tui.bootimage", "--images", str(folder), "create", "--id", "lab", "--package",
+             str(package), "idle"], environment={"PYTHONPATH": str(ROOT)})
 
-def small_root() -> Path:
-    """A small Debian with systemd as a tar file."""
-    packages, suite = "systemd-sysv,dbus", _host_suite()
-    with _cached(f"{suite} {packages} 2", "root") as (folder, missing):
-        if missing:
-            building = folder.with_suffix(".building")
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir()
-            argv = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}",
-                    *(f"--dpkgopt=path-exclude={path}" for path in ("/usr/share/doc/*", "/usr/share/man/*",
-                                                                    "/usr/share/locale/*")),
-                    suite, str(building / "root.tar"), "-"]
-            fence = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--mount-proc", "--kill-child",
-                     "--fork"]
-            _run([*fence, *argv], stdin=_apt_sources(suite))
-            building.rename(folder)
-        return folder / "root.tar"
+    sources = [*sorted((ROOT / "qrm_tui/bootimage").glob("*.py")), *sorted((ROOT / "templates/initramfs").iterdir()),
+               ROOT / "data/boot.toml", BUSYBOX]
+    parts = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sources]
+    return cached("boot-image", [str(package), *parts], build) / "idle"

@@ -12,7 +12,8 @@ import pytest
 
 from qrm_tui.backends import boot
 from qrm_tui.core.netboot import BootSettings
-from tests.lab.boot_machine import BootMachine, NodeServer, built_image, small_root
+from tests.lab.boot_machine import BootMachine, NodeServer, built_image
+from tests.lab.golden import golden
 from tests.lab.namespace import BRIDGE, BRIDGE_ADDRESS, NETWORK, Namespace
 from tests.lab.node_server import TOKEN
 from tests.lab.storage_server import StorageServer
@@ -137,7 +138,7 @@ def test_by_its_own_script_as_soon_as_there_is_a_boot_image(server: NodeServer, 
     (boot_root / "images").mkdir()
     machine = BootMachine(boot_root, mac=MAC, network=f"{USER_NETWORK},bootfile={base}/qrm/boot/ipxe/boot.ipxe")
     try:
-        machine.start_from_network()
+        machine.start_from_network(image)
         asked = server.wait_for(machine, "question for the kernel", lambda event: "vmlinuz" in event["path"])
         assert not asked["found"]
         clock.tell("power-on to iPXE's question for the kernel")
@@ -159,7 +160,7 @@ def exported_root(storage_server: StorageServer, lab_namespace: Namespace) -> st
     storage_server.ssh("lvcreate", "-y", "-L", "700m", "-n", "netboot", "vol")
     storage_server.ssh("mkfs.ext4", "-q", "/dev/vol/netboot")
     storage_server.shell("mkdir -p /vol/netboot && mount /dev/vol/netboot /vol/netboot")
-    with small_root().open("rb") as archive:
+    with golden().archive.open("rb") as archive:
         lab_namespace.run(storage_server.ssh_argv("tar", "-C", "/vol/netboot", "-xpf", "-"), stdin=archive, check=True)
     storage_server.write("/etc/exports.d/netboot.exports",
                          f"/vol/netboot {NETWORK}(rw,no_root_squash,no_subtree_check,fsid={EXPORT_ID})\n")
