@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import logging
 import secrets
 import uuid
@@ -23,23 +22,22 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.core.enlistment import check_request, identity_of, what_got_worse
+from qrm_tui.core.enlistment import check_request, what_got_worse
 from qrm_tui.core.errors import BadInput, Broken
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.names import printable
 from qrm_tui.core.node_wire import Enlisted, EnlistRequest
-from qrm_tui.core.resources import ResourceSeen, ResourceWanted, is_heard
+from qrm_tui.core.resources import ResourceSeen, ResourceWanted
+from qrm_tui.daemon.newcomers import Newcomers
 from qrm_tui.daemon.rack import Rack, Upkeep
 from qrm_tui.daemon.records import Records
 from qrm_tui.db.store import Entry, Write
 
 _log = logging.getLogger("qrmd.enlisting")
 
-#: Machines in one transaction, machines that may wait, resources that a farm may have.
-TOGETHER, MOST_WAITING, MOST_RESOURCES = 500, 20_000, 50_000
-#: Machines that one address may bring, and seconds after which it may again; this machine itself (practice) may more.
-MOST_OF_ONE, FORGIVEN = 16, 3600.0
+#: Machines in one transaction, and machines that may wait.
+TOGETHER, MOST_WAITING = 500, 20_000
 #: Digits that make a boot's word hard to guess: it tells a machine whose answer got lost from another.
 _UNGUESSED = 16
 #: Seconds in which one more who shows a wrong nonce is not told again.
@@ -87,10 +85,7 @@ class Enlisting:
         self._identity = identity
         self._waiting: deque[_Asked] = deque()
         self._worker: asyncio.Task[None] | None = None
-        self._highest = 0
-        #: new ones by MAC, while the database writes them
-        self._coming: dict[str, Item] = {}
-        self._brought: dict[str, tuple[float, int]] = {}
+        self._newcomers = Newcomers(farm)
         self._warned: dict[str, float] = {}
 
     async def stop(self) -> None:
@@ -125,10 +120,10 @@ class Enlisting:
         known = self._farm.resource_of(mac)
         if known is not None:
             return known.name
-        if mac in self._coming or self._farm.count("resource") >= MOST_RESOURCES:
+        if mac in self._newcomers.coming or self._newcomers.is_full():
             return ""
-        now, name = self._farm.clock(), self._next_name()
-        wanted = ResourceWanted(id=self._identity(), mac=mac, address=next(self._free_addresses(), ""))
+        now, name = self._farm.clock(), self._newcomers.next_name()
+        wanted = ResourceWanted(id=self._identity(), mac=mac, address=next(self._newcomers.free_addresses(), ""))
         item = Item(kind="resource", name=name, wanted=wanted, seen=seen, seen_at=now, created=now, revision=1)
         # in memory first: its enlistment may come while the database writes
         self._farm.put(item)
@@ -159,7 +154,7 @@ class Enlisting:
             except Exception:
                 _log.exception("machines are not enlisted")
             finally:
-                self._coming.clear()
+                self._newcomers.coming.clear()
                 for asked in batch.asked:  # those that have no answer
                     _answer(asked, Enlisted(0, 503, "qrmd is in trouble: come again"))
 
@@ -183,9 +178,9 @@ class Enlisting:
     def _decide(self, asked: _Asked, batch: _Batch) -> None:
         item = self._farm.resource_of(asked.request.mac)
         if item is None:
-            refused = self._too_many(asked.address, len(batch.new))
+            refused = self._newcomers.refusal(asked.address)
             if refused:
-                batch.answers.append((asked, refused, False))
+                batch.answers.append((asked, Enlisted(0, 503, refused), False))
             else:
                 self._new(asked, batch)
             return
@@ -200,69 +195,23 @@ class Enlisting:
 
     def _new(self, asked: _Asked, batch: _Batch) -> None:
         request, now, token = asked.request, self._farm.clock(), secrets.token_hex(32)
-        name = self._next_name()
+        name = self._newcomers.next_name()
         if batch.addresses is None:
-            batch.addresses = self._free_addresses()
+            batch.addresses = self._newcomers.free_addresses()
         warning = self._former_self(request, batch)
         wanted = ResourceWanted(id=self._identity(), mac=request.mac, address=next(batch.addresses, ""))
         seen = ResourceSeen(token=digest_of(token), nonce=secrets.token_hex(16), warning=warning,
                             beat=self._rack.beat_of(name), **_said(asked, now))
         item = Item(kind="resource", name=name, wanted=wanted, seen=seen, seen_at=now, revision=1)
-        self._coming[request.mac] = item
+        self._newcomers.coming[request.mac] = item
         batch.new.append(item)
         batch.journal.append(_entry(asked, item))
         batch.answers.append((asked, Enlisted(0, 200, token=token, name=name, beat=seen.beat), True))
 
-    def _next_name(self) -> str:
-        """One above the highest there is; a number is not used again while this server runs."""
-        if not self._highest:
-            numbers = [int(item.name[1:]) for item in self._farm.all("resource")
-                       if item.name[:1] == "r" and item.name[1:].isdigit() and len(item.name) < 12]
-            self._highest = max(numbers, default=0)
-        self._highest += 1
-        while self._farm.find("resource", f"r{self._highest}"):
-            self._highest += 1
-        return f"r{self._highest}"
-
-    def _too_many(self, address: str, in_batch: int) -> Enlisted | None:
-        """Why no more machines are taken, from there or at all."""
-        if self._farm.count("resource") + in_batch >= MOST_RESOURCES:
-            return Enlisted(0, 503, f"the farm has {MOST_RESOURCES} resources: no more are taken")
-        now = self._farm.clock()
-        since, brought = self._brought.get(address, (now, 0))
-        if now - since > FORGIVEN:
-            since, brought = now, 0
-        if brought >= MOST_OF_ONE and not _is_own(address):
-            return Enlisted(0, 503, f"{address} has brought {brought} machines already: come again in an hour")
-        if len(self._brought) > MOST_RESOURCES:
-            self._brought.clear()
-        self._brought[address] = since, brought + 1
-        return None
-
-    def _free_addresses(self) -> Iterator[str]:
-        """Addresses for machines that nobody has."""
-        dhcpd = self._farm.find("component", "dhcpd")
-        settings: dict[str, str] = dhcpd.wanted.settings if dhcpd else {}
-        first, _, last = settings.get("machines", "").partition("-")
-        try:
-            start, end = int(ipaddress.IPv4Address(first.strip())), int(ipaddress.IPv4Address(last.strip()))
-        except ValueError:
-            return iter(())
-        used = {item.wanted.address for items in (self._farm.all("resource"), self._coming.values()) for item in items}
-        used |= {settings.get(word, "") for word in ("address", "router")}
-        return (address for number in range(start, end + 1)
-                if (address := str(ipaddress.IPv4Address(number))) not in used)
-
     def _former_self(self, request: EnlistRequest, batch: _Batch) -> str:
-        """Which resource a new machine may have been, in words."""
-        if batch.serials is None:  # the newest of those who share one
-            batch.serials = {item.seen.inventory.serial: item.name for item in self._farm.all("resource") if item.seen}
-        known = identity_of(request.inventory)
-        item = self._farm.find("resource", batch.serials.get(request.inventory.serial, ""))
-        if item is None or known is None or identity_of(item.seen.inventory) != known or is_heard(
-                item.seen, self._farm.clock()):
-            return ""
-        return f"it has the serial number of {item.name}, which is not heard of: was a card changed?"
+        if batch.serials is None:
+            batch.serials = self._newcomers.serials()
+        return self._newcomers.former_self(request.inventory, batch.serials)
 
     # one that is known
 
@@ -342,10 +291,3 @@ def _said(asked: _Asked, now: float) -> dict[str, Any]:
     return {"inventory": request.inventory, "address": asked.address, "stage": request.stage, "stage_at": now,
             "runs": request.runs, "boot": request.boot, "heard": now, "load": None, "off": "", "answered": 0.0,
             "trouble": ""}
-
-
-def _is_own(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

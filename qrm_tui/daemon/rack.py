@@ -2,9 +2,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
-import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,7 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from qrm_tui.core.enlistment import RUNS
-from qrm_tui.core.errors import Broken, StepFailed
+from qrm_tui.core.errors import StepFailed
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.node_wire import Beat, Entry
@@ -21,9 +19,8 @@ from qrm_tui.core.plan import Await, Order
 from qrm_tui.core.resources import BEAT, IDLE, ResourceSeen, is_heard, is_up
 from qrm_tui.core.stages import passed
 from qrm_tui.core.states import judge
+from qrm_tui.daemon.keeper import Keeper
 from qrm_tui.db.store import Store, Write
-
-_log = logging.getLogger("qrmd.rack")
 
 #: Fields of what is seen that must survive a restart of the server: who it is, what it is told, what it shows next.
 _KEPT = frozenset(("token", "nonce", "nonce_former", "nonce_kept", "order", "order_for", "inventory", "boot", "runs",
@@ -34,8 +31,8 @@ _SPEAKS = frozenset(("idle", "active"))
 QUICK_BEAT, MANY_BEAT, MANY = 2.0, 20.0, 5000
 #: Seconds after which watchers are told a load anew, and by how much it must differ.
 LOAD_TOLD, LOAD_DIFFERS = 30.0, 0.1
-#: Rows in one transaction, and seconds until a database that could not take them is asked again.
-_TOGETHER, _AGAIN = 500, 5.0
+#: Boots that do not come up as they should, until nobody tells the machine any more.
+MOST_ASTRAY = 3
 
 
 class Upkeep(Protocol):
@@ -63,22 +60,15 @@ class Rack:
         self._awaited: Counter[str] = Counter()
         self._loads: dict[str, tuple[float, float]] = {}
         self._listeners: list[Callable[[str], None]] = []
-        #: resources whose state changed by itself, to be written soon
-        self._unkept: dict[str, None] = {}
-        self._some_unkept = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self.keeper = Keeper(farm, store)
 
     def start(self) -> None:
         """Begin to write down what changes by itself."""
-        self._keeper = asyncio.create_task(self._keep(), name="keep what was heard")
+        self.keeper.start()
 
     async def stop(self) -> None:
         """End, with everything written."""
-        if self._keeper:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-            with contextlib.suppress(Broken):
-                await self.keep_now()
+        await self.keeper.stop()
 
     def listen(self, listener: Callable[[str], None]) -> None:
         """`listener(name)` is called when the pace of a machine's heartbeats is, or ought to be, another one."""
@@ -130,7 +120,7 @@ class Rack:
     def show_and_keep(self, name: str, **changes: Any) -> None:
         """Something was seen of a resource; what must be kept of it is written soon."""
         if self.show(name, **changes):
-            self.keep(name)
+            self.keeper.soon(name)
 
     def keep_in_memory(self, name: str, **changes: Any) -> None:
         """What every heartbeat says: into memory, and told to nobody unless its state is another one then."""
@@ -146,7 +136,7 @@ class Rack:
         before = item.state
         self._farm.judge_again("resource", item.name)
         if item.state != before:
-            self.keep(item.name)
+            self.keeper.soon(item.name)
 
     async def nonce_kept(self, name: str, nonce: str) -> None:
         """Its boot files give this nonce from now on: the one before it is used up. Broken if that cannot be kept."""
@@ -158,37 +148,6 @@ class Rack:
         event = self._changed.pop(name, None)
         if event:
             event.set()
-
-    # what is written soon
-
-    def keep(self, name: str) -> None:
-        """What is seen of it goes into the database with what others have to write."""
-        self._unkept[name] = None
-        self._some_unkept.set()
-
-    async def keep_now(self) -> None:
-        """Write what waits to be; Broken, with nothing forgotten, if the database cannot."""
-        while self._unkept:
-            names = list(self._unkept)[:_TOGETHER]
-            found = [item for name in names if (item := self._farm.find("resource", name))]
-            for name in names:
-                del self._unkept[name]
-            try:
-                await self._store.write(Write(seen=found))
-            except Broken:
-                self._unkept.update(dict.fromkeys(names))
-                raise
-
-    async def _keep(self) -> None:
-        while True:
-            await self._some_unkept.wait()
-            self._some_unkept.clear()
-            try:
-                await self.keep_now()
-            except Broken as error:
-                _log.error("states of resources are not kept, and tried again: %s", error)
-                await asyncio.sleep(_AGAIN)
-                self._some_unkept.set()
 
     # heartbeats
 
@@ -282,7 +241,7 @@ class Rack:
             self._retimed(step.resource)
 
     async def _until(self, step: Await, started: float, note: Callable[[str], None]) -> None:
-        told = ""
+        told, astray = "", set[str]()
         deadline = started + step.seconds
         while True:
             changed = self._changed.setdefault(step.resource, asyncio.Event())
@@ -292,6 +251,10 @@ class Rack:
             if self.reached(step, item):
                 return
             seen = item.seen or ResourceSeen()
+            if self._went_astray(step, seen) and seen.boot not in astray and len(astray) < MOST_ASTRAY:
+                astray.add(seen.boot)
+                note(f"{step.resource} came up {'idle' if seen.runs == IDLE else 'as it was'}: it is told to reboot")
+                await self._order(step.resource, "reboot", seen.boot)
             if seen.stage and (words := f"{step.resource}: {seen.stage}") != told:
                 told = words
                 note(words)
@@ -318,6 +281,13 @@ class Rack:
         if step.until == "idle":
             return seen.runs == IDLE and is_heard(seen, now)
         return seen.runs == step.ve and seen.stage == "system" and is_up(seen, now)
+
+    def _went_astray(self, step: Await, seen: ResourceSeen) -> bool:
+        """It booted, and not what it is awaited in: its boot files were not there yet, or it did not get them."""
+        if step.until == "off" or seen.boot == step.not_boot or not is_heard(seen, self._farm.clock()):
+            return False
+        return seen.runs == IDLE and seen.stage == "agent" if step.until == "active" else (
+            seen.runs not in ("", IDLE) and seen.stage == "system")
 
     def _seen(self, name: str) -> ResourceSeen | None:
         item = self._farm.find("resource", name)

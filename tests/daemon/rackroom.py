@@ -91,8 +91,7 @@ class Room:
     async def restart(self) -> None:
         """Killed: nothing is written at its end."""
         await self.nodes.close()
-        if self.rack._keeper:
-            self.rack._keeper.cancel()
+        self.rack.keeper.kill()
         self.store.close()
         self._make()
         await self.open()

@@ -19,7 +19,7 @@ from qrm_tui.core.model import Item
 from qrm_tui.core.node_wire import Beat, Enlisted
 from qrm_tui.core.plan import Await, Order
 from qrm_tui.core.resources import ResourceWanted
-from qrm_tui.daemon import enlisting, rack
+from qrm_tui.daemon import enlisting, keeper, newcomers, rack
 from qrm_tui.daemon.enlisting import digest_of
 from qrm_tui.daemon.records import Records
 from qrm_tui.db.store import Write
@@ -42,7 +42,7 @@ async def _known(room: Room) -> Enlisted:
 
 
 def _dhcpd(room: Room, machines: str) -> None:
-    settings = {"machines": machines, "address": "10.0.0.1", "router": "10.0.0.3"}
+    settings = {"machines": machines, "address": "10.0.0.1/24", "router": "10.0.0.3"}
     room.farm.put(Item(kind="component", name="dhcpd", wanted=ComponentWanted(settings=settings)))
 
 
@@ -86,13 +86,13 @@ async def test_nonsense_changes_nothing(room: Room) -> None:
 
 
 async def test_one_address_does_not_fill_the_farm(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enlisting, "MOST_OF_ONE", 3)
+    monkeypatch.setattr(newcomers, "MOST_OF_ONE", 3)
     answers = [await room.enlist(request(f"52:54:00:77:00:{number:02x}")) for number in range(5)]
     assert [answer.status for answer in answers] == [200, 200, 200, 503, 503]
     assert (await room.enlist(request("52:54:00:77:00:99"), "10.0.0.99")).status == 200
-    room.now += enlisting.FORGIVEN + 1
+    room.now += newcomers.FORGIVEN + 1
     assert (await room.enlist(request("52:54:00:77:00:98"))).status == 200
-    monkeypatch.setattr(enlisting, "MOST_RESOURCES", 5)
+    monkeypatch.setattr(newcomers, "MOST_RESOURCES", 5)
     assert (await room.enlist(request("52:54:00:77:00:97"), "10.0.0.98")).status == 503
 
 
@@ -163,7 +163,7 @@ async def test_one_who_shows_nothing_right_is_refused_and_told_of(room: Room, no
     assert room.seen() == msgspec.structs.replace(before, warning=room.seen().warning)
     assert "10.6.6.6" in room.seen().warning and word in room.seen().warning
     assert room.item().state == "idle", "a warning takes no good machine down"
-    await room.rack.keep_now()
+    await room.rack.keeper.now()
     assert (await room.store.objects())[0].seen.warning == room.seen().warning
     # many tries are one warning
     await room.enlist(request(nonce=nonce), "10.6.6.7")
@@ -399,13 +399,13 @@ async def test_a_heartbeat_writes_and_tells_only_what_is_another_state(room: Roo
     for _ in range(20):
         room.wait(10)
         room.rack.hear([_beat(room)])
-    await room.rack.keep_now()
+    await room.rack.keeper.now()
     assert (told, writes, room.seen().heard) == ([], [], room.now)
     room.wait(31)
     assert told == ["unknown"]
-    await room.rack.keep_now()
+    await room.rack.keeper.now()
     room.rack.hear([_beat(room)])
-    await room.rack.keep_now()
+    await room.rack.keeper.now()
     assert told == ["unknown", "idle"] and writes == [["unknown"], ["idle"]]
 
 
@@ -495,7 +495,7 @@ async def test_a_restarted_server_gives_machines_the_time_to_speak(room: Room) -
 
 async def test_what_was_seen_is_tried_again_when_the_database_has_room(room: Room,
                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rack, "_AGAIN", 0.01)
+    monkeypatch.setattr(keeper, "AGAIN", 0.01)
     await _known(room)
     write, tries = room.store.write, 0
 
