@@ -110,6 +110,10 @@ class Services(CommandRunner):
             raise StepFailed(f"{argv[0]} did not end within {seconds} s") from None
         return Completed(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
 
+    async def ask(self, questions: Sequence[Sequence[str]]) -> list[Completed]:
+        """One by one: systemctl among them is played."""
+        return [await self.run(argv) for argv in questions]
+
     # systemd
 
     def _systemctl(self, argv: list[str]) -> Completed:
