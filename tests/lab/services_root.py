@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import re
 import shlex
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +18,8 @@ from pathlib import Path
 from qrm_tui.core.errors import StepFailed
 from qrm_tui.runners.base import SHORT, Completed, OnLine
 from qrm_tui.runners.command import CommandRunner
-from tests.lab.image import _apt_sources, _host_suite, _locked, _run, cache_folder
+from tests.lab.cache import cached
+from tests.lab.debian import bootstrap, host_suite
 from tests.lab.namespace import Namespace
 
 PACKAGES = ("isc-dhcp-server", "tftpd-hpa", "apache2", "pxelinux", "syslinux-common", "ipxe", "curl", "iproute2",
@@ -45,27 +44,11 @@ exec chroot "$root" "$@"
 
 def services_root() -> Path:
     """The root, built first if there is none (half a minute); ImageError."""
-    suite = _host_suite()
-    key = hashlib.sha256(f"{suite} {PACKAGES}".encode()).hexdigest()[:16]
-    cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"services-{key}"
-    with _locked(cache / f"{folder.name}.lock"):
-        if not folder.is_dir():
-            print(f"lab: building the services' root in {folder} (half a minute, once)", file=sys.stderr)
-            building = folder.with_suffix(".building")
-            shutil.rmtree(building, ignore_errors=True)
-            (building / "tmp").mkdir(parents=True)
-            fence = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--mount-proc", "--kill-child",
-                     "--fork", "env", f"TMPDIR={building / 'tmp'}"]
-            try:
-                _run([*fence, "mmdebstrap", "--quiet", "--variant=essential", "--format=directory",
-                      f"--include={','.join(PACKAGES)}", suite, str(building / "root"), "-"],
-                     stdin=_apt_sources(suite))
-                (building / "root").rename(folder)
-            finally:
-                shutil.rmtree(building, ignore_errors=True)
-    return folder
+    return cached("services", [host_suite(), *PACKAGES], _build) / "root"
+
+
+def _build(folder: Path) -> None:
+    bootstrap(folder, PACKAGES)
 
 
 class Services(CommandRunner):
@@ -126,6 +109,10 @@ class Services(CommandRunner):
             process.kill()
             raise StepFailed(f"{argv[0]} did not end within {seconds} s") from None
         return Completed(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
+
+    async def ask(self, questions: Sequence[Sequence[str]]) -> list[Completed]:
+        """One by one: systemctl among them is played."""
+        return [await self.run(argv) for argv in questions]
 
     # systemd
 
