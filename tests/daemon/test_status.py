@@ -33,27 +33,30 @@ def idle(**more: Any) -> dict[str, Any]:
             "inventory": Inventory(cpus=4, mhz=2400, memory=8 << 30), **more}
 
 
-MACHINES = (
-    Machine("r1", seen=idle()),
-    Machine("r2", maintenance=True, seen=idle()),
-    Machine("r3", maintenance=True, seen=idle(off="said")),
-    Machine("r4", maintenance=True, seen=idle(heard=1.0, stage_at=0.5)),
-    Machine("r5", seen=idle(heard=1.0, stage_at=0.5)),
-    Machine("r6", maintenance=True, seen=idle(heard=0, stage="loader", stage_at=time.time() - 999)),
-    Machine("r7", maintenance=True, seen=idle(warning="somebody else showed its nonce")),
-    Machine("r8", ve="shop", seen=idle(off="said", runs="ve1")),
-    Machine("r9", ve="shop", seen=idle(stage="system", runs="ve1")),
-)
+def machines() -> tuple[Machine, ...]:
+    """As of now: who spoke a minute ago is silent."""
+    return (
+        Machine("r1", seen=idle()),
+        Machine("r2", maintenance=True, seen=idle()),
+        Machine("r3", maintenance=True, seen=idle(off="said")),
+        Machine("r4", maintenance=True, seen=idle(heard=1.0, stage_at=0.5)),
+        Machine("r5", seen=idle(heard=1.0, stage_at=0.5)),
+        Machine("r6", maintenance=True, seen=idle(heard=0, stage="loader", stage_at=time.time() - 999)),
+        Machine("r7", maintenance=True, seen=idle(warning="somebody else showed its nonce")),
+        Machine("r8", ve="shop", seen=idle(off="said", runs="ve1")),
+        Machine("r9", ve="shop", seen=idle(stage="system", runs="ve1")),
+    )
 
 
 def fill(qrmd: Qrmd) -> None:
-    for number, machine in enumerate(MACHINES):
+    every = machines()
+    for number, machine in enumerate(every):
         qrmd.farm.put(Item(kind="resource", name=machine.name, seen=ResourceSeen(**machine.seen), wanted=ResourceWanted(
             id=machine.name, mac=f"52:54:00:00:00:0{number}", maintenance=machine.maintenance, ve=machine.ve)))
     qrmd.farm.put(Item(kind="ve", name="shop", wanted=VeWanted(
         id="ve1", boot_image="debian12", image="shop", life="running",
         assigned=(Assignment("r8", "shop"), Assignment("r9", "shop-r9")))))
-    for machine in MACHINES:
+    for machine in every:
         qrmd.farm.judge_again("resource", machine.name)
     qrmd.farm.judge_again("ve", "shop")
     qrmd.farm.put(Item(kind="boot-image", name="debian12", wanted=BootImageWanted(id="b1"),

@@ -24,7 +24,7 @@ def test_maintenance_goes_the_way_that_is_said_or_the_other_way() -> None:
     change(farm, "resource", "r1", maintenance=True)
     (step,) = maintenance(farm).steps
     assert isinstance(step, Record) and step.changes[0].wanted["maintenance"] is False  # type: ignore[index]
-    with pytest.raises(BadInput, match="one of them"):
+    with pytest.raises(BadInput, match="cannot be given together"):
         maintenance(farm, on=True, off=True)
 
 
