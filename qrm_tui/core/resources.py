@@ -12,6 +12,8 @@ from qrm_tui.core.stages import STAGES as STAGES
 
 ResourceKind = Literal["physical", "partition"]
 Order = Literal["", "reboot", "off"]
+#: In these it may be asking for an address just now: firmware, loader and kernel each do.
+ASKING = ("dhcp", "loader", "kernel")
 #: What a machine runs that has nothing to do; otherwise the id of its virtual environment.
 IDLE = "idle"
 #: Seconds between two heartbeats as a rule, and how many may be missed before it counts as not heard of.

@@ -18,7 +18,7 @@ from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.netboot import BootSettings, find_boot_settings
 from qrm_tui.core.plan import HERE
-from qrm_tui.core.resources import ResourceSeen
+from qrm_tui.core.resources import ASKING, ResourceSeen
 from qrm_tui.daemon.machines import Machines
 from qrm_tui.daemon.rack import Rack
 from qrm_tui.runners.base import Runner
@@ -162,7 +162,7 @@ class Upkeep:
                 return
             if self._settings is not None and known != self._files_of(item):
                 self.files.add(name)
-            if self._settings is not None and self._hosts.get(name) != self._host_of(item):
+            if self._settings is not None and self._hosts.get(name) != self._host_of(item) and not _is_asking(item):
                 self.addresses.add(name)
 
     def _forget(self, name: str, known: _Files | None) -> None:
@@ -280,7 +280,7 @@ class Upkeep:
         item = self._farm.find("resource", name)
         host = self._host_of(item) if item else None
         known = self._hosts.get(name)
-        if host == known:
+        if host == known or (item is not None and _is_asking(item)):
             return
         if host is not None:
             argv = dhcpd.omapi_argv("add", name, host[0], host[1])
@@ -327,6 +327,15 @@ class Upkeep:
         if text != self._hosts_text:
             await self._runner.write_file(dhcpd.HOSTS, text, 0o644, ())
             self._hosts_text = text
+
+
+def _is_asking(item: Item) -> bool:
+    """Whether it may be in the middle of asking for an address.
+
+    dhcpd refuses what it has just offered from the pool once there is a fixed one, and iPXE gives up then. Its next
+    stage brings it here again.
+    """
+    return item.seen is not None and item.seen.stage in ASKING
 
 
 def _write(path: str, text: str) -> dict[str, Any]:

@@ -44,10 +44,10 @@ def set_up(world: World, **changes: dict[str, str]) -> None:
                                  seen=ComponentSeen()))
 
 
-async def add(world: World, number: int, *, nonce: str = "", **wanted: Any) -> str:
+async def add(world: World, number: int, *, nonce: str = "", stage: str = "", **wanted: Any) -> str:
     """A resource, kept in the database as enlistment keeps it."""
     name = f"r{number}"
-    item = Item(kind="resource", name=name, created=1, revision=1, seen=ResourceSeen(nonce=nonce),
+    item = Item(kind="resource", name=name, created=1, revision=1, seen=ResourceSeen(nonce=nonce, stage=stage),
                 wanted=ResourceWanted(id=f"id-{number}", mac=MAC.format(number), **wanted))
     await world.qrmd.rack.store(item)
     world.qrmd.farm.put(item)
@@ -86,6 +86,16 @@ async def test_a_new_machine_gets_its_files_and_its_address(world: World, omapi:
         while await text(world, dhcpd.HOSTS) is None:
             await asyncio.sleep(0.01)
     assert f"host r1 {{ hardware ethernet {mac}; fixed-address 10.88.0.5; }}" in (await text(world, dhcpd.HOSTS) or "")
+
+
+async def test_an_address_waits_until_the_machine_asks_for_none(world: World, omapi: list[tuple[str, ...]]) -> None:
+    set_up(world)
+    await add(world, 1, stage="loader", address="10.88.0.5")
+    await settled(world)
+    assert omapi == []
+    await world.qrmd.rack.see("r1", stage="agent")
+    await settled(world)
+    assert omapi == [("add", "r1", MAC.format(1), "10.88.0.5")]
 
 
 async def test_a_new_nonce_touches_one_file(world: World, omapi: list[tuple[str, ...]],
