@@ -132,7 +132,8 @@ class Farm:
             if item.wanted.origin:
                 self._clones[item.wanted.origin].add(item.name)
         elif item.kind == "job" and item.wanted.state not in FINISHED:
-            self._open_jobs[item.wanted.object].add(item.name)
+            for held in (item.wanted.object, *item.wanted.holds):
+                self._open_jobs[held].add(item.name)
         elif item.kind == "resource":
             self._macs[item.wanted.mac] = item.name
         elif item.kind == "ve":
@@ -141,7 +142,8 @@ class Farm:
 
     def _unlink(self, item: Item) -> None:
         if item.kind == "job":
-            self._open_jobs[item.wanted.object].discard(item.name)
+            for held in (item.wanted.object, *item.wanted.holds):
+                self._open_jobs[held].discard(item.name)
         elif item.kind == "image":
             self._images[item.wanted.storage].discard(item.name)
             self._clones[item.wanted.origin].discard(item.name)
@@ -162,8 +164,7 @@ def _related(item: Item) -> list[tuple[str, str]]:
     """The objects whose state may follow from this one's, by kind and name."""
     wanted = item.wanted
     if item.kind == "job":
-        kind, _, name = wanted.object.partition("/")
-        return [(kind, name)]
+        return [(kind, name) for kind, _, name in (held.partition("/") for held in (wanted.object, *wanted.holds))]
     if item.kind == "image":
         return [("image", wanted.origin)] if wanted.origin else []
     if item.kind == "resource":

@@ -130,6 +130,8 @@ class JobRecord(msgspec.Struct, kw_only=True):
     #: what it waits for: whose lock, which machine
     waits_for: str = ""
     cancelling: bool = False
+    #: objects besides that it has alone while it runs: clones that a start makes, machines that it takes
+    holds: tuple[str, ...] = ()
 
 
 WANTED_TYPES: dict[str, type] = {

@@ -113,7 +113,9 @@ class Jobs:
                 await self._check(plan)
             record = await self._store.new_job(JobRecord(
                 id=0, operation=plan.operation, object=plan.object, arguments=plan.arguments, steps=len(plan.steps),
-                who=author.who, terminal=author.terminal, reason=reason, asked=self._farm.clock()), plan)
+                who=author.who, terminal=author.terminal, reason=reason, asked=self._farm.clock(),
+                holds=tuple(lock.object for lock in plan.locks if not lock.shared and lock.object != plan.object)),
+                plan)
         finally:
             self.locks.release(ticket)
         rows = [StepRow(job=record.id, number=number, state="pending") for number in range(len(plan.steps))]

@@ -105,6 +105,7 @@ async def test_a_machine_that_hangs_brings_its_start_back_and_stays_cut_off(
     assert record.state == "undone" and "r1" in record.error and "not so after" in record.error
     assert state(world, "ve", "shop") == "inactive"
     assert world.classic.host.offered().get("/vol/shop", ()) == ()
+    node.trouble = Trouble()
     node.pull(again=True)
     await world.rack.until(lambda: state(world, "resource", "r1") == "idle")
     assert await world.leftovers() == []
@@ -172,6 +173,17 @@ async def test_a_machine_that_is_not_heard_of_degrades_its_ve_and_why_says_which
     world.qrmd.rack.show("r2", heard=1.0, answered=0.0)
     assert state(world, "ve", "shop") == "degraded"
     assert why(world, "ve", "shop").startswith("r2 is unknown: it was not heard of for ")
+
+
+async def test_clones_that_a_start_makes_are_being_made_and_nothing_is_wrong(world: World) -> None:
+    for _ in range(2):
+        await world.machine()
+    assert await world.do("image.add", name="golden", storage="s1", size="1G") == "done"
+    await world.do("ve.create", name="shop", boot_image="debian12", image="golden", multi_server=2)
+    seen: set[str] = set()
+    world.qrmd.farm.listen(lambda kind, name, item: seen.add(item.state) if kind == "image" and item else None)
+    assert await world.do("ve.start", name="shop") == "done"
+    assert "creating" in seen and "error" not in seen
 
 
 async def test_a_root_that_cannot_be_mounted_names_its_image_and_storage_server(world: World) -> None:
