@@ -20,6 +20,8 @@ IDLE = "idle"
 BEAT, MISSED = 10.0, 3
 #: Seconds that an answer on ssh counts: silent agents are looked after this often, and one look may fail.
 ANSWERED = 60.0
+#: Seconds from the word that it reboots to its first packet: large servers test their memory for minutes.
+REBOOT = 600.0
 #: Seconds that a boot may take in one stage before it counts as stalled: firmware and disk checks of large machines
 #: take minutes, a boot loader does not.
 STALLED = {"dhcp": 60.0, "loader": 120.0, "kernel": 180.0, "agent": 120.0, "root": 120.0}
@@ -133,6 +135,11 @@ def is_heard(seen: ResourceSeen | None, now: float) -> bool:
 def is_up(seen: ResourceSeen | None, now: float) -> bool:
     """Whether it is known to run: by its agent, or by ssh."""
     return is_heard(seen, now) or (seen is not None and seen.answered > 0 and now - seen.answered <= ANSWERED)
+
+
+def reboots_until(seen: ResourceSeen) -> float | None:
+    """Until when one whose agent said that it reboots counts as doing so; None for others."""
+    return seen.heard + REBOOT if seen.beat == 0 and seen.heard and not seen.stage and not seen.off else None
 
 
 def stalls_at(seen: ResourceSeen) -> float | None:

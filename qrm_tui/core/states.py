@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qrm_tui.core import units
-from qrm_tui.core.resources import IDLE, is_heard, is_up, stalls_at
+from qrm_tui.core.resources import IDLE, is_heard, is_up, reboots_until, stalls_at
 
 if TYPE_CHECKING:
     from qrm_tui.core.farm import Farm
@@ -207,6 +207,8 @@ RESOURCE: Sequence[Rule] = (
          + (", in maintenance: no VE is started on it" if i.wanted.maintenance else ""),
          lambda i, f: f"qrm resource maintenance {i.name} --off" if i.wanted.maintenance else ""),
     Rule("booting", lambda i, f: _boots(i), _booting_why),
+    Rule("booting", lambda i, f: i.seen and f.clock() <= (reboots_until(i.seen) or 0),
+         lambda i, f: f"it went down {_age(i.seen.heard, f)} ago to boot anew: its first packet is awaited"),
     Rule("error", lambda i, f: _up(i, f) and not i.wanted.ve and i.seen.runs != IDLE,
          lambda i, f: "it still runs a VE that it was taken out of",
          lambda i, f: f"qrm resource power reset {i.name}"),

@@ -11,7 +11,7 @@ from qrm_tui.backends.planning import Call, Probe
 from qrm_tui.core.errors import BadInput, NotPermitted, QrmError, Refused, Stale
 from qrm_tui.core.facts import RECORDS, MachineFacts, Reading, check_reliances
 from qrm_tui.core.farm import Farm
-from qrm_tui.core.operations.arguments import check_arguments
+from qrm_tui.core.operations.arguments import TYPES, check_arguments
 from qrm_tui.core.operations.declarations import Operation, Role
 from qrm_tui.core.operations.registry import find
 from qrm_tui.core.plan import HERE, Await, Order, Plan, Record, describe_step
@@ -36,6 +36,9 @@ def command_of(operation: Operation, arguments: Mapping[str, Any]) -> str:
             continue
         if argument.type == "flag":
             words += [argument.option] if value else []
+            continue
+        if argument.type == "document":
+            words += [argument.option, TYPES["document"].word]
             continue
         values = [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else \
             value if isinstance(value, list) else [value]

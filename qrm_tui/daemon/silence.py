@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
-from qrm_tui.core.resources import ANSWERED, MISSED, ResourceSeen, stalls_at
+from qrm_tui.core.resources import ANSWERED, MISSED, ResourceSeen, reboots_until, stalls_at
 from qrm_tui.daemon.rack import Rack
 
 _log = logging.getLogger("qrmd.silence")
@@ -93,9 +93,7 @@ class Silence:
                 ends += [seen.heard + seen.beat * _LATE]
         if seen.answered:
             ends += [seen.answered + ANSWERED]
-        stalls = stalls_at(seen)
-        if stalls is not None:
-            ends += [stalls]
+        ends += [end for end in (stalls_at(seen), reboots_until(seen)) if end is not None]
         return min((end + _BEHIND for end in ends if end + _BEHIND > now), default=None)
 
     def sweep(self) -> None:

@@ -443,7 +443,8 @@ async def test_a_machines_life(room: Room) -> None:
     room.farm.put(Item(kind="ve", name="web", wanted=ve))
     room.farm.put(msgspec.structs.replace(room.item(), wanted=msgspec.structs.replace(room.item().wanted, ve="web")))
     room.rack.hear([_beat(room, bye="reboot")])
-    assert (room.item().state, room.seen().off, room.seen().stage) == ("unknown", "", "")
+    assert (room.item().state, room.seen().off, room.seen().stage) == ("booting", "", "")
+    assert "its first packet is awaited" in rows.detail_of(room.item(), room.farm)["why"]
     for stage in ("dhcp", "loader", "kernel"):
         room.wait(5)
         await room.rack.see("r1", stage=stage, stage_at=room.now)

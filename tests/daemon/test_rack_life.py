@@ -253,6 +253,15 @@ async def test_an_orderly_power_off_is_seen(world: World) -> None:
     assert "said good-bye" in why(world, "resource", name)
 
 
+async def test_one_that_goes_down_to_reboot_and_is_not_seen_again_is_unknown(world: World) -> None:
+    name = await world.machine()
+    now = world.qrmd.farm.clock()
+    world.qrmd.rack.show(name, beat=0.0, stage="", heard=now, stage_at=1.0)
+    assert state(world, "resource", name) == "booting"
+    world.qrmd.rack.show(name, heard=now - 601)
+    assert state(world, "resource", name) == "unknown"
+
+
 async def test_whoever_takes_the_agent_out_is_no_error(world: World) -> None:
     node = await running(world)
     node.trouble = Trouble(silent=True)
