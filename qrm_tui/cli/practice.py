@@ -98,8 +98,9 @@ def _spawn(farm: str, folder: Path, nodes: int) -> dict[str, Any]:
     source = str(Path(__file__).parents[2])   # where this package is, installed or not
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))}
     with log.open("wb") as output:
+        more = ["--nodes", str(nodes)] if nodes else []
         process = subprocess.Popen([*COMMAND, "--practice", farm, "--socket", where, "--state", str(folder / "state"),
-                                    "--nodes", str(nodes)], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                    *more], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                    cwd=folder, env=environment, start_new_session=True)
     try:
         record = {"farm": farm, "where": where, "pid": process.pid, "started": _started(process.pid)}

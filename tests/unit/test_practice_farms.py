@@ -11,7 +11,7 @@ from qrm_tui.core.operations.arguments import check_arguments
 from qrm_tui.core.operations.registry import find
 from qrm_tui.core.places import data_folder
 from qrm_tui.practice import trees
-from qrm_tui.practice.farms import farm_names, generate, load_farm
+from qrm_tui.practice.farms import POWER_ON, farm_names, generate, load_farm
 from qrm_tui.practice.folder import RootFolder
 
 
@@ -19,8 +19,12 @@ from qrm_tui.practice.folder import RootFolder
 def test_a_farm_loads_and_its_operations_are_declared(name: str, tmp_path: Path) -> None:
     farm = load_farm(name, tmp_path)
     assert farm.name == name and farm.machines
+    machines = {f"{model.name}-{number}" for model, count in farm.models for number in range(1, count + 1)}
     for operation, arguments in farm.fill:
-        check_arguments(find(operation).arguments, arguments)
+        if operation == POWER_ON:
+            assert set(arguments["names"]) <= machines
+        else:
+            check_arguments(find(operation).arguments, arguments)
     assert all(machine.delay == 0 for machine in farm.machines.values())
     farm.begin()
     assert all(machine.delay == farm.delay for machine in farm.machines.values())
