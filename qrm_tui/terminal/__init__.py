@@ -1,0 +1,1 @@
+"""What a console's bytes mean: an emulator behind a protocol of ours, scroll-back, keys. Knows nothing of textual."""

@@ -1,0 +1,163 @@
+"""The Emulator on bittty: the board, what leaves its screen, its bell, its title, its answers."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Any
+
+from bittty.present import Bell, RowsScrolledOff, TitleChanged
+
+from qrm_tui.terminal.board import ConsoleBoard
+from qrm_tui.terminal.cells import Row, runs_of, width
+from qrm_tui.terminal.emulator import LEAST_COLUMNS, LEAST_ROWS, MOST_COLUMNS, MOST_ROWS, Runs
+from qrm_tui.terminal.flood import Flood
+from qrm_tui.terminal.scrollback import Kept, Scrollback
+
+#: Characters of a title, and bytes of answers that wait to be taken.
+LONGEST_TITLE, MOST_REPLIES = 80, 512
+#: Characters that are fed at once where the short way is not open.
+_PIECE = 4096
+
+
+class BitttyEmulator:
+    """See `Emulator`. `flood` off: every byte goes through bittty, which a test compares with the short way."""
+
+    keeps_scrollback = True  # bittty asks for it
+
+    def __init__(self, columns: int = 80, rows: int = 24, *, scrollback: Scrollback | None = None,
+                 flood: bool = True) -> None:
+        columns, rows = _bounded(columns, rows)
+        self.scrollback = Scrollback() if scrollback is None else scrollback
+        self.title = ""
+        self.bells = 0
+        #: sequences that bittty could not stomach; there are none known
+        self.faults = 0
+        self._replies = bytearray()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._board = ConsoleBoard(columns, rows)
+        self._board.attach_display(self)
+        self._board.host.attach(_Replies(self._replies))
+        self._flood = Flood(self._board, self.scrollback) if flood else None
+        self._seen = 0
+        self._page: Any = None
+
+    # what it shows
+
+    @property
+    def columns(self) -> int:
+        return int(self._board.width)
+
+    @property
+    def rows(self) -> int:
+        return int(self._board.height)
+
+    @property
+    def cursor(self) -> tuple[int, int] | None:
+        board = self._board
+        return (board.cursor.display_x, board.cursor.y) if board.modes.cursor_visible else None
+
+    @property
+    def alternate(self) -> bool:
+        return bool(self._board.blitter.in_alt_screen)
+
+    @property
+    def reversed(self) -> bool:
+        return bool(self._board.modes.reverse_screen)
+
+    @property
+    def application_cursor(self) -> bool:
+        return bool(self._board.modes.cursor_application_mode)
+
+    @property
+    def bracketed_paste(self) -> bool:
+        return bool(self._board.modes.bracketed_paste)
+
+    def line(self, row: int) -> Runs:
+        return runs_of(self._board.blitter.current_page.grid[row], self._board.styles)
+
+    def changed(self) -> list[int]:
+        page = self._board.blitter.current_page
+        rows: list[int] = list(range(self.rows)) if page is not self._page else page.dirty_rows(self._seen)
+        self._page, self._seen = page, page.observe()
+        return rows
+
+    # what comes in
+
+    def feed(self, data: bytes, at: float) -> None:
+        self._board.now = at
+        text = self._decoder.decode(data)
+        place, size = 0, len(text)
+        while place < size:
+            if self._flood is not None:
+                place = self._flood.take(text, place, at)
+                if place >= size:
+                    break
+            # the short way opens after a line's end
+            stop = text.find("\r\n", place + _PIECE) + 2 if self._flood is not None else size
+            if stop < 2:
+                stop = size
+            self._feed(text[place:stop])
+            place = stop
+
+    def _feed(self, text: str) -> None:
+        parser = self._board.parser
+        try:
+            parser.feed(text)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            self.faults += 1
+            parser.reset()
+        parser.bound()
+
+    def take_replies(self) -> bytes:
+        replies = bytes(self._replies)
+        self._replies.clear()
+        return replies
+
+    def resize(self, columns: int, rows: int) -> None:
+        columns, rows = _bounded(columns, rows)
+        if (columns, rows) == (self.columns, self.rows):
+            return
+        board = self._board
+        blitter = board.blitter
+        over = board.cursor.y - (rows - 1)
+        if over > 0:  # bittty cuts below, where the cursor is
+            blitter.set_scroll_region(0, self.rows - 1)
+            row = board.cursor.y
+            blitter.scroll(over)
+            board.cursor.set_position(board.cursor.display_x, row - over)
+        board.resize(columns, rows)
+
+    def present(self, event: Any) -> None:
+        """What bittty tells."""
+        if type(event) is RowsScrolledOff:
+            for row, wrapped in event.lines:
+                at = row.at if type(row) is Row else self._board.now
+                self.scrollback.append(Kept(runs_of(row, self._board.styles), at, wrapped))
+        elif type(event) is Bell:
+            self.bells += 1
+        elif type(event) is TitleChanged:
+            self.title = "".join(character for character in event.title[:LONGEST_TITLE] if width(character) > 0)
+
+
+class _Replies:
+    """What the board would send, as a cable of bittty's; more than anybody takes is dropped."""
+
+    closed = False
+
+    def __init__(self, kept: bytearray) -> None:
+        self._kept = kept
+
+    def write(self, data: str) -> int:
+        if len(self._kept) + len(data) <= MOST_REPLIES:
+            self._kept += data.encode()
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """The other side of a serial line cannot be told."""
+
+
+def _bounded(columns: int, rows: int) -> tuple[int, int]:
+    return max(LEAST_COLUMNS, min(columns, MOST_COLUMNS)), max(LEAST_ROWS, min(rows, MOST_ROWS))

@@ -1,0 +1,162 @@
+"""From bittty's cells to runs of text: styles become looks, once each, and cells of one style are shared."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from bittty.style import Style
+from bittty.video import CONTINUATION
+from wcwidth import wcwidth
+
+from qrm_tui.terminal.emulator import (
+    BLINK,
+    BOLD,
+    CONCEAL,
+    DIM,
+    ITALIC,
+    PLAIN,
+    REVERSE,
+    STRIKE,
+    UNDERLINE,
+    Colour,
+    Look,
+    Run,
+    Runs,
+)
+
+Cell = tuple[Style, str]
+
+#: Styles remembered at a time. What has forgotten them makes them anew.
+_STYLES = 1024
+_STYLE, _TEXT = itemgetter(0), itemgetter(1)
+_ATTRIBUTES = (("bold", BOLD), ("dim", DIM), ("italic", ITALIC), ("underline", UNDERLINE), ("blink", BLINK),
+               ("reverse", REVERSE), ("conceal", CONCEAL), ("strike", STRIKE))
+
+
+class Row(list[Cell]):
+    """A row of the screen that knows when it was last written (seconds since the epoch)."""
+
+    __slots__ = ("at",)
+
+    at: float
+
+    def __init__(self, cells: list[Cell], at: float) -> None:
+        super().__init__(cells)
+        self.at = at
+
+
+class SharedCells(dict[str, Cell]):
+    """The cells of one style by their text, each made once: a screen of one style costs a pointer a cell."""
+
+    def __init__(self, style: Style) -> None:
+        super().__init__()
+        self.style = style
+
+    def __missing__(self, text: str) -> Cell:
+        cell = self[text] = (self.style, text)
+        return cell
+
+
+class Styles:
+    """What follows from a style. Asked by identity: a style's hash costs more than writing a word."""
+
+    def __init__(self) -> None:
+        self._looks: dict[int, tuple[Style, Look]] = {}
+        self._cells: dict[int, SharedCells] = {}
+        self._changes: dict[tuple[int, int], tuple[Style, Any, Style]] = {}
+
+    def look(self, style: Style) -> Look:
+        """Colours and attributes of a style."""
+        known = self._looks.get(id(style))
+        if known is None:
+            if len(self._looks) >= _STYLES:
+                self._looks.clear()
+            known = self._looks[id(style)] = (style, _look(style))  # holds the style, so that its id stays its own
+        return known[1]
+
+    def cells(self, style: Style) -> SharedCells:
+        """The shared cells of a style."""
+        known = self._cells.get(id(style))
+        if known is None:
+            if len(self._cells) >= _STYLES:
+                self._cells.clear()
+            known = self._cells[id(style)] = SharedCells(style)
+        return known
+
+    def after(self, style: Style, change: Any, default: Style) -> Style:
+        """The style after an SGR operation. The same change of the same style is the same object again."""
+        key = (id(style), id(change))
+        known = self._changes.get(key)
+        if known is None:
+            addition, reset = change.args
+            new = default if reset else style
+            if addition is not None:
+                new = new.merge(addition)
+            if len(self._changes) >= 4 * _STYLES:
+                self._changes.clear()
+            known = self._changes[key] = (style, change, new)
+        return known[2]
+
+
+def _look(style: Style) -> Look:
+    attributes = sum(bit for name, bit in _ATTRIBUTES if getattr(style, name))
+    look = Look(_colour(style.fg), _colour(style.bg), attributes)
+    return PLAIN if look == PLAIN else look
+
+
+def _colour(colour: Any) -> Colour:
+    if colour is None or colour.mode == "default":
+        return None
+    value: Colour = colour.value
+    if isinstance(value, tuple):
+        return value if len(value) == 3 and all(0 <= part <= 255 for part in value) else None
+    return value if isinstance(value, int) and 0 <= value <= 255 else None
+
+
+def runs_of(row: list[Cell], styles: Styles) -> Runs:
+    """A row as runs, without the plain blanks at its end."""
+    found: list[Run] = []
+    first, size = 0, len(row)
+    kinds = list(map(_STYLE, row))
+    texts = list(map(_TEXT, row))
+    while first < size:
+        style = kinds[first]
+        last = first + 1
+        if kinds[-1] is style and kinds.count(style) == size - first:  # identity first: the usual end of a row
+            last = size
+        else:
+            while last < size and kinds[last] is style:
+                last += 1
+        look = styles.look(style)
+        text = "".join(texts[first:last])
+        if found and found[-1].look == look:
+            former = found.pop()
+            found.append(Run(former.text + text, look, former.cells + last - first))
+        else:
+            found.append(Run(text, look, last - first))
+        first = last
+    if found and found[-1].look == PLAIN:
+        run = found.pop()
+        text = run.text.rstrip(" ")
+        if text:
+            found.append(Run(text, PLAIN, run.cells - len(run.text) + len(text)))
+    return tuple(found)
+
+
+@lru_cache(4096)
+def width(character: str) -> int:
+    """Cells of a character as programs on the other side count them: 0 stands on the one before, -1 is not shown."""
+    if character.isascii():
+        return 1 if character.isprintable() else -1
+    category = unicodedata.category(character)
+    if category in ("Mn", "Me") or character in "\u200d\ufe0e\ufe0f":
+        return 0
+    if category in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return -1  # moves the cursor or turns the order round in the terminal that shows it
+    return max(1, wcwidth(character))
+
+
+__all__ = ["CONTINUATION", "Cell", "Row", "SharedCells", "Style", "Styles", "runs_of", "width"]
