@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from qrm_tui.core.console_wire import MOST_TYPED
 from qrm_tui.core.errors import BadInput, NotPermitted
@@ -37,6 +38,16 @@ class _Said(msgspec.Struct):
     rows: int = 0
 
 
+class _Stream(StreamingResponse):
+    """A stream that ends with its reader: a session must not stay until somebody collects garbage."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self.body_iterator.aclose()  # type: ignore[attr-defined]  # an async generator, each time
+
+
 class ConsoleApi:
     """The routes."""
 
@@ -61,7 +72,7 @@ class ConsoleApi:
         console = self._consoles.find(request.path_params["name"])
         offset = self._offset(console, request)
         frames = watch(console, offset, peer) if follows else recorded(console, offset)
-        return StreamingResponse(frames, media_type="application/octet-stream")
+        return _Stream(frames, media_type="application/octet-stream")
 
     @staticmethod
     def _offset(console: Console, request: Request) -> int:

@@ -74,7 +74,7 @@ class Segment:
             return 0
 
     @property
-    def bytes(self) -> int:
+    def total(self) -> int:
         return self.size + self.times * _RECORD.size
 
     def read(self, offset: int, most: int) -> bytes:
@@ -150,7 +150,7 @@ class ConsoleLog:
     @property
     def size(self) -> int:
         """Bytes on disk, with times."""
-        return sum(segment.bytes for segment in self.segments)
+        return sum(segment.total for segment in self.segments)
 
     @property
     def last_at(self) -> int:
@@ -183,7 +183,7 @@ class ConsoleLog:
         """All that is held, to disk; OSError."""
         while self._held:
             segment = self._current()
-            room = max(self._segment - segment.bytes, MOST_OUTPUT)
+            room = max(self._segment - segment.total, MOST_OUTPUT)
             written = os.write(self._log, self._held[:room])
             segment.size += written
             self._held_start += written
@@ -200,7 +200,12 @@ class ConsoleLog:
     def _current(self) -> Segment:
         """The segment that is written to, its files open; OSError."""
         last = self.segments[-1] if self.segments else None
-        if last is None or last.bytes >= self._segment or last.end != self._held_start:
+        if last is not None and not last.size and last.start != self._held_start:
+            # begun when the disk took nothing
+            self.release()
+            self.segments.pop().remove()
+            last = self.segments[-1] if self.segments else None
+        if last is None or last.total >= self._segment or last.end != self._held_start:
             self.release()
             self.folder.mkdir(parents=True, exist_ok=True)
             last = Segment(self.folder, self._held_start)
@@ -245,7 +250,7 @@ class ConsoleLog:
         with contextlib.suppress(OSError):
             oldest.remove()
         self._last = None
-        return oldest.bytes
+        return oldest.total
 
     def release(self) -> None:
         """Close its files; the next byte opens them again."""
