@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from qrm_tui.core.errors import NoServer, QrmError
+from qrm_tui.screens.base import FarmScreen
 from qrm_tui.screens.columns import View
 from qrm_tui.screens.live import WATCHED, Live
 from qrm_tui.screens.main import MainScreen
@@ -103,6 +104,12 @@ class QrmApp(App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         return MainScreen()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The app's own keys come before all others, but not while a console has the keys."""
+        if action in ("quit", "command_palette") and isinstance(self.screen, FarmScreen) and self.screen.takes_keys:
+            return False
+        return super().check_action(action, parameters)
 
     @property
     def main(self) -> MainScreen:
@@ -216,8 +223,11 @@ class QrmApp(App[None]):
         from qrm_tui.screens.message import MessageScreen
 
         trouble = refusal(self.live, request.operation, request.subjects)
+        session = request.operation.sort == "session"
         if trouble:
             self.push_screen(MessageScreen(f"{request.operation.kind} {request.operation.verb}", (trouble,)))
+        elif session and (name := request.single().get("name")):
+            self.open_console(str(name))
         elif request.open_arguments and not (typed and request.complete):
             from qrm_tui.screens.form import Form
 
@@ -273,6 +283,11 @@ class QrmApp(App[None]):
         from qrm_tui.screens.job import JobScreen
 
         self.push_screen(JobScreen(name))
+
+    def open_console(self, name: str) -> None:
+        from qrm_tui.screens.console import ConsoleScreen
+
+        self.push_screen(ConsoleScreen(name))
 
     def open_plan_of(self, job: str) -> None:
         from qrm_tui.screens.plan import JobPlan

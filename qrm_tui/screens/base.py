@@ -46,6 +46,11 @@ class FarmScreen(Screen[Result], Generic[Result], inherit_bindings=False):
         return self.qrm.live
 
     @property
+    def takes_keys(self) -> bool:
+        """Whether every key is somebody else's now: a machine's, on its console."""
+        return False
+
+    @property
     def gone(self) -> bool:
         """Whether it was left; its parts may be gone already."""
         return not self.app.is_running or self not in self.app.screen_stack

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from qrm_tui.core.operations.declarations import Role
-from qrm_tui.core.operations.registry import of_kind
+from qrm_tui.core.operations.registry import offered_on
 from qrm_tui.screens.base import FarmScreen, Sections
 from qrm_tui.screens.live import Live
 from qrm_tui.screens.operate import key_text
@@ -22,7 +22,7 @@ from qrm_tui.widgets.topline import TopLine
 def operation_sections(kind: str, live: Live) -> Sections:
     """The operations on a kind with their keys and examples, and who may."""
     rows: list[tuple[str, str]] = []
-    for operation in of_kind(kind):
+    for operation in offered_on(kind):
         who = "" if live.may(operation) else f" (wants {Role(operation.role).name})"
         rows.append((key_text(operation.key or ""), f"{operation.kind} {operation.verb}: {operation.summary}{who}"))
         rows.append(("", f"  {operation.example}"))

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.timer import Timer
 
 from qrm_tui.core.operations.declarations import Operation
-from qrm_tui.core.operations.registry import OPERATIONS, of_kind
+from qrm_tui.core.operations.registry import OPERATIONS, offered_on
 from qrm_tui.screens.boots import UNDER_WAY
 from qrm_tui.screens.columns import View
 from qrm_tui.screens.live import Live
@@ -99,7 +99,7 @@ class Listing(Container):
         #: what the keys shown depend on
         self._keys_for: tuple[object, ...] = ()
         self._stop: Callable[[], None] | None = None
-        for operation in of_kind(view.kind):
+        for operation in offered_on(view.kind):
             if operation.key:
                 self._bindings.key_to_bindings.setdefault(operation.key, []).insert(0, Binding(
                     operation.key, f"operate('{operation.name}')", operation.verb, id=operation.name,
@@ -118,7 +118,7 @@ class Listing(Container):
             yield Detail(self._details)
 
     def on_mount(self) -> None:
-        if of_kind(self.view.kind):  # the table's own key is not among those shown
+        if offered_on(self.view.kind):  # the table's own key is not among those shown
             self.table._bindings.key_to_bindings["space"] = [Binding(
                 "space", "mark", "mark", id="table.mark", tooltip="Mark rows: operations then work on all of them")]
         self.set_class(self.table.cursor_row is None, "-empty")
@@ -170,7 +170,7 @@ class Listing(Container):
 
     def offered(self) -> tuple[str, ...]:
         """Names of the operations that make sense now."""
-        return tuple(operation.name for operation in of_kind(self.view.kind) if self._offers(operation))
+        return tuple(operation.name for operation in offered_on(self.view.kind) if self._offers(operation))
 
     def _offers(self, operation: Operation) -> bool:
         if not self._live.may(operation):

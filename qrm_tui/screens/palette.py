@@ -9,7 +9,7 @@ from typing import cast
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from qrm_tui.core.operations.registry import OPERATIONS
+from qrm_tui.core.operations.registry import OPERATIONS, offered_on
 from qrm_tui.screens.application import QrmApp
 from qrm_tui.screens.operate import Request
 from qrm_tui.screens.views import VIEWS
@@ -38,7 +38,7 @@ class Palette(Provider):
 
     def _ask(self, name: str) -> None:
         operation, shown = OPERATIONS[name], self._qrm.main.shown
-        about_these = operation.subject is not None and shown.view.kind == operation.kind
+        about_these = operation.subject is not None and operation in offered_on(shown.view.kind)
         self._qrm.ask(Request(operation, shown.subjects() if about_these else ()))
 
     async def discover(self) -> Hits:

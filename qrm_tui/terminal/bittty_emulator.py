@@ -9,7 +9,7 @@ from bittty.present import Bell, RowsScrolledOff, TitleChanged
 
 from qrm_tui.terminal.board import ConsoleBoard
 from qrm_tui.terminal.cells import Row, runs_of, width
-from qrm_tui.terminal.emulator import LEAST_COLUMNS, LEAST_ROWS, MOST_COLUMNS, MOST_ROWS, Runs
+from qrm_tui.terminal.emulator import LEAST_COLUMNS, LEAST_ROWS, MOST_COLUMNS, MOST_ROWS, Runs, plain_runs
 from qrm_tui.terminal.flood import Flood
 from qrm_tui.terminal.scrollback import Kept, Scrollback
 
@@ -118,14 +118,22 @@ class BitttyEmulator:
         if (columns, rows) == (self.columns, self.rows):
             return
         board = self._board
-        blitter = board.blitter
-        over = board.cursor.y - (rows - 1)
-        if over > 0:  # bittty cuts below, where the cursor is
-            blitter.set_scroll_region(0, self.rows - 1)
-            row = board.cursor.y
-            blitter.scroll(over)
-            board.cursor.set_position(board.cursor.display_x, row - over)
+        self._scroll_away(board.cursor.y - (rows - 1))  # bittty cuts below, where the cursor is
         board.resize(columns, rows)
+
+    def mark(self, text: str, at: float) -> None:
+        if not self.alternate:
+            self._scroll_away(self._board.cursor.y)
+        self.scrollback.append(Kept(plain_runs("".join(part for part in text if width(part) > 0)), at, mark=True))
+
+    def _scroll_away(self, rows: int) -> None:
+        """Rows at the top leave the screen, and the cursor's line goes up with the others."""
+        board = self._board
+        if rows > 0:
+            board.blitter.set_scroll_region(0, self.rows - 1)
+            column, row = board.cursor.display_x, board.cursor.y
+            board.blitter.scroll(rows)
+            board.cursor.set_position(column, row - rows)
 
     def present(self, event: Any) -> None:
         """What bittty tells."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
+from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
@@ -119,25 +120,14 @@ def _colour(colour: Any) -> Colour:
 def runs_of(row: list[Cell], styles: Styles) -> Runs:
     """A row as runs, without the plain blanks at its end."""
     found: list[Run] = []
-    first, size = 0, len(row)
-    kinds = list(map(_STYLE, row))
-    texts = list(map(_TEXT, row))
-    while first < size:
-        style = kinds[first]
-        last = first + 1
-        if kinds[-1] is style and kinds.count(style) == size - first:  # identity first: the usual end of a row
-            last = size
-        else:
-            while last < size and kinds[last] is style:
-                last += 1
+    for style, cells in groupby(row, _STYLE):  # the same object is equal without being asked
+        texts = list(map(_TEXT, cells))
         look = styles.look(style)
-        text = "".join(texts[first:last])
         if found and found[-1].look == look:
             former = found.pop()
-            found.append(Run(former.text + text, look, former.cells + last - first))
+            found.append(Run(former.text + "".join(texts), look, former.cells + len(texts)))
         else:
-            found.append(Run(text, look, last - first))
-        first = last
+            found.append(Run("".join(texts), look, len(texts)))
     if found and found[-1].look == PLAIN:
         run = found.pop()
         text = run.text.rstrip(" ")

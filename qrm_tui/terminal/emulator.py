@@ -101,5 +101,8 @@ class Emulator(Protocol):
     def take_replies(self) -> bytes:
         """What the terminal answers to questions in the bytes fed since the last call."""
 
+    def mark(self, text: str, at: float) -> None:
+        """A word of ours behind what came so far: the lines above the cursor's go into the scroll-back, it follows."""
+
     def resize(self, columns: int, rows: int) -> None:
         """Another size, held to the least and the most; lines that no longer fit go into the scroll-back."""

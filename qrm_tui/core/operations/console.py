@@ -14,7 +14,7 @@ OPERATIONS = (
     Operation(
         "console", "attach", "session", "watch a console and type into it; ctrl+] leaves, ctrl+] t takes over",
         (_NAME, Argument("lines", "count", "begin with so many lines of what was recorded", default=100)),
-        "qrm console attach r1", role=Role.viewer, subject="name",
+        "qrm console attach r1", role=Role.viewer, subject="name", key="s",
     ),
     Operation(
         "console", "log", "session", "what a console said, as it was recorded",

@@ -25,3 +25,10 @@ def find(name: str) -> Operation:
 def of_kind(kind: str) -> list[Operation]:
     """The operations on one kind of object, in the order they are declared."""
     return [operation for operation in OPERATIONS.values() if operation.kind == kind]
+
+
+def offered_on(kind: str) -> list[Operation]:
+    """The operations whose keys are on a list of this kind: its own, and sessions with its objects."""
+    sessions = [operation for operation in OPERATIONS.values() if operation.sort == "session" and operation.key
+                and operation.subject and operation.argument(operation.subject).type == kind != operation.kind]
+    return [*of_kind(kind), *sessions]

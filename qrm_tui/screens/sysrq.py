@@ -1,0 +1,75 @@
+"""A letter for the kernel's SysRq: the common ones are listed, those that lose something ask again."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.events import Key
+
+from qrm_tui.screens.base import FarmWindow
+from qrm_tui.screens.message import Question
+from qrm_tui.widgets.keys import Keys
+from qrm_tui.widgets.page import EMPTY, Page, line
+
+#: From the kernel's admin-guide/sysrq; true: what is not written yet is lost.
+LETTERS = {
+    "h": ("help, on the console", False),
+    "s": ("write all file systems", False),
+    "u": ("mount all file systems read-only", False),
+    "t": ("list all tasks", False),
+    "w": ("list tasks that are blocked", False),
+    "m": ("tell of the memory", False),
+    "l": ("what each CPU does", False),
+    "f": ("kill the task that takes most memory", True),
+    "e": ("ask all processes to end", True),
+    "i": ("kill all processes", True),
+    "c": ("crash: dump, or panic", True),
+    "o": ("switch off", True),
+    "b": ("reboot at once", True),
+}
+
+
+class SysRq(FarmWindow[str]):
+    """Answers the letter, or None."""
+
+    DEFAULT_CSS = """
+    SysRq { align: center middle; }
+    SysRq > Vertical { width: 52 !important; }
+    SysRq Page { height: auto; max-height: 18; background: $surface; margin: 0 1; }
+    SysRq Keys { margin: 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "leave", "leave", key_display="esc", id="sysrq.leave"),
+    ]
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._machine = name
+
+    def compose(self) -> ComposeResult:
+        rows = [line((f"  {letter} ", "key"), (f" {words}", "warning" if loses else ""))
+                for letter, (words, loses) in LETTERS.items()]
+        with Vertical(classes="dialog"):
+            yield Page([line((f"SysRq to {self._machine}: a break, then a letter", "title")), EMPTY, *rows],
+                       id="sysrq", can_focus=True)
+            yield Keys()
+
+    @on(Key)
+    def _letter(self, event: Key) -> None:
+        letter = event.character or ""
+        if letter not in LETTERS:
+            return
+        event.stop()
+        words, loses = LETTERS[letter]
+        if not loses:
+            self.dismiss(letter)
+            return
+        self.app.push_screen(Question(f"SysRq {letter}: {words}?", f"{self._machine} does so at once, and asks nobody."),
+                             lambda yes: self.dismiss(letter) if yes else None)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
