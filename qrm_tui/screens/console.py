@@ -20,11 +20,12 @@ from qrm_tui.client import console as consoles
 from qrm_tui.core.errors import NoServer, QrmError
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.screens.base import Answer, FarmScreen, Sections
+from qrm_tui.screens.console_title import title, write_private
 from qrm_tui.screens.message import Question
 from qrm_tui.terminal.bittty_emulator import BitttyEmulator
 from qrm_tui.terminal.view import gap_text
 from qrm_tui.widgets.keys import Keys
-from qrm_tui.widgets.page import Page, PageLine, line, width_of
+from qrm_tui.widgets.page import Page
 from qrm_tui.widgets.prompt import Prompt
 from qrm_tui.widgets.terminal import Terminal
 
@@ -34,7 +35,6 @@ LINES = 2000
 BACKOFF, STALE = (0.5, 1, 2, 4, 8, 15), 5.0
 #: Bytes typed that wait for the server; and lines of a paste that are shown before it is sent.
 MOST_WAITING, PASTE_SHOWN = 1 << 16, 4
-_STATES = {"connected": "good", "waiting": "warning", "error": "bad"}
 
 
 class ConsoleScreen(FarmScreen[None]):
@@ -56,10 +56,13 @@ class ConsoleScreen(FarmScreen[None]):
         Binding("slash", "search", "search", key_display="/", id="console.search", tooltip="n goes further back"),
         Binding("y", "copy", "copy", id="console.copy",
                 tooltip="What is shown, or from the line chosen with space, by OSC 52"),
-        Binding("Y", "save", "to file", id="console.save", tooltip="All that is kept here, with times, into a file"),
+        Binding("Y", "save", "Copy to a file", show=False, id="console.save",
+                tooltip="All that is kept here, with times, into a file"),
         Binding("b", "break", "break", id="console.break", tooltip="A break on the line"),
         Binding("r", "sysrq", "SysRq", id="console.sysrq", tooltip="A break and a letter, for the kernel"),
         Binding("z", "size", "size", id="console.size", tooltip="Tell a shell on a serial line how large this is"),
+        Binding("pageup", "look_back", "look back", key_display="pgup", id="console.look_back",
+                tooltip="Lines that left the screen; end comes back"),
         Binding("escape,q", "back", "back", key_display="esc", id="console.back"),
         Binding("question_mark", "help", "help", key_display="?", id="console.help"),
     ]
@@ -102,7 +105,6 @@ class ConsoleScreen(FarmScreen[None]):
         self._waiting = bytearray()
         self._sending = self._begun = self._lost = False
         self._rang_at = 0.0
-        self._note = ""
 
     def compose(self) -> ComposeResult:
         yield Page(id="console-title")
@@ -244,41 +246,10 @@ class ConsoleScreen(FarmScreen[None]):
         self.refresh_bindings()
 
     def _show_title(self) -> None:
-        self.query_one("#console-title", Page).set_lines([self._title(self.app.size.width)])
-
-    def _title(self, width: int) -> PageLine:
-        status, terminal = self.status, self.terminal
-        left = [f" {self.machine}"]
-        if self.source:
-            left.append(self.source)
-        if self._lost:
-            left.append("LINE LOST")
-        elif status is None:
-            left.append("connecting")
-        else:
-            left.append(status.state + (f" ({status.reason})" if status.reason else ""))
-            left.append(f"{status.watchers} watch" if status.watchers != 1 else "1 watches")
-            left.append(self._typist(status))
-        if terminal.emulator.title:
-            left.append(f'"{terminal.emulator.title}"')
-        right = ""
-        if self._rang_at:
-            right += " BELL "
-        if terminal.back:
-            right += f" {terminal.back} lines back "
-        text = "  ".join(left)
-        room = width - len(right)
-        shown = line(text)
-        if width_of(shown) > room:
-            shown = line(text[:max(0, room - 1)] + "~")
-        return (*shown, (" " * max(0, room - width_of(shown)), ""), *((((right, "reverse")),) if right else ()))
-
-    def _typist(self, status: consoles.Status) -> str:
-        if status.typist is None:
-            return "you may type" if self.terminal.typing else "nobody types"
-        if self.types:
-            return "you type" if self.terminal.typing else "you may type"
-        return f"{status.typist.who} types"
+        terminal = self.terminal
+        self.query_one("#console-title", Page).set_lines([title(
+            self.app.size.width, self.machine, self.source, "LINE LOST" if self._lost else self.status,
+            typing=terminal.typing, named=terminal.emulator.title, rings=bool(self._rang_at), back=terminal.back)])
 
     # typing
 
@@ -409,6 +380,9 @@ class ConsoleScreen(FarmScreen[None]):
 
     # looking back
 
+    def action_look_back(self) -> None:
+        self.terminal.action_page(-1)
+
     def action_search(self) -> None:
         self.query_one(Prompt).open("/", self.terminal.words)
 
@@ -441,7 +415,7 @@ class ConsoleScreen(FarmScreen[None]):
         path = Path.home() / f"{self.machine}-console-{time.strftime('%Y%m%d-%H%M%S')}.txt"
         text = self.terminal.whole()
         try:
-            await asyncio.to_thread(_write, path, text)
+            await asyncio.to_thread(write_private, path, text)
         except OSError as error:
             self.app.notify(f"{path}: {error.strerror or error}", severity="error", markup=False)
             return
@@ -480,11 +454,3 @@ class ConsoleScreen(FarmScreen[None]):
                  "number of people watch; one types, and t takes that over."),
             ("", "While you type, every key is the machine's, but ctrl+] (leave) and ctrl+^ (stop typing)."),
         ])]
-
-
-def _write(path: Path, text: str) -> None:
-    """A new file that is the user's alone: consoles show secrets."""
-    import os
-
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)

@@ -57,7 +57,7 @@ class Live:
 
     def may(self, operation: Operation) -> bool:
         """Whether this operation can be asked for from here."""
-        return not self.read_only and self.role >= operation.role
+        return self.role >= operation.role and (not self.read_only or operation.role <= Role.viewer)
 
     @property
     def alerts(self) -> list[Row]:

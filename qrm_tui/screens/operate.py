@@ -66,7 +66,7 @@ class Outcome:
 
 def refusal(live: Live, operation: Operation, subjects: Sequence[str]) -> str:
     """Why this cannot even be asked for; empty if it can."""
-    if live.read_only:
+    if live.read_only and operation.role > Role.viewer:
         return "read-only: started with --read-only, nothing can be changed from here"
     if live.role < operation.role:
         return f"{operation.name} wants the role {Role(operation.role).name}; yours is {live.role.name}"

@@ -68,8 +68,8 @@ class SysRq(FarmWindow[str]):
         if not loses:
             self.dismiss(letter)
             return
-        self.app.push_screen(Question(f"SysRq {letter}: {words}?", f"{self._machine} does so at once, and asks nobody."),
-                             lambda yes: self.dismiss(letter) if yes else None)
+        asked = Question(f"SysRq {letter}: {words}?", f"{self._machine} does so at once, and asks nobody.")
+        self.app.push_screen(asked, lambda yes: self.dismiss(letter) if yes else None)
 
     def action_leave(self) -> None:
         self.dismiss(None)

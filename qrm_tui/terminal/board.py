@@ -24,17 +24,20 @@ _STACKED = 6
 #: Parameters above it are of no use on any screen, and some would be made into strings of that length.
 _LARGE = re.compile("[0-9]{5,}")
 
-_OPERATIONS = frozenset(
+_OPERATIONS = frozenset((
     # characters, cursor, tabs
-    "PRINT C0_BEL C0_BS C0_CR C0_CRLF C0_DEL C0_FF C0_HT C0_LF C0_SI C0_SO C0_VT HTS IND NEL RI ST SAVE RESTORE "
-    "CBT CHA CHT CNL CPL CTC CUB CUD CUF CUP CUU DECST8C HPA HPB HPR HVP TBC VPA VPB VPR REP "
+    "PRINT", "C0_BEL", "C0_BS", "C0_CR", "C0_CRLF", "C0_DEL", "C0_FF", "C0_HT", "C0_LF", "C0_SI", "C0_SO", "C0_VT",
+    "HTS", "IND", "NEL", "RI", "ST", "SAVE", "RESTORE", "CBT", "CHA", "CHT", "CNL", "CPL", "CTC", "CUB", "CUD",
+    "CUF", "CUP", "CUU", "DECST8C", "HPA", "HPB", "HPR", "HVP", "TBC", "VPA", "VPB", "VPR", "REP",
     # sets of characters
-    "SCS_G0 SCS_G1 SCS_G2 SCS_G3 SS2 SS3 LS2 LS3 "
+    "SCS_G0", "SCS_G1", "SCS_G2", "SCS_G3", "SS2", "SS3", "LS2", "LS3",
     # editing and scrolling
-    "DCH DL ECH ED EL ICH IL DECSTBM SD SU DECALN DECSED DECSEL DECSTR RIS "
+    "DCH", "DL", "ECH", "ED", "EL", "ICH", "IL", "DECSTBM", "SD", "SU", "DECALN", "DECSED", "DECSEL", "DECSTR",
+    "RIS",
     # modes, looks, titles, and the questions that programs on consoles do ask
-    "SM RM DECSET DECRST DECKPAM DECKPNM SGR SET_ICON_AND_WINDOW_TITLE SET_WINDOW_TITLE CPR DA1 DSR".split()
-)
+    "SM", "RM", "DECSET", "DECRST", "DECKPAM", "DECKPNM", "SGR", "SET_ICON_AND_WINDOW_TITLE", "SET_WINDOW_TITLE",
+    "CPR", "DA1", "DSR",
+))
 #: No other side resizes the screen, speaks VT52, or wraps backwards (which takes as long as its parameter says).
 _MODES = frozenset((
     modes.ANSI_INSERT, modes.ANSI_NEWLINE, modes.DEC_CURSOR_APPLICATION, modes.DEC_REVERSE_SCREEN, modes.DEC_ORIGIN,
@@ -86,6 +89,10 @@ def _nothing(operation: Any) -> None:
 
 class _Parser(Parser):  # type: ignore[misc]
     """bittty's parser with bounds, and without the Linux console's strings that have no end."""
+
+    mode: str | None
+    buffer: str
+    pos: int
 
     def __init__(self, sink: Any, **options: Any) -> None:
         super().__init__(sink, **options)

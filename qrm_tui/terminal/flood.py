@@ -15,8 +15,8 @@ from qrm_tui.terminal.cells import Row, Style, runs_of
 from qrm_tui.terminal.emulator import PLAIN, Look, Run, Runs
 from qrm_tui.terminal.scrollback import Kept, Scrollback
 
-#: Lines of ASCII text and SGR sequences of a reasonable length; every line with its end. Nothing is tried twice (++, *+):
-#: a line of 16 KB without an end would take for ever.
+#: Lines of ASCII text and short SGR sequences, each with its end. Nothing is tried twice (++, *+): a line of 16 KB
+#: without an end would take for ever.
 _LINES = re.compile(r"(?:(?:[ -~]++|\x1b\[[0-9;]{0,32}+m)*+\r\n)++")
 _SGR = re.compile(r"(\x1b\[[0-9;]*m)")
 

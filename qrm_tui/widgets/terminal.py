@@ -44,8 +44,6 @@ class Terminal(Widget, can_focus=True):
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"terminal--muted", "terminal--chosen", "terminal--found"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("pageup", "page(-1)", "look back", key_display="pgup", id="terminal.page_up",
-                tooltip="Lines that left the screen"),
         Binding("pagedown", "page(1)", "Page down", show=False, id="terminal.page_down"),
         Binding("up,k", "scroll(-1)", "Up", show=False, id="terminal.up"),
         Binding("down,j", "scroll(1)", "Down", show=False, id="terminal.down"),
@@ -360,5 +358,10 @@ class Terminal(Widget, can_focus=True):
     def whole(self) -> str:
         """All that is kept, with the times of its lines."""
         lines = self.lines
-        return "".join(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(lines[number].at)) if lines[number].at else ' ' * 19} "
-                       f"{lines.text(number)}\n" for number in range(lines.first, lines.end)).rstrip() + "\n"
+        return "".join(f"{_date_text(lines[number].at)} {lines.text(number)}\n"
+                       for number in range(lines.first, lines.end)).rstrip() + "\n"
+
+
+def _date_text(at: float) -> str:
+    """A line's time in a file; blank for one that is still on the screen."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else " " * 19

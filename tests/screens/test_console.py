@@ -123,7 +123,7 @@ async def test_what_is_refused_is_told_and_the_keys_are_ours_again() -> None:
 
 async def test_a_viewer_watches() -> None:
     client = ConsoleClient()
-    client.hello_row["role"] = "viewer"
+    client.role = "viewer"
     async with console(client) as c:
         assert not c.terminal.typing and not {"type", "break", "SysRq"} & set(c.d.offered())
         await c.d.press("t", "x")
@@ -203,6 +203,10 @@ async def test_times_are_shown_beside_the_lines() -> None:
         assert any(":00:00 line" in text for text in c.d.text().splitlines())
 
 
+def list_of(folder: Path) -> list[Path]:
+    return list(folder.glob("r1-console-*.txt"))
+
+
 async def test_lines_are_copied_and_written_to_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     async with console() as c:
@@ -210,9 +214,8 @@ async def test_lines_are_copied_and_written_to_a_file(tmp_path: Path, monkeypatc
         await c.d.press(WATCH, "home", "space", "y")
         assert c.d.app.clipboard.splitlines()[0] == "line 0" and "copied" in c.d.said()
         await c.d.press("Y")
-        await c.d.until(lambda: list(tmp_path.glob("r1-console-*.txt")))
-        written = next(tmp_path.glob("r1-console-*.txt"))
         await c.d.until(lambda: "written to" in c.d.said())
+        (written,) = list_of(tmp_path)
         assert "2026-11-22" in written.read_text().splitlines()[0] and "line 59" in written.read_text()
         assert stat.S_IMODE(written.stat().st_mode) == 0o600
 

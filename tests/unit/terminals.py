@@ -1,0 +1,100 @@
+"""Streams for terminals: what machines print, and what a hostile one would."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from qrm_tui.terminal.bittty_emulator import BitttyEmulator
+from qrm_tui.terminal.emulator import text_of
+
+_MESSAGES = (
+    "usb 1-1: new high-speed USB device number 2 using xhci_hcd", "systemd[1]: Reached target sysinit.target.",
+    "EXT4-fs (sda1): mounted filesystem with ordered data mode. Quota mode: none. Errors: continue.",
+    "e1000e 0000:00:19.0 eth0: (PCI Express:2.5GT/s:Width x1) 00:1e:67:aa:bb:cc, registered PHC clock, MSI enabled",
+    "random: crng init done", "clocksource: Switched to clocksource tsc",
+)
+_WORDS = "active idle error xen kvm 10.0.0.7 52:54:00:77 netboot customer1 running".split()
+#: Pieces that sequences are made of, and some that ask for much.
+_PIECES = (
+    b"\x1b[", b"\x1b]0;", b"\x1b]52;c;", b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX", b"\x1b\\", b"\x07", b"\x18", b"\x1b",
+    b"\x9b", b"\xc2\x9b", b"\xc2\x9d", b"?1049h", b"?1049l", b"?47h", b"?3h", b"?40h", b"?69h", b"?2l", b"?7l", b"4h",
+    b"999999999", b"9" * 5000, b";" * 300, b":" * 50, b"H", b"J", b"K", b"m", b"r", b"@", b"P", b"L", b"M", b"X", b"b",
+    b"S", b"T", b"8;9999;9999t", b"22t", b"23t", b"1$r", b"!z414141", b"*z", b"$x", b"\x1b(0", b"\x1b)0", b"\x0e",
+    b"\x0f", b"\x1b#8", b"\x1b#6", b"\x1bc", b"\x1b7", b"\x1b8", b"\x1bM", b"\x1bD", b"\x1bE", b"\x1bH", b"\r\n", b"\n",
+    b"\r", b"\b", b"\t", b"\x0b", b"38;5;", b"48;2;1;2;3", b"38:2::1:2:3", "漢字".encode(), "e\u0301".encode(),
+    "\u200d\u200d".encode(), "\u202e".encode(), "\u0301".encode() * 40, "😀".encode(), b"\xff\xfe", b"\xe6\xbc", b"4i",
+    b"?5i", b"5n", b"6n", b"c", b">c", "²".encode(), "٣".encode(), b"text ", b"x" * 200, b"login: ",
+)
+
+
+def boot(size: int, seed: int = 1) -> bytes:
+    """A kernel's and systemd's messages."""
+    chance = random.Random(seed)
+    lines, length, at = [], 0, 0.0
+    while length < size:
+        at += chance.random() / 20
+        if chance.random() < 0.2:
+            line = f"[\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39munit-{chance.randrange(99)}.service\x1b[0m.\r\n"
+        else:
+            line = f"[{at:12.6f}] {chance.choice(_MESSAGES)}\r\n"
+        lines.append(line)
+        length += len(line)
+    return "".join(lines).encode()
+
+
+def coloured(size: int, seed: int = 1) -> bytes:
+    """Words that each have a colour of their own, of 16, of 256 or of all."""
+    chance = random.Random(seed)
+    parts, length = [], 0
+    while length < size:
+        words = []
+        for _ in range(chance.randrange(6, 12)):
+            colour = chance.choice((f"1;3{chance.randrange(8)}", f"0;9{chance.randrange(8)}",
+                                    f"38;5;{chance.randrange(256)}",
+                                    "38;2;" + ";".join(str(chance.randrange(256)) for _ in range(3))))
+            words.append(f"\x1b[{colour}m{chance.choice(_WORDS)}\x1b[0m ")
+        parts.append("".join(words) + "\r\n")
+        length += len(parts[-1])
+    return "".join(parts).encode()
+
+
+def repainting(size: int, seed: int = 1, rows: int = 24) -> bytes:
+    """A program that paints its whole screen again and again, as top does."""
+    chance = random.Random(seed)
+    frames, length = [], 0
+    while length < size:
+        lines = [f"\x1b(B\x1b[m{chance.randrange(99999):7d} root  20   0 {chance.randrange(9999999):8d} "
+                 f"{chance.random() * 100:5.1f} worker/{chance.randrange(9)}\x1b(B\x1b[m\x1b[39;49m\x1b[K"
+                 for _ in range(rows - 2)]
+        frames.append("\x1b[?25l\x1b[H\x1b[7m    PID USER      COMMAND\x1b(B\x1b[m\x1b[K\r\n" + "\r\n".join(lines)
+                      + "\x1b[J\x1b[?25h")
+        length += len(frames[-1])
+    return "".join(frames).encode()
+
+
+def hostile(size: int, seed: int) -> Iterator[bytes]:
+    """Chunks of pieces and of ordinary output, mutated, in all `size` bytes or a little more."""
+    chance = random.Random(seed)
+    ordinary = boot(20_000, seed) + coloured(20_000, seed) + repainting(20_000, seed)
+    done = 0
+    while done < size:
+        if chance.random() < 0.6:
+            chunk = bytearray(b"".join(chance.choice(_PIECES) for _ in range(chance.randrange(1, 400))))
+        else:
+            start = chance.randrange(len(ordinary))
+            chunk = bytearray(ordinary[start:start + chance.randrange(1, 8000)])
+        for _ in range(len(chunk) // chance.choice((20, 200, 2000))):
+            chunk[chance.randrange(len(chunk))] = chance.randrange(256)
+        if chance.random() < 0.05:
+            chunk += chance.randbytes(chance.randrange(4000))
+        done += len(chunk)
+        yield bytes(chunk)
+
+
+def screen(emulator: BitttyEmulator) -> list[str]:
+    """The rows, without what is blank at their ends and below."""
+    rows = [text_of(emulator.line(row)) for row in range(emulator.rows)]
+    while rows and not rows[-1]:
+        rows.pop()
+    return rows
