@@ -102,7 +102,8 @@ class Listing(Container):
         for operation in offered_on(view.kind):
             if operation.key:
                 self._bindings.key_to_bindings.setdefault(operation.key, []).insert(0, Binding(
-                    operation.key, f"operate('{operation.name}')", operation.verb, id=operation.name,
+                    operation.key, f"operate('{operation.name}')",
+                    operation.verb if operation.kind == view.kind else operation.kind, id=operation.name,
                     key_display=key_text(operation.key), tooltip=operation.summary))
 
     def compose(self) -> ComposeResult:

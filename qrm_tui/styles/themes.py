@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rich.terminal_theme import TerminalTheme
 from textual.theme import BUILTIN_THEMES, Theme
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def dress(app: App[Any], look: Look) -> None:
     from textual.filter import LineFilter, Monochrome, NoColor
 
     app.theme = look.theme
+    app.ansi_theme_dark = _CONSOLE_COLOURS
     app.animation_level = "none"  # over ssh a sliding list costs a hundred frames and tells nothing
     app.no_color = not look.colours
     filters: list[LineFilter] = [each for each in app._filters if not isinstance(each, Monochrome | NoColor)]
@@ -93,6 +95,15 @@ def dress(app: App[Any], look: Look) -> None:
         filters.append(ConsoleColours() if look.colours else NoColours())
     app._filters = filters
 
+
+#: The sixteen colours of machines' consoles, where the terminal's own are not used: xterm's, the blues to be read on dark.
+_CONSOLE_COLOURS = TerminalTheme(
+    (20, 23, 27), (207, 212, 218),
+    [(0, 0, 0), (205, 49, 49), (13, 188, 121), (229, 229, 16), (36, 114, 200), (188, 63, 188), (17, 168, 205),
+     (229, 229, 229)],
+    [(102, 102, 102), (241, 76, 76), (35, 209, 139), (245, 245, 67), (59, 142, 234), (214, 112, 214), (41, 184, 219),
+     (255, 255, 255)],
+)
 
 _DARK_THEME = Theme(
     name="qrm-dark",
