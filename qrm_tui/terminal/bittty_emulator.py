@@ -9,8 +9,9 @@ from bittty.present import Bell, RowsScrolledOff, TitleChanged
 
 from qrm_tui.terminal.board import ConsoleBoard
 from qrm_tui.terminal.cells import Row, runs_of, width
-from qrm_tui.terminal.emulator import LEAST_COLUMNS, LEAST_ROWS, MOST_COLUMNS, MOST_ROWS, Runs, plain_runs
+from qrm_tui.terminal.emulator import LEAST_COLUMNS, LEAST_ROWS, MOST_COLUMNS, MOST_ROWS
 from qrm_tui.terminal.flood import Flood
+from qrm_tui.terminal.looks import Runs, plain_runs
 from qrm_tui.terminal.scrollback import Kept, Scrollback
 
 #: Characters of a title, and bytes of answers that wait to be taken.

@@ -12,8 +12,10 @@ from typing import Any
 
 from bittty import XTERM, Board, Parser
 from bittty import mode_profiles as modes
+from bittty.operations import Operation
 from bittty.options import DEC_CHARACTER_EDITING, DEC_LINE_EDITING
 from bittty.parser.csi import parse_csi_operation
+from bittty.style import parse_sgr_with_reset
 
 from qrm_tui.terminal.cells import CONTINUATION, Row, Style, Styles, width
 
@@ -23,6 +25,7 @@ LONGEST_SEQUENCE, LONGEST_STRING = 128, 4096
 _STACKED = 6
 #: Parameters above it are of no use on any screen, and some would be made into strings of that length.
 _LARGE = re.compile("[0-9]{5,}")
+_SGR = re.compile(r"\x1b\[(?:[0-9]{0,4}[;:]){0,20}[0-9]{0,4}m")
 
 _OPERATIONS = frozenset((
     # characters, cursor, tabs
@@ -78,6 +81,8 @@ class _Memo(dict[str, Any]):
         return known
 
     def _entry(self, sequence: str) -> tuple[Callable[[Any], None], Any]:
+        if _SGR.fullmatch(sequence):  # nothing else varies so much
+            return self._registry["SGR"], Operation("SGR", parse_sgr_with_reset(sequence), sequence)
         operation = None if len(sequence) > LONGEST_SEQUENCE else parse_csi_operation(_shortened(sequence))
         handler = None if operation is None else self._registry.get(operation.name)
         return (_nothing, operation) if handler is None else (handler, operation)

@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from qrm_tui.terminal.looks import Runs
 from qrm_tui.terminal.scrollback import Scrollback
-
-#: None is the terminal's own colour, a number one of the 256, three numbers red, green and blue.
-Colour = int | tuple[int, int, int] | None
-
-BOLD, DIM, ITALIC, UNDERLINE, BLINK, REVERSE, CONCEAL, STRIKE = (1 << bit for bit in range(8))
 
 #: The smallest and the largest screen that an emulator takes.
 LEAST_COLUMNS, LEAST_ROWS, MOST_COLUMNS, MOST_ROWS = 2, 1, 512, 256
-
-
-class Look(NamedTuple):
-    """Colours and attributes (BOLD ...) of a run of text."""
-
-    text: Colour = None
-    behind: Colour = None
-    attributes: int = 0
-
-
-PLAIN = Look()
-
-
-class Run(NamedTuple):
-    """Text of one look. `cells` is the width that the emulator gave to it."""
-
-    text: str
-    look: Look
-    cells: int
-
-
-#: One line of a screen. What is behind its last run is blank.
-Runs = tuple[Run, ...]
-
-
-def text_of(runs: Runs) -> str:
-    """A line's text, without the blanks at its end."""
-    return "".join(run.text for run in runs).rstrip(" ")
-
-
-def plain_runs(text: str) -> Runs:
-    """A line of ASCII text without any look."""
-    return (Run(text, PLAIN, len(text)),) if text else ()
 
 
 class Emulator(Protocol):

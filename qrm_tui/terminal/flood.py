@@ -12,7 +12,7 @@ from typing import Any
 
 from qrm_tui.terminal.board import ConsoleBoard
 from qrm_tui.terminal.cells import Row, Style, runs_of
-from qrm_tui.terminal.emulator import PLAIN, Look, Run, Runs
+from qrm_tui.terminal.looks import PLAIN, Look, Run, Runs
 from qrm_tui.terminal.scrollback import Kept, Scrollback
 
 #: Lines of ASCII text and short SGR sequences, each with its end. Nothing is tried twice (++, *+): a line of 16 KB
@@ -44,7 +44,7 @@ class Flood:
         if not self._open():
             return place
         found = _LINES.match(text, place)
-        if found is None or text.count("\r\n", place, found.end()) < 2 * self._board.height:
+        if found is None or text.count("\r\n", place, found.end()) < self._board.height:
             return place
         lines = text[place:found.end() - 2].split("\r\n")
         rows: list[tuple[list[Piece], bool]] = []

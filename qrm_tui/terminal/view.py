@@ -6,7 +6,8 @@ import re
 import time
 from collections.abc import Iterator
 
-from qrm_tui.terminal.emulator import Emulator, text_of
+from qrm_tui.terminal.emulator import Emulator
+from qrm_tui.terminal.looks import text_of
 from qrm_tui.terminal.scrollback import Kept
 
 
@@ -36,7 +37,7 @@ class Lines:
         return Kept(self._emulator.line(number - self.screen), 0.0)
 
     def text(self, number: int) -> str:
-        return text_of(self[number].runs)
+        return self._emulator.scrollback.text(number) if number < self.screen else text_of(self[number].runs)
 
     def find(self, words: str, start: int, step: int) -> int | None:
         """The next line with these words from `start` on (it included), up (-1) or down (1). No case, unless typed."""

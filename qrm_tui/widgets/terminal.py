@@ -26,7 +26,7 @@ from qrm_tui.widgets.terminal_paint import Shown, difference, strip_of
 
 #: Seconds between two frames while bytes come, and that one slice should take.
 FRAME, SLICE = 0.04, 0.008
-_LEAST_SLICE, _MOST_SLICE = 2048, 1 << 16
+_LEAST_SLICE, _MOST_SLICE = 1 << 13, 1 << 16
 _STRIPS = 512
 #: What a serial line's programs take the screen for, until they are told.
 ASSUMED = Size(80, 24)

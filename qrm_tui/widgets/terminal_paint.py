@@ -13,7 +13,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from qrm_tui.terminal.cells import width as cells_of
-from qrm_tui.terminal.emulator import BOLD, CONCEAL, DIM, ITALIC, REVERSE, STRIKE, UNDERLINE, Colour, Look, Runs
+from qrm_tui.terminal.looks import BOLD, CONCEAL, DIM, ITALIC, REVERSE, STRIKE, UNDERLINE, Colour, Look, Runs
 from qrm_tui.terminal.view import place_of
 
 _REVERSED = Style(reverse=True)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from qrm_tui.terminal.bittty_emulator import BitttyEmulator
-from qrm_tui.terminal.emulator import text_of
+from qrm_tui.terminal.looks import text_of
 
 _MESSAGES = (
     "usb 1-1: new high-speed USB device number 2 using xhci_hcd", "systemd[1]: Reached target sysinit.target.",
@@ -14,7 +14,7 @@ _MESSAGES = (
     "e1000e 0000:00:19.0 eth0: (PCI Express:2.5GT/s:Width x1) 00:1e:67:aa:bb:cc, registered PHC clock, MSI enabled",
     "random: crng init done", "clocksource: Switched to clocksource tsc",
 )
-_WORDS = "active idle error xen kvm 10.0.0.7 52:54:00:77 netboot customer1 running".split()
+_WORDS = ("active", "idle", "error", "xen", "kvm", "10.0.0.7", "52:54:00:77", "netboot", "customer1", "running")
 #: Pieces that sequences are made of, and some that ask for much.
 _PIECES = (
     b"\x1b[", b"\x1b]0;", b"\x1b]52;c;", b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX", b"\x1b\\", b"\x07", b"\x18", b"\x1b",

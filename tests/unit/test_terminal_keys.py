@@ -17,7 +17,8 @@ from qrm_tui.terminal.view import Lines, gap_text, place_of
     ("up", None, b"\x1b[A"), ("shift+up", None, b"\x1b[1;2A"), ("ctrl+left", None, b"\x1b[1;5D"),
     ("home", None, b"\x1b[H"), ("delete", None, b"\x1b[3~"), ("pageup", None, b"\x1b[5~"),
     ("ctrl+pageup", None, b"\x1b[5;5~"), ("f1", None, b"\x1bOP"), ("f12", None, b"\x1b[24~"),
-    ("shift+f5", None, b"\x1b[15;2~"), ("shift+tab", None, b"\x1b[Z"), ("alt+b", "b", b"\x1bb"), ("alt+b", None, b"\x1bb"),
+    ("shift+f5", None, b"\x1b[15;2~"), ("shift+tab", None, b"\x1b[Z"),
+    ("alt+b", "b", b"\x1bb"), ("alt+b", None, b"\x1bb"),
     ("alt+enter", None, b"\x1b\r"), ("f13", None, b""), ("hyper+x", None, b""),
 ])
 def test_key(key: str, character: str | None, sent: bytes) -> None:
