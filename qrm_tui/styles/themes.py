@@ -96,7 +96,7 @@ def dress(app: App[Any], look: Look) -> None:
     app._filters = filters
 
 
-#: The sixteen colours of machines' consoles, where the terminal's own are not used: xterm's, the blues to be read on dark.
+#: The sixteen colours of machines' consoles where the terminal's own are not used; the blues can be read on dark.
 _CONSOLE_COLOURS = TerminalTheme(
     (20, 23, 27), (207, 212, 218),
     [(0, 0, 0), (205, 49, 49), (13, 188, 121), (229, 229, 16), (36, 114, 200), (188, 63, 188), (17, 168, 205),

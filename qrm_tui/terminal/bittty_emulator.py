@@ -87,14 +87,15 @@ class BitttyEmulator:
     def feed(self, data: bytes, at: float) -> None:
         self._board.now = at
         text = self._decoder.decode(data)
-        place, size = 0, len(text)
+        place, size, step = 0, len(text), 0
         while place < size:
             if self._flood is not None:
                 place = self._flood.take(text, place, at)
                 if place >= size:
                     break
-            # the short way opens after a line's end
-            stop = text.find("\r\n", place + _PIECE) + 2 if self._flood is not None else size
+            # the short way opens after a line's end; where it does not, it is not asked for at each
+            stop = text.find("\r\n", place + step) + 2 if self._flood is not None else size
+            step = _PIECE
             if stop < 2:
                 stop = size
             self._feed(text[place:stop])

@@ -27,6 +27,7 @@ from qrm_tui.widgets.terminal_paint import Shown, difference, strip_of
 #: Seconds between two frames while bytes come, and that one slice should take.
 FRAME, SLICE = 0.04, 0.008
 _LEAST_SLICE, _MOST_SLICE = 1 << 13, 1 << 16
+_LONGEST_PAUSE = 0.5
 _STRIPS = 512
 #: What a serial line's programs take the screen for, until they are told.
 ASSUMED = Size(80, 24)
@@ -106,7 +107,8 @@ class Terminal(Widget, can_focus=True):
         self._strips: dict[Shown, Strip] = {}
         self._styles: dict[str, Style] = {}
         self._timer: Timer | None = None
-        self._settled_at = 0.0
+        self._settled_at, self._pause = 0.0, FRAME
+        self._painting = self._due = False
         self._bells, self._title = emulator.bells, emulator.title
         self.frames = 0
 
@@ -138,12 +140,13 @@ class Terminal(Widget, can_focus=True):
 
     def _later(self) -> None:
         """Paint now, or a little later while much comes."""
-        if self._timer is None and self.is_mounted:
-            wait = self._settled_at + FRAME - time.monotonic()
+        if self._timer is None and not self._painting and self.is_mounted:
+            wait = self._settled_at + self._pause - time.monotonic()
             if wait <= 0:
                 self._settle()
             else:
                 self._timer = self.set_timer(wait, self._settle)
+        self._due = self._painting
 
     # size
 
@@ -209,12 +212,22 @@ class Terminal(Widget, can_focus=True):
         if not self.is_mounted:
             return
         self.frames += 1
+        started = time.monotonic()
+        self._painting, self._due = True, False
         top, width = self.top, self.size.width
         for y in range(self.size.height):
             start, stop = difference(self._painted.get(y), self._shown(y, top), width)
             if start < stop:
                 self.refresh(Region(start, y, stop - start, 1))
+        self.call_after_refresh(self._settled, started)
+
+    def _settled(self, started: float) -> None:
+        """The frame is out: the next one is timed from here, and the dearer a frame is the fewer there are."""
+        self._painting = False
         self._settled_at = time.monotonic()
+        self._pause = min(_LONGEST_PAUSE, max(FRAME, 3 * (self._settled_at - started)))
+        if self._due:
+            self._later()
 
     def render_line(self, y: int) -> Strip:
         shown = self._painted[y] = self._shown(y, self.top)

@@ -1,10 +1,11 @@
 """Speed and endurance of a console's terminal: `python tests/bench/terminal.py [--hostile MEGABYTES] [--bytes N]`.
 
-Streams as machines print them (a boot, words in many colours, a screen painted again and again) go through bittty alone,
-through our emulator (scroll-back with times, bounds, the short way) and through the widget in a running app with its
-paints, in turns within one run. Told are MB/s and ratios to bittty alone: the machine's own speed cancels out. While the
-widget is fed, keys are posted; told is how long the slowest and the median waited, and how many frames were painted.
-Then hostile bytes (10 MB by default) go through the emulator; told are its faults (0 or the run fails) and what it grew.
+Streams as machines print them (a boot, words in many colours, a screen painted again and again) go through bittty
+alone, through our emulator (scroll-back with times, bounds, the short way) and through the widget in a running app with
+its paints, in turns within one run. Told are MB/s and ratios to bittty alone: the machine's own speed cancels out.
+While the widget is fed, keys are posted; told is how long the median and the slowest waited, and how many frames were
+painted. Then hostile bytes (10 MB by default) go through the emulator; told are its faults (0, or the run fails) and
+what it grew by.
 """
 
 from __future__ import annotations
@@ -127,7 +128,8 @@ def endure(megabytes: float, seed: int) -> int:
             most = max(most, tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     print(f"\n{fed / 1e6:.1f} MB of hostile bytes, seed {seed}, in {time.perf_counter() - start:.0f} s: "
-          f"{emulator.faults} faults, at most {most / 1e6:.1f} MB more, scroll-back {emulator.scrollback.size / 1e6:.1f} MB")
+          f"{emulator.faults} faults, at most {most / 1e6:.1f} MB more, "
+          f"scroll-back {emulator.scrollback.size / 1e6:.1f} MB")
     return emulator.faults
 
 

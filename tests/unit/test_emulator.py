@@ -184,9 +184,12 @@ def test_the_short_way_ends_where_the_long_one_does(stream: object, columns: int
 
 _LINE = st.lists(st.one_of(
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=25),
-    st.sampled_from(["\x1b[0m", "\x1b[m", "\x1b[31m", "\x1b[44m", "\x1b[49m", "\x1b[7m", "\x1b[1;38;5;9m", "\x1b[K",
-                     "\x1b[48;2;1;2;3m", "\t", "漢", "e\u0301", "\b", "\r", "\x1b[3;1H", "\x1b[2;4r", "\x1b[r", "\x1b[?1049h", "\x1b[?1049l",
-                     "\x1b[4h", "\x1b[4l", "\x1b(0", "\x1b(B", "\x1b[?7l", "\x1b[?7h", "\x1b[2J", "\x1bM", "\x1b[5b"]),
+    st.sampled_from([
+        "\x1b[0m", "\x1b[m", "\x1b[31m", "\x1b[44m", "\x1b[49m", "\x1b[7m", "\x1b[1;38;5;9m",
+        "\x1b[48;2;1;2;3m", "\x1b[K", "\t", "漢", "e\u0301", "\b", "\r", "\x1b[3;1H", "\x1b[2;4r", "\x1b[r",
+        "\x1b[?1049h", "\x1b[?1049l", "\x1b[4h", "\x1b[4l", "\x1b(0", "\x1b(B", "\x1b[?7l", "\x1b[?7h",
+        "\x1b[2J", "\x1bM", "\x1b[5b",
+    ]),
 ), max_size=4).map("".join)
 
 
