@@ -25,6 +25,8 @@ LONGEST_SEQUENCE, LONGEST_STRING = 128, 4096
 _STACKED = 6
 #: Parameters above it are of no use on any screen, and some would be made into strings of that length.
 _LARGE = re.compile("[0-9]{5,}")
+#: The strings that are performed: OSC 0 and 2.
+_TITLE = re.compile("(?:\x1b]|\x9d)[02];")
 _SGR = re.compile(r"\x1b\[(?:[0-9]{0,4}[;:]){0,20}[0-9]{0,4}m")
 
 _OPERATIONS = frozenset((
@@ -83,7 +85,9 @@ class _Memo(dict[str, Any]):
     def _entry(self, sequence: str) -> tuple[Callable[[Any], None], Any]:
         if _SGR.fullmatch(sequence):  # nothing else varies so much
             return self._registry["SGR"], Operation("SGR", parse_sgr_with_reset(sequence), sequence)
-        operation = None if len(sequence) > LONGEST_SEQUENCE else parse_csi_operation(_shortened(sequence))
+        operation = None
+        if len(sequence) <= LONGEST_SEQUENCE and sequence[1:].isascii():  # bittty takes ² for a digit, int() does not
+            operation = parse_csi_operation(_shortened(sequence))
         handler = None if operation is None else self._registry.get(operation.name)
         return (_nothing, operation) if handler is None else (handler, operation)
 
@@ -114,9 +118,9 @@ class _Parser(Parser):  # type: ignore[misc]
             self.mode = "string"  # bittty reads ESC ] P as the Linux console does: we are an xterm to the other side
 
     def dispatch(self, kind: str, data: str) -> None:
-        if kind == "string":
-            kind = "osc"
-        if kind in ("dcs", "apc", "pm", "sos") or len(data) > LONGEST_STRING + 4:
+        if kind == "string" and _TITLE.match(data) and len(data) <= LONGEST_STRING + 4:
+            super().dispatch("osc", data)
+        elif kind in ("string", "dcs", "apc", "pm", "sos"):
             self._printed.last_printed_char = None
         elif kind == "csi":
             handler, operation = self._csi_memo.get(data)
