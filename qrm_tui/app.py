@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,8 +25,17 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     where.add_argument("--practice", metavar="FARM", nargs="?", const="small",
                        help="a simulated farm of your own, gone when you leave")
     parser.add_argument("--theme", choices=THEMES, default="auto", help="how it looks (by default as the terminal can)")
+    parser.add_argument("--leave-key", metavar="KEY", type=_leave_key, default=os.environ.get("QRM_LEAVE_KEY") or None,
+                        help="leaves a machine's console, as in ctrl+o (by default ctrl+]; or QRM_LEAVE_KEY)")
     parser.add_argument("--read-only", action="store_true", help="look, and change nothing")
     return parser.parse_args(argv)
+
+
+def _leave_key(text: str) -> str:
+    """A key that every terminal sends and that can be told from typing."""
+    if not re.fullmatch(r"ctrl\+[a-z]|f([1-9]|1[0-2])", text) or text in ("ctrl+h", "ctrl+i", "ctrl+j", "ctrl+m"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no such key: ctrl+ and a letter, or f1 to f12")
+    return text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,6 +70,8 @@ def _run(asked: argparse.Namespace, practice: Practice | None) -> int:
     app = None
     try:
         app = QrmApp(where, connect=Client, look=look, read_only=asked.read_only, practice=practice)
+        if asked.leave_key:
+            app.set_keymap({"console.always.leave": asked.leave_key})
         app.run()
     except QrmError as error:
         print(f"qrm-tui: {error}", file=sys.stderr)

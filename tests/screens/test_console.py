@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from textual import events
 
+from qrm_tui.app import arguments
 from qrm_tui.core.errors import QrmError
 from qrm_tui.screens.console import ConsoleScreen
 from qrm_tui.screens.message import Question
@@ -93,6 +94,15 @@ async def test_the_key_that_leaves_can_be_another() -> None:
         await c.d.until(lambda: bytes(c.client.typed) == b"\x1d")
         await c.d.press("ctrl+o")
         await c.d.until(lambda: c.d.app.screen is c.d.app.main)
+
+
+@pytest.mark.parametrize("key, good", [("ctrl+o", True), ("f12", True), ("o", False), ("ctrl+m", False)])
+def test_which_keys_can_leave(key: str, good: bool) -> None:
+    if good:
+        assert arguments(["--leave-key", key]).leave_key == key
+    else:
+        with pytest.raises(SystemExit):
+            arguments(["--leave-key", key])
 
 
 async def test_one_types_and_a_key_takes_the_right_over() -> None:

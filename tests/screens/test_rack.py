@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from qrm_tui.core.operations.registry import of_kind
+from qrm_tui.core.operations.registry import offered_on
 from qrm_tui.screens import boots
 from qrm_tui.screens.listing import Listing
 from qrm_tui.screens.live import Live
@@ -176,13 +176,13 @@ async def test_operations_are_offered_by_state(keys: tuple[str, ...], offered: s
         assert offered <= words and not others & words
 
 
-@pytest.mark.parametrize("view", [view for view in VIEWS if of_kind(view.kind)], ids=lambda view: view.name)
+@pytest.mark.parametrize("view", [view for view in VIEWS if offered_on(view.kind)], ids=lambda view: view.name)
 def test_no_operation_hides_a_key_of_the_screen(view: View) -> None:
     taken = {key for owner in (MainScreen, Listing, VirtualTable) for binding in owner.BINDINGS
              for key in binding.key.split(",")}  # type: ignore[union-attr]
-    keys = [operation.key for operation in of_kind(view.kind) if operation.key]
+    keys = [operation.key for operation in offered_on(view.kind) if operation.key]
     assert not taken & set(keys) and len(keys) == len(set(keys))
-    assert set(view.applies) <= {operation.name for operation in of_kind(view.kind)}
+    assert set(view.applies) <= {operation.name for operation in offered_on(view.kind)}
 
 
 async def test_boot_images_have_no_digit_and_are_reached_by_name() -> None:

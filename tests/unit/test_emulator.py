@@ -238,7 +238,8 @@ def test_hostile_bytes_bring_no_exception_and_bounded_memory() -> None:
     "\x1b[²m", "\x1b[38;5;²m", "\x1b[" + "9" * 5000 + "m", "\x1b[" + "9" * 50 + "@", "\x1b[999999999b",
     "\x1b[99999999S",
     "\x1b]99999999999999999999;x\x07", "\x1b]²;x\x07", "\x1b]" + "9" * 4500 + ";x\x07", "\x1b[\x00\x01m",
-    "\x1b[99999999I", "\x1b[99999999Z", "\x1b[?²h", "\x9b²J", "\x1b[-1H", "\x1b[2;1r\x1b[99T", "\x1b(²", "\x1b]P²²²²²²²", "\x1bY\xff\xff",
+    "\x1b[99999999I", "\x1b[99999999Z", "\x1b[?²h", "\x9b²J", "\x1b[-1H", "\x1b[2;1r\x1b[99T", "\x1b(²",
+    "\x1b]P²²²²²²²", "\x1bY\xff\xff",
 ])
 def test_sequences_that_other_parsers_fell_over(sequence: str) -> None:
     emulator = fed("x", sequence, "\x1b[m\x18", columns=80, rows=24)
