@@ -83,9 +83,8 @@ def strip_of(shown: Shown, width: int, style: Callable[[str], Style]) -> Strip:
     if shown.chosen:
         strip = Strip([Segment(strip.text, style("chosen"))])
     if shown.cursor is not None:
-        wide = 2 if cell_len(strip.crop(shown.cursor, shown.cursor + 2).text) == 2 and not strip.crop(
-            shown.cursor, shown.cursor + 1).text.strip() and strip.crop(shown.cursor, shown.cursor + 2).text.strip() \
-            and cell_len(strip.crop(shown.cursor, shown.cursor + 2).text[:1]) == 2 else 1
+        head = strip.crop(shown.cursor, shown.cursor + 2).text[:1]
+        wide = 2 if head and cell_len(head) == 2 else 1
         strip = _over(strip, shown.cursor, shown.cursor + wide, _REVERSED)
     if shown.gutter:
         strip = Strip.join([Strip([Segment(shown.gutter, style("muted"))]), strip])
