@@ -150,7 +150,8 @@ class Scenario:
 
     def unknown_machines(self) -> None:
         for machine, words in ((self._bios, "by BIOS"), (self._uefi, "by UEFI")):
-            with self._rows.row("H6", f"an unknown machine boots {words}, is listed and idle, in maintenance") as row:
+            what = f"an unknown machine boots {words}, is listed and idle, in maintenance"
+            with self._rows.row("H6", what, began=self._switched_on) as row:
                 fields = self._await_resource(machine, {"idle"})
                 hardware = machine.hardware
                 assert fields["maintenance"] is True, fields
@@ -183,7 +184,7 @@ class Scenario:
             self._line.qrm_json("ve", "create", "early", "--boot-image", "debian12", "--image", "customer1")
             said = self._line.refused("ve", "start", "early")
             assert "maintenance" in said, said
-            row.proof(f"refused before: {said.splitlines()[0]}")
+            row.proof(f"refused before: {'; '.join(said.split('qrm: VE early: ')[1:])}")
             self._line.qrm_json("ve", "remove", "early", "--yes")
             for name in names:
                 self._line.qrm_json("resource", "maintenance", name, "--off")
@@ -199,7 +200,7 @@ class Scenario:
             self._line.qrm_json("ve", "create", "giant", *base, "--image", "customer2", "--cpus", "64")
             said = self._line.refused("ve", "start", "giant")
             assert "64" in said, said
-            row.proof(said.strip().replace("\n", "; "))
+            row.proof("; ".join(said.split("qrm: VE giant: ")[1:]))
             self._line.qrm_json("ve", "remove", "giant", "--yes")
 
     def start(self) -> None:
