@@ -17,7 +17,7 @@ systemctl list-units --all --plain --no-legend 'vol-*' 'qrm*' 'run-*' | sed 's/^
 systemctl --failed --plain --no-legend | sed 's/^/failed /'
 for path in /var/lib/qrm/*; do echo "state $path"; done
 """
-"""Each line of the answer is one fact. LVM's own history is left out, and the folders for images and exports may stay."""
+"""Each line of the answer is one fact. LVM's own history is left out; the folders for images and exports may stay."""
 
 ADDRESSES = r"""
 awk '/^host /{name = $2; lines = ""} name {lines = lines $0} /^}/ && name {
