@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+
 from tests.lab.machine import Machine
 from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, INTERFACE
 from tests.lab.namespace import NETWORK
