@@ -136,8 +136,10 @@ class Scenario:
                 assert 0.7 < fields["memory"] / (hardware.memory_mb * MIB) <= 1, fields
                 assert any(disk.startswith("vda ") for disk in fields["disks"]), fields
                 self._names[machine] = fields["name"]
-                stages = self._farm.stages(fields["name"], self._switched_on)
-                row.proof(f"{fields['name']} {fields['address']}, {stages}")
+                name = fields["name"]
+                idle = dict(self._farm.watch.path("resource", name, "state", self._switched_on))["idle"]
+                row.proof(f"{name} {fields['address']}, {self._farm.stages(name, self._switched_on)} → "
+                          f"idle {idle - self._switched_on:.0f} s")  # fmt: skip
 
     def maintenance(self) -> None:
         with self._rows.row("H7", "in maintenance nothing starts on them; maintenance off") as row:
@@ -261,4 +263,4 @@ class Scenario:
 
 def _reasons(said: str) -> str:
     """What the command line says of a refusal, without whom it is about."""
-    return "; ".join(line.rpartition(": ")[2] for line in said.splitlines())
+    return "; ".join(line.rpartition(": ")[2] for line in said.splitlines() if line.strip())

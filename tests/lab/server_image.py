@@ -35,8 +35,8 @@ NEEDED_UNITS = ("rpc-statd.service", "rpc-statd-notify.service", "nfs-idmapd.ser
 """Of those that the other machines do without."""
 
 MASKED_GENERATORS = (
-    "cryptsetup", "debug", "getty", "gpt-auto", "hibernate-resume", "integritysetup", "rc-local", "run", "system-update",
-    "veritysetup",
+    "cryptsetup", "debug", "getty", "gpt-auto", "hibernate-resume", "integritysetup", "rc-local", "run",
+    "system-update", "veritysetup",
 )  # fmt: skip
 """systemd runs its generators at each reload, of which an installation has many; these have nothing to say here."""
 
