@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from tests.lab.cache import LAB
@@ -74,6 +75,16 @@ class NetbootFarm:
 
         found: Fields = until(f"the resource of {machine.mac} is {state}", reached, BOOT_SECONDS)
         return found
+
+    def await_again(self, name: str, state: str, since: float) -> float:
+        """When a resource that left this state after `since` was back in it; seconds of the steady clock."""
+
+        def reached() -> float | None:
+            path = self.watch.path("resource", name, "state", since)
+            return next((at for (before, _), (after, at) in pairwise(path) if after == state != before), None)
+
+        at: float = until(f"resource {name} is {state} again", reached, BOOT_SECONDS)
+        return at
 
     def stages(self, name: str, since: float) -> str:
         """The stages of a resource's boot, each with seconds after `since`."""
