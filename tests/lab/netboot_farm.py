@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -103,10 +103,10 @@ class NetbootFarm:
         script = f'tar -c --sort=name --numeric-owner -C "/{GROUP}/$1" . | sha256sum'
         return self.manager.ssh("sh", "-ec", script, "sh", image).stdout.split()[0]
 
-    def holds(self, image: str, mark: str) -> bool:
-        """Whether the mark lies anywhere on the blocks of an image's volume."""
-        script = f'dd if="/dev/{GROUP}/$1" bs=4M iflag=direct status=none | grep -q -a -F -e "$2"'
-        return self.manager.ssh("sh", "-c", script, "sh", image, mark, check=False).returncode == 0
+    def held(self, image: str, marks: Iterable[str]) -> set[str]:
+        """Those of the marks that lie anywhere on the blocks of an image's volume."""
+        script = f'dd if="/dev/{GROUP}/$1" bs=4M iflag=direct status=none | grep -o -a -F -e "$2" | sort -u'
+        return set(self.manager.ssh("sh", "-c", script, "sh", image, "\n".join(marks)).stdout.split())
 
     def system(self, name: str) -> System:
         """The customer's system that runs on this resource."""
