@@ -13,12 +13,16 @@ import pytest_asyncio
 from qrm_tui.client.connection import Client
 from qrm_tui.client.console import Typist, list_consoles, read_log, send_break, set_size, take, type_into
 from qrm_tui.client.line import Line
+from qrm_tui.core.environments import Assignment, VeWanted
 from qrm_tui.core.errors import BadInput, NotFound, NotPermitted, Refused
+from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
+from qrm_tui.daemon.peer import Peer
 from qrm_tui.daemon.records import Author
 from qrm_tui.runners.console import NoLine
 from tests.daemon.console_room import PATIENCE, Room
-from tests.unit.test_console_log import FullDisk
+from tests.daemon.world import World
+from tests.unit.test_console_log import FullDisk, text
 
 MIB = 1 << 20
 
@@ -221,7 +225,7 @@ async def test_a_viewer_watches_and_an_operator_types(room: Room) -> None:
 async def test_a_command_that_runs_as_root_is_an_administrators(room: Room) -> None:
     await room.add("r1", command="", console="")
     arguments = {"name": "r1", "console": "command", "console_command": "cat"}
-    with pytest.raises(NotPermitted, match="console_command of resource.edit needs the role administrator"):
+    with pytest.raises(NotPermitted, match=r"console_command of resource\.edit needs the role administrator"):
         await room.qrmd.plan("resource.edit", arguments, Role.operator)
     plan = await room.qrmd.plan("resource.edit", arguments, Role.administrator)
     with pytest.raises(NotPermitted):
@@ -231,7 +235,8 @@ async def test_a_command_that_runs_as_root_is_an_administrators(room: Room) -> N
     plan = await room.qrmd.plan("resource.edit", arguments, Role.administrator)
     await room.qrmd.run(plan.id, Author("admin"), Role.administrator)
     await room.stands("r1", "connected")
-    assert (await room.client.show("resource", "r1")).items() >= {"console": "command", "console_command": "cat"}.items()
+    row = await room.client.show("resource", "r1")
+    assert (row["console"], row["console_command"]) == ("command", "cat")
     with pytest.raises(BadInput, match="is a session"):
         await room.qrmd.plan("console.attach", {"name": "r1"}, Role.administrator)
 
@@ -370,11 +375,32 @@ async def test_the_log_goes_with_the_machine_and_stays_with_the_console(room: Ro
 
 
 async def test_a_ve_with_one_machine_has_its_console(room: Room) -> None:
-    with pytest.raises(NotFound, match="there is no resource 'nothing'"):
-        room.console("nothing")
+    await room.far_end()
+    await room.far_end("r2")
+    for name, machines in (("shop", ["r1"]), ("farm", ["r1", "r2"]), ("none", [])):
+        wanted = VeWanted(id=name, boot_image="b", image="i", assigned=tuple(
+            Assignment(resource=machine, image="i") for machine in machines))
+        room.qrmd.farm.put(Item(kind="ve", name=name, wanted=wanted))
+    assert room.console("shop") is room.console("r1")
+    for name, words in (("farm", "VE farm runs on r1, r2: name one resource"), ("none", "VE none runs on no machine"),
+                        ("nothing", "there is no resource 'nothing'")):
+        with pytest.raises(NotFound, match=words):
+            room.console(name)
 
 
 # real programs on a terminal
+
+def process_of(room: Room) -> int:
+    line: Any = room.console()._line
+    return int(line._process.pid)
+
+
+def command_line(pid: int) -> bytes:
+    """Empty where there is no such process."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 async def test_a_command_is_run_without_a_shell_and_ends_with_the_server(room: Room) -> None:
@@ -383,11 +409,10 @@ async def test_a_command_is_run_without_a_shell_and_ends_with_the_server(room: R
         await watch.says(b"24 80")
         await type_into(room.client, "r1", watch.session, b"caf\xc3\xa9 \x03\x04\x00\xff\r")
         await watch.says(b"caf\xc3\xa9 \x03\x04\x00\xff\r")
-    line: Any = room.console()._line
-    pid = line._process.pid
-    assert b"$HOME" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    pid = process_of(room)
+    assert b"$HOME" in command_line(pid)
     await room.stop()
-    assert not Path(f"/proc/{pid}").exists()
+    assert not command_line(pid)
 
 
 async def test_a_program_hears_of_the_terminals_size(room: Room) -> None:
@@ -406,9 +431,7 @@ async def test_a_program_that_ends_is_started_again_with_none_left(room: Room) -
         await watch.until(lambda told: len(told.gaps) >= 2)
         assert watch.gaps[0].why == "its program ended with status 3"
     await room.stop()
-    for word in watch.text.split():
-        path = Path(f"/proc/{int(word)}/cmdline")
-        assert not path.exists() or b"sleep" not in path.read_bytes()
+    assert not any(b"sleep" in command_line(int(word)) for word in watch.text.split())
 
 
 async def test_a_program_that_is_not_there_is_an_error_with_words(room: Room) -> None:
@@ -432,9 +455,9 @@ async def test_a_program_that_ignores_the_end_is_killed(room: Room, monkeypatch:
     await room.add("r1", command="sh -c 'trap : TERM HUP; echo ready; while :; do sleep 1000; done'")
     async with room.watch() as watch:
         await watch.says(b"ready")
-    pid = room.console()._line._process.pid  # type: ignore[union-attr]
+    pid = process_of(room)
     await room.stop()
-    assert not Path(f"/proc/{pid}").exists()
+    assert not command_line(pid)
 
 
 async def test_nothing_is_left_open(room: Room) -> None:
@@ -460,3 +483,32 @@ async def test_another_users_session_is_not_ones_own(room: Room) -> None:
         session.peer = type(session.peer)(1, 12345, ())
         with pytest.raises(NotPermitted, match="12345's"):
             await type_into(Client(str(room.socket)), "r1", watch.session, b"x")
+
+
+async def test_a_practice_farms_machine_boots_logs_in_and_obeys(world: World) -> None:
+    name = await world.machine()
+    console = world.qrmd.consoles.find(name)
+
+    async def says(word: bytes) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                changed, said = console.changed, text(console.log)
+                if word in said:
+                    return said
+                await changed.wait()
+
+    said = await says(b"nothing to do: waiting for work")
+    stages = [b"BIOS", b"DHCP", b"PXELINUX", b"Linux version", b"the server knows this machine as " + name.encode()]
+    assert sorted(stages, key=said.index) == stages and console.row()["source"] == "practice"
+    # whatever is noted of it, nothing real is run
+    await world.do("resource.edit", name=name, console="command", console_command="touch /tmp/never")
+    assert console is world.qrmd.consoles.find(name) and console.state == "connected"
+    await world.do("image.add", name="golden", storage="s1", size="5000M")
+    await world.do("ve.create", name="web", boot_image="debian12", image="golden")
+    assert await world.do("ve.start", name="web") == "done"
+    await says(b"login: ")
+    session = console.join(Peer(1, 0, ()))
+    for line, word in ((b"root\r", b"Password: "), (b"x\r", b"~# "), (b"uname -a\r", b"GNU/Linux"),
+                       (b"exit\r", b"logout")):
+        await console.type(session, line)
+        await says(word)

@@ -91,7 +91,8 @@ def test_the_log_as_it_came(fake: FakeQrmd) -> None:
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (("log", "r1", "--since", "soon"), "since: 'soon' is no time"), (("attach", "r1"), "console attach wants a terminal"),
+    (("log", "r1", "--since", "soon"), "since: 'soon' is no time"),
+    (("attach", "r1"), "console attach wants a terminal"),
     (("log",), "name: is needed"), (("log", "r1", "--lines", "x"), "lines: 'x' is no count"),
 ])
 def test_bad_usage(qrm: Command, words: tuple[str, ...], said: str) -> None:

@@ -12,7 +12,8 @@ from qrm_tui.core.errors import BadInput
 @pytest.mark.parametrize(("said", "line"), [
     (b"plain\r\n", "plain"), (b"\x1b[32m[  OK  ]\x1b[0m Started\r\n", "[  OK  ] Started"),
     (b"10%\r50%\r100%\r\n", "100%"), (b"\x1b]0;title\x07text\n", "text"), (b"\x1bP1$qm\x1b\\x\n", "x"),
-    (b"roor\b\bot\r\n", "root"), (b"\b\bx\n", "x"), ("gr\u00fc\u00df\n".encode(), "gr\u00fc\u00df"), (b"\xff\n", "\ufffd"),
+    (b"roor\b\bot\r\n", "root"), (b"\b\bx\n", "x"), ("gr\u00fc\u00df\n".encode(), "gr\u00fc\u00df"),
+    (b"\xff\n", "\ufffd"),
     (b"a\x00b\x07c\x01\n", "abc\\x01"), (b"\x9b31mx\n", "\ufffd31mx"),
     ("\u202eevil\n".encode(), "\\u202eevil"), (b"a\tb\n", "a       b"),
 ])

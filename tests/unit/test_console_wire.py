@@ -1,6 +1,8 @@
 """Frames of a console's stream, cut anywhere."""
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ from qrm_tui.core.console_wire import (
 def test_frames_come_out_as_they_went_in(sent: list[tuple[bytes, bytes]], cuts: list[int]) -> None:
     wire = b"".join(frame(kind, payload) for kind, payload in sent)
     frames, got, places = Frames(), [], sorted({0, len(wire), *(min(cut, len(wire)) for cut in cuts)})
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         got += list(frames.feed(wire[begin:end]))
     assert got == [Frame(*one) for one in sent]
 
