@@ -71,6 +71,7 @@ class PtyLine:
         if self._open:
             self._open = False
             self._loop.remove_reader(self._master)
+            self._loop.remove_writer(self._master)
             os.close(self._master)
 
     async def _reap(self) -> int:

@@ -241,6 +241,26 @@ async def test_a_command_that_runs_as_root_is_an_administrators(room: Room) -> N
         await room.qrmd.plan("console.attach", {"name": "r1"}, Role.administrator)
 
 
+async def test_watchers_are_held_to_a_number(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    await room.far_end()
+    monkeypatch.setattr("qrm_tui.daemon.console_recorder.MOST_WATCHERS", 1)
+    async with room.watch():
+        with pytest.raises(Refused, match="1 watch the console of r1 already"):
+            async with room.watch():
+                pass
+    await room.until("r1", lambda console: not console.sessions)
+
+
+async def test_the_terminals_size_is_told_to_a_line_that_is_new(room: Room) -> None:
+    end = await room.far_end()
+    async with room.watch() as watch:
+        await type_into(room.client, "r1", watch.session, b"x")
+        await set_size(room.client, "r1", watch.session, 132, 50)
+        end.die()
+        await room.until("r1", lambda console: end.opened == 2 and console.state == "connected")
+    assert end.sizes == [(132, 50)] * 2
+
+
 # lines that are lost
 
 
