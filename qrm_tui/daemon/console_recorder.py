@@ -46,6 +46,8 @@ class Console:
         self.connection, self._reason, self.since = "waiting", "", clock()
         #: grows whenever watchers are to be told how things stand
         self.revision = 0
+        #: it is over: nobody watches any more
+        self.parted = False
         self.sessions: dict[str, Session] = {}
         self.typist: Session | None = None
         self._grown, self._first_pause = grown, first_pause
@@ -74,8 +76,14 @@ class Console:
             await asyncio.gather(self._task, return_exceptions=True)
         if self.connection == "connected":
             self.marks.ended(self.log.end, self.clock(), why)
-        self._stands("waiting", why)
+        self.connection, self._reason = "waiting", why
+        self.part()
         self.log.release()
+
+    def part(self) -> None:
+        """Watchers' streams end; those who go on come back, to whoever is there then."""
+        self.parted = True
+        self._wake()
 
     async def _record(self) -> None:
         pause, loop = self._first_pause, asyncio.get_running_loop()

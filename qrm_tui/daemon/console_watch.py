@@ -73,9 +73,9 @@ def _gap(offset: int, since: float, until: float, why: str) -> bytes:
 
 
 async def watch(console: Console, offset: int, session: Session) -> AsyncIterator[bytes]:
-    """Frames from `offset` on, endless; the first says how things stand."""
+    """Frames from `offset` on, until the server ends; the first says how things stand."""
     reader, told = Reader(console, offset), -1
-    while True:
+    while not console.parted:
         changed = console.changed
         if told != console.revision:
             told = console.revision

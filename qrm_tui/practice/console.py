@@ -107,6 +107,7 @@ class SimulatedConsole:
         model, node = self._node.model, self._node
         self._booted = self._clock()
         self._kernel = []
+        words = words.replace("${net0/mac:hexhyp}", node.mac.replace(":", "-"))  # which iPXE has filled in
         for text in (f"Linux version {KERNEL} (debian-kernel@lists.debian.org) {_VERSION}",
                      f"Command line: {words}", f"DMI: {model.vendor} {model.product}",
                      f"Memory: {model.memory >> 10}K available",

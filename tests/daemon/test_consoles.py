@@ -11,10 +11,19 @@ import pytest
 import pytest_asyncio
 
 from qrm_tui.client.connection import Client
-from qrm_tui.client.console import Typist, list_consoles, read_log, send_break, set_size, take, type_into
+from qrm_tui.client.console import (
+    Typist,
+    list_consoles,
+    open_console,
+    read_log,
+    send_break,
+    set_size,
+    take,
+    type_into,
+)
 from qrm_tui.client.line import Line
 from qrm_tui.core.environments import Assignment, VeWanted
-from qrm_tui.core.errors import BadInput, NotFound, NotPermitted, Refused
+from qrm_tui.core.errors import BadInput, NoServer, NotFound, NotPermitted, Refused
 from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.peer import Peer
@@ -406,6 +415,21 @@ async def test_a_ve_with_one_machine_has_its_console(room: Room) -> None:
                         ("nothing", "there is no resource 'nothing'")):
         with pytest.raises(NotFound, match=words):
             room.console(name)
+
+
+async def test_watchers_are_let_go_when_its_settings_change(room: Room) -> None:
+    end = await room.far_end()
+    end.say(b"hello")
+    events = open_console(room.client, "r1")
+    told = [await anext(events), await anext(events)]
+    assert [type(event).__name__ for event in told] == ["Status", "Output"]
+    plan = await room.qrmd.plan("resource.edit", {"name": "r1", "console": "none"}, Role.administrator)
+    await room.qrmd.run(plan.id, Author("admin"), Role.administrator)
+    with pytest.raises(NoServer, match="let the console of r1 go"):
+        while True:
+            await anext(events)
+    with pytest.raises(NotFound, match="r1 has no console"):
+        await anext(open_console(room.client, "r1"))
 
 
 # real programs on a terminal
