@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from qrm_tui.cli.attach import Keys
 from qrm_tui.cli.console_text import Guard, Lines
@@ -34,6 +36,7 @@ def test_a_line_that_does_not_end_is_given_at_the_end_and_held_to_a_length() -> 
     (b"text\x1b[1;31mred\x1b[0m", b"text\x1b[1;31mred\x1b[0m"), (b"\x1b(B\x1b=\x1b[?25l", b"\x1b(B\x1b=\x1b[?25l"),
     (b"a\x1b]52;c;ZXZpbA==\x07b", b"ab"), (b"a\x1b]0;title\x1b\\b", b"ab"), (b"a\x1bPq#0\x1b\\b", b"ab"),
     (b"a\x1b[6nb\x1b[cc\x1b[>cd", b"abcd"), (b"a\x1b[21tb\x1b[?1$pc\x1b[>qd\x1b[?ue\x05\x1bZ", b"abcde"),
+    (b"\x1b\x1b]52;c;x\x07y\x1b\n]z", b"y\n]z"),
     (b"a\x1b]evil\x18b", b"ab"), (b"\x1b[ q\x1b[!p", b"\x1b[ q\x1b[!p"), (b"a\x1b]x\x1b[1mb", b"a\x1b[1mb"),
 ])
 def test_live_bytes_show_and_do_no_more(said: bytes, shown: bytes) -> None:
@@ -77,3 +80,20 @@ def test_since(text: str, at: float) -> None:
 def test_no_since(text: str) -> None:
     with pytest.raises(BadInput, match="10m"):
         parse_since(text)
+
+
+#: What makes sequences, more often than chance would.
+_PIECES = st.lists(st.one_of(st.binary(max_size=20), st.sampled_from([
+    b"\x1b", b"\x1b[", b"\x1b]0;", b"\x1bP", b"\x07", b"\x1b\\", b"6n", b"\n", b"\r", b"\b", "\u00e9".encode(),
+    ])), max_size=40)
+
+
+@given(_PIECES)
+def test_whatever_comes_harms_nobody(pieces: list[bytes]) -> None:
+    lines, guard, whole = Lines(), Guard(), Guard()
+    said = [line for piece in pieces for line in lines.feed(piece)] + list(lines.end())
+    assert all(line.isprintable() for line in said)
+    shown = b"".join(guard.feed(piece) for piece in pieces)
+    assert shown == whole.feed(b"".join(pieces))
+    for word in (b"\x1b]", b"\x1bP", b"\x1b[6n", b"\x1b[c"):
+        assert word not in shown
