@@ -25,6 +25,16 @@ def status_argv(power: Power) -> tuple[str, ...]:
     return ipmi(power, "chassis", "power", "status")
 
 
+def sol_argv(power: Power) -> tuple[str, ...]:
+    """Carries the machine's serial line (serial-over-LAN) until it is ended."""
+    return ipmi(power, "sol", "activate")
+
+
+def sol_release_argv(power: Power) -> tuple[str, ...]:
+    """Ends the session that a controller still holds for somebody who is gone: it has one alone."""
+    return ipmi(power, "sol", "deactivate")
+
+
 def parse_status(text: str) -> bool | None:
     """Whether the machine is on, from `Chassis Power is on`; None if that is not said."""
     words = text.strip().lower()

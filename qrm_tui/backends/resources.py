@@ -1,6 +1,7 @@
 """Planners of resources: maintenance, power, settings, and forgetting one."""
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -77,7 +78,7 @@ def _back(call: Call, item: Item) -> Await:
 
 
 def plan_edit(call: Call) -> Draft:
-    """How it is switched, and the address that it always gets."""
+    """How it is switched, where its console is, and the address that it always gets."""
     item = call.reading.get("resource", call.arguments["name"])
     arguments, wanted = call.arguments, item.wanted
     switched = _power(arguments, wanted.power)
@@ -89,13 +90,13 @@ def plan_edit(call: Call) -> Draft:
     if address != wanted.address and wanted.ve:
         raise Refused(f"{item.name} runs VE {wanted.ve}, whose image is exported to its present address: stop that "
                       "first")
-    changed = msgspec.structs.replace(wanted, power=switched, address=address)
+    changed = _console(arguments, msgspec.structs.replace(wanted, power=switched, address=address))
     draft = _draft(item, _inverse(item))
     if changed == wanted:
         draft.notes.append("nothing of it is another: nothing to do")
         draft.inverse = None
         return draft
-    draft.steps = [record(item, changed, f"note how {item.name} is switched, and its address")]
+    draft.steps = [record(item, changed, f"note how {item.name} is switched, its console and its address")]
     return draft
 
 
@@ -114,9 +115,32 @@ def _power(arguments: Mapping[str, Any], known: Power) -> Power:
     return made
 
 
+def _console(arguments: Mapping[str, Any], wanted: ResourceWanted) -> ResourceWanted:
+    """Where its console is from now on; `wanted` has its power already."""
+    said = arguments["console"]
+    source = wanted.console if said is None else "" if said == "none" else said
+    if arguments["console_command"] and source != "command":
+        raise BadInput("console_command: is for --console command alone")
+    if source == "ipmi-sol" and wanted.power.method != "ipmi":
+        raise BadInput("console: ipmi-sol needs the management controller: --power ipmi with its address, user and "
+                       "secret")
+    command = (arguments["console_command"] or wanted.console_command) if source == "command" else ""
+    if source == "command":
+        try:
+            words = shlex.split(command)
+        except ValueError as error:
+            raise BadInput(f"console_command: {error}") from None
+        if not words or not words[0]:
+            raise BadInput("console_command: is needed for --console command, as in `ssh -tt terminals -p 7001`")
+    return msgspec.structs.replace(wanted, console=source, console_command=command)
+
+
 def _inverse(item: Item) -> Inverse:
     known = item.wanted.power
-    arguments: dict[str, Any] = {"name": item.name, "power": known.method or "agent"}
+    arguments: dict[str, Any] = {"name": item.name, "power": known.method or "agent",
+                                 "console": item.wanted.console or "none"}
+    if item.wanted.console_command:
+        arguments["console_command"] = item.wanted.console_command
     if known.method == "ipmi":
         arguments |= {"power_address": known.address, "power_user": known.user, "power_secret": known.secret}
     if item.wanted.address:
@@ -143,6 +167,8 @@ def plan_remove(call: Call) -> Draft:
     nonce = boot.nonce_path(item.wanted.mac)
     draft.steps.append(Run(machine=HERE, summary=f"remove what the next boot of {item.name} would show",
                            argv=("rm", "-f", "--", nonce), done=Check(argv=("test", "!", "-e", nonce))))
+    if item.wanted.console:
+        draft.notes.append("what its console said goes with it")
     if item.state in ("idle", "booting", "active"):
         draft.notes.append("the machine is on: it will come back as a new resource as long as it boots from this "
                            "network")

@@ -26,6 +26,8 @@ COLUMNS = {
                           ("name", "state", "type", "version", "source", "size", "used_by", "since")),
     "component": Columns(("name", "state", "services", "settings", "since"),
                          ("name", "state", "enabled", "services", "settings", "since")),
+    "console": Columns(("name", "state", "source", "since", "size", "watchers", "typist", "reason"),
+                       ("name", "source", "state", "since", "size", "watchers", "typist", "reason")),
     "storage": Columns(("name", "state", "type", "address", "size", "free", "images", "since"),
                        ("name", "type", "address", "env", "size", "free", "state", "since")),
     "image": Columns(("name", "state", "storage", "size", "used", "origin", "fill", "full_at", "used_by", "since"),

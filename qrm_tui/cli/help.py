@@ -38,7 +38,7 @@ def verb_help(verb: Verb) -> str:
     operation = verb.operation
     if operation is not None:
         manner = {"job": "Plans first, then runs as a job.", "record": "Plans first, then is done at once.",
-                  "session": ""}[operation.sort]
+                  "session": "Watching and typing are noted in the server's log."}[operation.sort]
         if operation.destructive:
             manner += " Asks for the name on a terminal, wants --yes elsewhere."
         lines += _wrapped(f"{manner} Role: {operation.role.name}.", 0)

@@ -31,6 +31,7 @@ NOUNS = {
     "storage": "storage servers",
     "component": "services that the server is made of",
     "install": "the server's base configuration",
+    "console": "machines' consoles: recorded, watched, typed into",
     "job": "what runs, waits and has run",
     "journal": "who did what, when and why",
     "practice": "a simulated farm to try everything on",
@@ -76,6 +77,8 @@ _OTHERS = (
          "reading:component_status"),
     Verb("farm", "status", "counts, capacity, alerts, server, practice or not", (), "qrm farm status",
          "reading:farm_status"),
+    Verb("console", "list", "which consoles there are, and how they stand", (), "qrm console list",
+         "consoles:list_rows"),
     Verb("job", "wait", "follow a job until it ends; exit code 1 when it fails", (_JOB,), "qrm job wait 12",
          "follow:wait"),
     Verb("job", "log", "what a job's commands printed",
@@ -111,8 +114,8 @@ def verbs_of(noun: str) -> dict[str, Verb]:
     verbs = _reading(noun) if noun in kinds() else []
     verbs += [verb for verb in _OTHERS if verb.noun == noun]
     verbs += [
-        Verb(noun, operation.verb, operation.summary, operation.arguments, operation.example, "follow:operate",
-             operation)
+        Verb(noun, operation.verb, operation.summary, operation.arguments, operation.example,
+             f"consoles:{operation.verb}" if operation.sort == "session" else "follow:operate", operation)
         for operation in OPERATIONS.values() if operation.kind == noun
     ]
     return {verb.name: verb for verb in verbs}

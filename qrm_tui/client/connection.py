@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -108,6 +109,14 @@ class Client:
         """`{"ok", "entries", "trouble"}`."""
         return await self._call("GET", "/v1/journal/verify")
 
+    async def ask(self, method: str, parts: Sequence[str], *, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """A question at a path made of these parts, and its answer; asked again where an idle line was closed."""
+        return await self._call(method, _target(*parts), body)
+
+    def pieces(self, parts: Sequence[str], query: Mapping[str, Any]) -> AsyncGenerator[bytes, None]:
+        """An endless answer as it comes (a console); NoServer when the line is lost."""
+        return self._pieces(_target(*parts, query=query), None)
+
     async def close(self) -> None:
         """Drop the connection, end the tunnel."""
         self._closed = True
@@ -162,23 +171,35 @@ class Client:
         return _object(bytes(text), f"{method} {_short(target)}")
 
     async def _stream(self, target: str, patience: float | None) -> Entries:
-        line = await self._connect()
-        try:
-            status = await line.ask("GET", target, None, self._patience)
-            rest, limit = bytearray(), LARGEST_LINE if status < 400 else _LARGEST_ERROR
-            async for piece in line.pieces(patience):
+        rest, asked = bytearray(), f"GET {_short(target)}"
+        async with aclosing(self._pieces(target, patience)) as pieces:
+            async for piece in pieces:
                 rest += piece
-                if status < 400 and b"\n" in piece:
+                if b"\n" in piece:
                     *whole, rest = rest.split(b"\n")
                     for text in whole:
                         if text.strip():
-                            yield _object(bytes(text), f"GET {_short(target)}")
-                if len(rest) > limit:
-                    raise Broken(f"qrmd's answer to GET {_short(target)} has a line of more than {limit >> 20} MB")
-            if status >= 400:
-                raise _error(status, bytes(rest), f"GET {_short(target)}")
-            if rest.strip():
-                yield _object(bytes(rest), f"GET {_short(target)}")
+                            yield _object(bytes(text), asked)
+                if len(rest) > LARGEST_LINE:
+                    raise Broken(f"qrmd's answer to {asked} has a line of more than {LARGEST_LINE >> 20} MB")
+        if rest.strip():
+            yield _object(bytes(rest), asked)
+
+    async def _pieces(self, target: str, patience: float | None) -> AsyncGenerator[bytes, None]:
+        """An answer as it comes, over a connection of its own; the error that it is, where it is one."""
+        line = await self._connect()
+        try:
+            status = await line.ask("GET", target, None, self._patience)
+            if status < 400:
+                async for piece in line.pieces(patience):
+                    yield piece
+                return
+            text = bytearray()
+            async for piece in line.pieces(patience or self._patience):
+                text += piece
+                if len(text) > _LARGEST_ERROR:
+                    break
+            raise _error(status, bytes(text), f"GET {_short(target)}")
         except LineLost as lost:
             raise self._lost(lost) from None
         except NotOurs as error:

@@ -86,6 +86,10 @@ class ResourceWanted(msgspec.Struct, frozen=True, kw_only=True):
     ve: str = ""
     leaving: bool = False
     power: Power = Power()
+    #: where its console is: serial-over-LAN of its management controller, a command; empty: it has none
+    console: Literal["", "ipmi-sol", "command"] = ""
+    #: the command as it was given; its words are taken apart as a shell would, and no shell runs it
+    console_command: str = ""
 
 
 class ResourceSeen(msgspec.Struct, frozen=True, kw_only=True):

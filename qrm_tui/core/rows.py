@@ -65,7 +65,8 @@ def _resource(item: Item, farm: Farm) -> Row:
         "stages": dict(seen.stages) if item.state in _BOOTS else {},
         "load": seen.load, "model": has.model, "vendor": has.vendor, "product": has.product, "serial": has.serial,
         "firmware": has.firmware, "disks": [f"{disk.name} {format_size(disk.size)}" for disk in has.disks],
-        "nics": [f"{nic.name} {nic.mac}" for nic in has.nics], "power": wanted.power.method or "agent", "id": wanted.id,
+        "nics": [f"{nic.name} {nic.mac}" for nic in has.nics], "power": wanted.power.method or "agent",
+        "console": wanted.console or "none", "console_command": wanted.console_command or None, "id": wanted.id,
     }
 
 

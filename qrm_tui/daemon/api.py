@@ -16,14 +16,14 @@ from qrm_tui import __version__
 from qrm_tui.core.errors import BadInput, NotPermitted, QrmError, Refused
 from qrm_tui.core.kinds import WORDS
 from qrm_tui.core.operations.declarations import Role
+from qrm_tui.daemon.console_api import ConsoleApi
+from qrm_tui.daemon.http import answer, body, trouble, whole
 from qrm_tui.daemon.openapi import document
 from qrm_tui.daemon.peer import Peer, peer_from_scope, role_of
 from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
 
 _log = logging.getLogger("qrmd.api")
-#: The largest request taken, in bytes.
-_MOST = 1 << 20
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 RoleOf = Callable[[Peer], Role]
@@ -46,34 +46,6 @@ class _PracticeRequest(msgspec.Struct):
 class _RunRequest(msgspec.Struct):
     plan: str
     reason: str = ""
-
-
-def _json(data: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(data), status, media_type="application/json")
-
-
-def _trouble(error: QrmError) -> Response:
-    return _json({"error": {"code": error.code, "reasons": list(error.reasons)}}, error.status)
-
-
-def _whole(text: str | None, default: int | None, name: str) -> int | None:
-    if text in (None, ""):
-        return default
-    if not text.isdigit() or len(text) > 15:  # type: ignore[union-attr]
-        raise BadInput(f"{name}: {text!r} is no whole number")
-    return int(text)  # type: ignore[arg-type]
-
-
-async def _body(request: Request, kind: type) -> Any:
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > _MOST:
-            raise BadInput(f"a request has at most {_MOST} bytes")
-    try:
-        return msgspec.json.decode(bytes(content), type=kind)
-    except msgspec.MsgspecError as error:
-        raise BadInput(f"the request cannot be read: {error}") from None
 
 
 def _lines(events: AsyncIterator[Any]) -> StreamingResponse:
@@ -102,6 +74,7 @@ class Api:
         routes += [Route("/v1/plan", self._guarded(self.plan), methods=["POST"]),
                    Route("/v1/run", self._guarded(self.run), methods=["POST"]),
                    Route("/v1/practice/{verb}", self._guarded(self.practise), methods=["POST"])]
+        routes += ConsoleApi(self._qrmd.consoles).routes(self._guarded)
         return Starlette(routes=routes)
 
     def _guarded(self, endpoint: Callable[[Request, Peer, Role], Awaitable[Response]]) -> Endpoint:
@@ -114,76 +87,76 @@ class Api:
                                        "qrm-admin")
                 return await endpoint(request, peer, role)
             except QrmError as error:
-                return _trouble(error)
+                return trouble(error)
             except Exception:
                 _log.exception("%s %s", request.method, request.url.path)
-                return _trouble(QrmError("qrmd is in trouble; its log says more (/var/log/qrm/qrm.log)"))
+                return trouble(QrmError("qrmd is in trouble; its log says more (/var/log/qrm/qrm.log)"))
 
         return guarded
 
     async def hello(self, request: Request, peer: Peer, role: Role) -> Response:
         qrmd = self._qrmd
-        return _json({"version": __version__, "server": qrmd.host, "farm": qrmd.name, "practice": qrmd.practice,
+        return answer({"version": __version__, "server": qrmd.host, "farm": qrmd.name, "practice": qrmd.practice,
                       "user": peer.user, "role": role.name, "revision": qrmd.farm.revision, "pid": os.getpid(),
                       "started": qrmd.started})
 
     async def farm(self, request: Request, peer: Peer, role: Role) -> Response:
-        return _json(self._qrmd.status())
+        return answer(self._qrmd.status())
 
     async def list(self, request: Request, peer: Peer, role: Role) -> Response:
         query = request.query_params
-        return _json(await self._qrmd.list(
+        return answer(await self._qrmd.list(
             request.path_params["kind"], query.get("filter", ""), query.get("sort", ""),
-            _whole(query.get("limit"), None, "limit"), _whole(query.get("offset"), 0, "offset") or 0))
+            whole(query.get("limit"), None, "limit"), whole(query.get("offset"), 0, "offset") or 0))
 
     async def show(self, request: Request, peer: Peer, role: Role) -> Response:
-        return _json(await self._qrmd.show(request.path_params["kind"], request.path_params["name"]))
+        return answer(await self._qrmd.show(request.path_params["kind"], request.path_params["name"]))
 
     async def watch(self, request: Request, peer: Peer, role: Role) -> Response:
         kinds = [kind for kind in request.query_params.get("kinds", "").split(",") if kind]
         unknown = [kind for kind in kinds if kind not in WORDS]
         if unknown or not kinds:
             raise BadInput(f"kinds: some of {', '.join(WORDS)}, with commas between")
-        return _lines(self._qrmd.changes.watch(kinds, _whole(request.query_params.get("since"), None, "since")))
+        return _lines(self._qrmd.changes.watch(kinds, whole(request.query_params.get("since"), None, "since")))
 
     async def plan(self, request: Request, peer: Peer, role: Role) -> Response:
-        asked = await _body(request, _PlanRequest)
+        asked = await body(request, _PlanRequest)
         plan = await self._qrmd.plan(asked.operation, asked.arguments, role, asked.reason[:1000])
-        return _json(await self._qrmd.planning.describe(plan, look=asked.look))
+        return answer(await self._qrmd.planning.describe(plan, look=asked.look))
 
     async def run(self, request: Request, peer: Peer, role: Role) -> Response:
-        asked = await _body(request, _RunRequest)
+        asked = await body(request, _RunRequest)
         author = Author(peer.user, peer.terminal)
-        return _json(await self._qrmd.run(asked.plan, author, role, asked.reason[:1000]))
+        return answer(await self._qrmd.run(asked.plan, author, role, asked.reason[:1000]))
 
     async def practise(self, request: Request, peer: Peer, role: Role) -> Response:
         if self._practice is None:
             raise Refused("this is no practice farm: its machines have buttons of their own")
         if role < Role.operator:
             raise NotPermitted(f"a practice farm's machines are an operator's; you are {role.name}")
-        asked = await _body(request, _PracticeRequest)
-        return _json(await self._practice(request.path_params["verb"], asked.arguments))
+        asked = await body(request, _PracticeRequest)
+        return answer(await self._practice(request.path_params["verb"], asked.arguments))
 
     def _number(self, request: Request) -> int:
-        number = _whole(request.path_params["number"], None, "job")
+        number = whole(request.path_params["number"], None, "job")
         assert number is not None
         self._qrmd.farm.get("job", str(number))
         return number
 
     async def job_plan(self, request: Request, peer: Peer, role: Role) -> Response:
-        return _json(await self._qrmd.job_plan(self._number(request)))
+        return answer(await self._qrmd.job_plan(self._number(request)))
 
     async def job_log(self, request: Request, peer: Peer, role: Role) -> Response:
         log = self._qrmd.jobs.log(self._number(request))
-        start = _whole(request.query_params.get("from"), 0, "from") or 0
+        start = whole(request.query_params.get("from"), 0, "from") or 0
         return _lines(log.read(start, request.query_params.get("follow") in ("1", "true")))
 
     async def answers(self, request: Request, peer: Peer, role: Role) -> Response:
-        return _json({"answers": await self._qrmd.answers(request.query_params.get("interface", ""))})
+        return answer({"answers": await self._qrmd.answers(request.query_params.get("interface", ""))})
 
     async def verify(self, request: Request, peer: Peer, role: Role) -> Response:
         entries, trouble = await self._qrmd.store.verify_journal()
-        return _json({"ok": not trouble, "entries": entries, "trouble": trouble})
+        return answer({"ok": not trouble, "entries": entries, "trouble": trouble})
 
     async def openapi(self, request: Request, peer: Peer, role: Role) -> Response:
-        return _json(document())
+        return answer(document())

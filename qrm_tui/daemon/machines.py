@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,14 +10,17 @@ from typing import Protocol
 
 import msgspec
 
+from qrm_tui.backends import power
 from qrm_tui.backends.planning import Probe
 from qrm_tui.core.facts import MachineFacts
 from qrm_tui.core.farm import Farm
-from qrm_tui.core.model import StorageWanted
+from qrm_tui.core.model import Item, StorageWanted
 from qrm_tui.core.plan import HERE
 from qrm_tui.daemon import look
 from qrm_tui.runners import ssh
 from qrm_tui.runners.base import Completed, Runner
+from qrm_tui.runners.console import Source
+from qrm_tui.runners.console_command import CommandSource, SolSource
 from qrm_tui.runners.local import LocalRunner
 
 #: Seconds that a machine may take to show that it answers on ssh, and bytes of a line of its greeting.
@@ -40,6 +44,9 @@ class MakesRunners(Protocol):
 
     async def answers(self, address: str) -> bool:
         """Whether an ssh server answers there."""
+
+    def console(self, item: Item) -> Source | None:
+        """Where a resource's console is; None: it has none."""
 
 
 def is_here(address: str) -> bool:
@@ -99,6 +106,16 @@ class RealMachines:
         return False
 
 
+    def console(self, item: Item) -> Source | None:
+        """Where a resource's console is; None: it has none."""
+        wanted = item.wanted
+        if wanted.console == "command":
+            return CommandSource(tuple(shlex.split(wanted.console_command)))
+        if wanted.console == "ipmi-sol":
+            return SolSource(power.sol_argv(wanted.power), power.sol_release_argv(wanted.power))
+        return None
+
+
 class Machines:
     """Runners by storage server, made when first needed and anew when its registration changes."""
 
@@ -127,6 +144,10 @@ class Machines:
     async def answers(self, address: str) -> bool:
         """Whether an ssh server answers there."""
         return await self._real.answers(address)
+
+    def console(self, item: Item) -> Source | None:
+        """Where a resource's console is; None: it has none."""
+        return self._real.console(item)
 
     async def close(self) -> None:
         for _, runner in self._runners.values():

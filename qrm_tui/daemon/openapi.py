@@ -51,7 +51,14 @@ def document() -> dict[str, Any]:
     """OpenAPI 3.1."""
     one_of = [{"type": "object", "required": ["operation", "arguments"], "properties": {
         "operation": {"const": name}, "arguments": {"$ref": f"#/components/schemas/{name}"},
-        "reason": {"type": "string"}, "look": {"type": "boolean", "default": True}}} for name in OPERATIONS]
+        "reason": {"type": "string"}, "look": {"type": "boolean", "default": True}}}
+        for name, operation in OPERATIONS.items() if operation.sort != "session"]
+    session = {"session": {"type": "string"}, "stroke": {"type": "string"}}
+    typed = {"type": "object", "required": ["session"], "properties": {**session, "data": {
+        "type": "string", "contentEncoding": "base64"}}}
+    size = {"type": "object", "required": ["session", "columns", "rows"], "properties": {
+        **session, "columns": {"type": "integer"}, "rows": {"type": "integer"}}}
+    asks = {"type": "object", "required": ["session"], "properties": session}
     run = {"type": "object", "required": ["plan"],
            "properties": {"plan": {"type": "string"}, "reason": {"type": "string"}}}
     return {
@@ -65,6 +72,13 @@ def document() -> dict[str, Any]:
             "/v1/run": _post("run a plan", run),
             "/v1/job/{number}/plan": _get("a job's plan and how far it is", "{number}"),
             "/v1/job/{number}/log": _get("what its steps printed, as JSON lines", "{number}", "follow", "from"),
+            "/v1/consoles": _get("machines' consoles"),
+            "/v1/consoles/{name}/stream": _get("a console as frames: how it stands, what it said and says, gaps",
+                                               "{name}", "from", "lines", "since", "follow"),
+            "/v1/consoles/{name}/input": _post("type; the first who does has the right to", typed),
+            "/v1/consoles/{name}/take": _post("take the right to type", asks),
+            "/v1/consoles/{name}/break": _post("a break on the line", asks),
+            "/v1/consoles/{name}/size": _post("how large the terminal is", size),
             "/v1/install/answers": _get("a complete answers file for this server", "interface"),
             "/v1/journal/verify": _get("whether the journal's chain holds"),
         },

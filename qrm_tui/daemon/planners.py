@@ -52,3 +52,5 @@ PLANNERS: Mapping[str, Planner] = {
 
 #: Operations on jobs themselves, which the job engine does without a plan of steps.
 JOB_CONTROLS = frozenset(("job.cancel", "job.undo"))
+#: Operations without a plan: somebody watches, and perhaps types.
+SESSIONS = frozenset(("console.attach", "console.log"))

@@ -50,10 +50,13 @@ def command_of(operation: Operation, arguments: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def check_role(operation: Operation, role: Role) -> None:
+def check_role(operation: Operation, role: Role, arguments: Mapping[str, Any] | None = None) -> None:
     """NotPermitted unless the role reaches; the one place where roles are enforced."""
     if role < operation.role:
         raise NotPermitted(f"{operation.name} needs the role {operation.role.name}; you are {role.name}")
+    for name, needed in operation.argument_roles:
+        if role < needed and (arguments or {}).get(name):
+            raise NotPermitted(f"{name} of {operation.name} needs the role {needed.name}; you are {role.name}")
 
 
 class Planning:
@@ -70,12 +73,14 @@ class Planning:
     async def make(self, name: str, given: Mapping[str, Any], role: Role) -> Plan:
         """The plan of an operation; nothing is changed."""
         operation = find(name)
-        check_role(operation, role)
+        check_role(operation, role, given)
         return await self.draw(operation, check_arguments(operation.arguments, given))
 
     async def draw(self, operation: Operation, arguments: dict[str, Any]) -> Plan:
         """The plan for arguments that are parsed already."""
-        planner = PLANNERS[operation.name]
+        planner = PLANNERS.get(operation.name)
+        if planner is None:
+            raise BadInput(f"{operation.name} is a session and has no plan: {operation.example}")
         probes = planner.probes(self._farm, arguments)
         facts = await self._ask(probes)
         for probe in probes:

@@ -13,7 +13,7 @@ from typing import Any
 import uvicorn
 
 from qrm_tui.core.errors import BadInput, Unreachable
-from qrm_tui.core.model import StorageWanted
+from qrm_tui.core.model import Item, StorageWanted
 from qrm_tui.core.names import printable
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.records import Author
@@ -23,10 +23,12 @@ from qrm_tui.node.link import Link
 from qrm_tui.node.server import NodeApp
 from qrm_tui.node.table import Machines
 from qrm_tui.practice import faults
+from qrm_tui.practice.console import PracticeSource
 from qrm_tui.practice.farms import POWER_ON, PracticeFarm, load_farm
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.rack import PracticeRack, inject
 from qrm_tui.practice.wire import HttpWire
+from qrm_tui.runners.console import Source
 
 #: Says that a state folder is a practice farm's.
 _MARK = "PRACTICE"
@@ -65,6 +67,11 @@ class PracticeMachines:
     async def answers(self, address: str) -> bool:
         """Whether an ssh server answers there."""
         return address in self._farm.machines or (self._rack is not None and self._rack.answers(address))
+
+    def console(self, item: Item) -> Source | None:
+        """Each simulated machine has one, whatever is noted of it: nothing real is run."""
+        node = self._rack.by_mac(item.wanted.mac) if self._rack is not None else None
+        return PracticeSource(node.console) if node is not None else None
 
 
 class PracticeServer:
@@ -164,7 +171,7 @@ def _clear(state: Path) -> None:
         raise BadInput(f"{state} holds a real farm: give a practice farm a --state folder of its own")
     for path in (*state.glob("qrm.db*"), *state.glob("*.sock")):
         path.unlink()
-    for folder in (state / "machines", state / "jobs"):
+    for folder in (state / "machines", state / "jobs", state / "consoles"):
         shutil.rmtree(folder, ignore_errors=True)
     (state / "machines").mkdir(parents=True)
     mark.touch()

@@ -23,6 +23,7 @@ from qrm_tui.core.plan import HERE, Plan, Record
 from qrm_tui.core.states import WARNINGS, judge
 from qrm_tui.daemon.bootlog import BootLog
 from qrm_tui.daemon.changes import Changes
+from qrm_tui.daemon.consoles import Consoles
 from qrm_tui.daemon.controllers import Controllers
 from qrm_tui.daemon.enlisting import Enlisting
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
@@ -78,6 +79,9 @@ class Qrmd:
         self.jobs = Jobs(self.farm, self.store, self.machines, self.records, self.rack, state / "jobs",
                          check=self.planning.check, look=self.watchers.look, first_pause=first_pause)
 
+        self.consoles = Consoles(self.farm, self.machines, state / "consoles", self._note_take,
+                                 first_pause=first_pause)
+
     async def start(self, node_socket: Path | None = None) -> None:
         """Open the database, take up what was left, begin to watch; qrmd-node connects at `node_socket`."""
         await self.store.open()
@@ -90,6 +94,7 @@ class Qrmd:
         self.controllers.start()
         self.upkeep.start()
         self.bootlog.start()
+        self.consoles.start()
         if node_socket is not None:
             await self.nodes.open(node_socket)
         _log.info("farm %s: %d storage servers, %d images", self.name, self.farm.count("storage"),
@@ -98,6 +103,7 @@ class Qrmd:
     async def stop(self) -> None:
         """End; jobs go on with the next server."""
         await self.nodes.close()
+        await self.consoles.stop()
         await self.bootlog.stop()
         await self.silence.stop()
         await self.controllers.stop()
@@ -108,6 +114,12 @@ class Qrmd:
         await self.rack.stop()
         await self.machines.close()
         self.store.close()
+
+    async def _note_take(self, author: Author, resource: str, before: str) -> None:
+        """The journal knows who took a console's keyboard from somebody."""
+        await self.store.write(Write(entry=Entry(
+            who=author.who, terminal=author.terminal, operation="console.take", object=f"resource/{resource}",
+            outcome="done", details={"from": before})))
 
     # operations
 
@@ -135,14 +147,14 @@ class Qrmd:
         if state != "done":
             raise BadInput(f"job {number} is {state}: only a job that is done can be undone")
         inverse, inverse_arguments = inverse_of(stored[0])
-        check_role(inverse, role)
+        check_role(inverse, role, inverse_arguments)
         return await self.planning.draw(inverse, inverse_arguments)
 
     async def run(self, plan_id: str, author: Author, role: Role, reason: str = "") -> dict[str, Any]:
         """Run a plan: `{"job": row}`, or `{"changed": …, "removed": …}` where only our records change."""
         plan, said = self.planning.take(plan_id)
         operation = find(plan.operation)
-        check_role(operation, role)
+        check_role(operation, role, plan.arguments)
         reason = reason or said
         if operation.name == "job.cancel":
             record = await self.jobs.cancel(int(plan.arguments["name"]))

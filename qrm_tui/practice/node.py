@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from qrm_tui.core.resources import IDLE
+from qrm_tui.practice.console import SimulatedConsole
 from qrm_tui.practice.host import Host
 
 ROOT = "/srv/qrm/boot"
@@ -91,8 +92,7 @@ class SimulatedNode:
         #: the word that it made up at this boot
         self.boot = ""
         self.words: dict[str, str] = {}
-        #: what its console said lately
-        self.console: list[str] = []
+        self.console = SimulatedConsole(self)
         self.enlisted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._token = ""
@@ -128,6 +128,7 @@ class SimulatedNode:
     def _dark(self) -> None:
         self.stage, self.address, self._token = "", "", ""
         self.enlisted.clear()
+        self.console.dark()
 
     # life
 
@@ -141,18 +142,24 @@ class SimulatedNode:
         boot = self.boot = f"{self.random.getrandbits(64):016x}"
         self.enlisted.clear()
         self._token, self.stage = "", ""
+        self.console.firmware()
         await self._spend("firmware")
         config = await self._load()
         self.words = dict(word.partition("=")[::2] for word in shlex.split(config["words"]))
+        self.console.kernel(config["words"])
         await self._spend("kernel")
         await self._reach("agent")
+        self._say(f"address {self.address} on eth0 ({self.mac})")
         runs = self.words.get("qrm.ve", IDLE)
         await self._enlist(boot, IDLE if runs == IDLE else runs, "agent")
         if runs == IDLE:
+            self._say("nothing to do: waiting for work")
             return await self._work(boot, IDLE, "agent", None)
         tree = await self._mount(boot, runs)
         await self._spend("system")
         await self._reach("system")
+        self.console.system(self.words.get("qrm.hostname", f"node-{self.number}"),
+                            ("OpenBSD Secure Shell server", "qrm-agent.service", "Serial Getty on ttyS0"))
         return await self._work(boot, runs, "system", tree)
 
     async def _spend(self, what: str) -> None:
@@ -164,7 +171,8 @@ class SimulatedNode:
             await asyncio.Event().wait()
 
     def _say(self, text: str) -> None:
-        self.console = [*self.console[-99:], text]
+        """A line of the initramfs on the console."""
+        self.console.agent(text)
 
     async def _load(self) -> dict[str, str]:
         """An address, the boot loader, its configuration, the kernel: as far as the server's files go."""
@@ -172,7 +180,9 @@ class SimulatedNode:
             await self._reach("dhcp")
             self.network.say("dhcpd", f"qrm pxe {self.mac} arch {0 if self.model.firmware == 'bios' else 7}")
             self.network.say("dhcpd", f"DHCPDISCOVER from {self.mac} via eth0")
+            self.console.network()
             self.address = self.network.lease(self.mac)
+            self.console.address(self.address)
             if self.address:
                 self.network.say("dhcpd", f"DHCPACK on {self.address} to {self.mac} via eth0")
                 await self._reach("loader")
@@ -181,6 +191,7 @@ class SimulatedNode:
                     await self._spend("loader")
                     await self._reach("kernel")
                     if all(self._fetch(path) for path in found["files"].split()):
+                        self.console.loader(found["files"].split())
                         return found
             else:
                 self.network.say("dhcpd", f"DHCPDISCOVER from {self.mac} via eth0: network 192.168.88.0/24: no free "
@@ -196,7 +207,7 @@ class SimulatedNode:
             status = 200 if self.network.server.root.exists(full) else 404
             self.network.say("qrm-http", f"{self.address} GET /qrm/boot/{path} {status} 4096")
         if not self.network.server.root.exists(full):
-            self._say(f"{path}: not found")
+            self.console.put(f"{path} ... not found\n")
             return False
         return True
 
@@ -218,6 +229,7 @@ class SimulatedNode:
         """Its root, as soon as a storage server exports it to this machine."""
         _, address, path = self.words["qrm.root"].split(":", 2)
         await self._reach("root")
+        self._say(f"mounting {self.words['qrm.root']}")
         while True:
             await self._beat(boot, "root", runs)
             server = self.network.storage(address)
@@ -226,7 +238,7 @@ class SimulatedNode:
                 server.sessions.add(self.address)
                 server.root.write(f"{path}/var/log/qrm-practice", f"{boot} {self.address}\n")
                 return server
-            self._say(f"mount {address}:{path}: Permission denied")
+            self._say(f"{self.words['qrm.root']} cannot be mounted: Permission denied; again in {AGAIN:.0f} s")
             await asyncio.sleep(AGAIN * max(self.pace, 0.02))
 
     # its agent
@@ -242,9 +254,10 @@ class SimulatedNode:
             if status == 200:
                 answer = _words(text)
                 self._token = answer.get("token", self._token)
+                self._say(f"the server knows this machine as {answer.get('name', '?')}")
                 self.enlisted.set()
                 return
-            self._say(f"enlist: {status} {text.strip()[:100]}")
+            self._say(f"the server answers {status}: {text.strip()[:100]}")
             await asyncio.sleep(AGAIN * max(self.pace, 0.02))
             body = json.dumps({**json.loads(body), "nonce": self._nonce()}).encode()
 
@@ -286,8 +299,10 @@ class SimulatedNode:
             told = await self._beat(boot, stage, runs)
             order = told.get("order", "stay")
             if order in ("reboot", "off"):
+                self._say(f"the server orders: {order}")
                 await self._beat(boot, stage, runs, bye=order)
                 await self._spend("down")
+                self.console.down(order)
                 if tree is not None:
                     tree.sessions.discard(self.address)
                 self.stage = ""

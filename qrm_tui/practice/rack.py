@@ -26,6 +26,7 @@ class PracticeRack:
     def __init__(self, server: SimulatedMachine, storages: Mapping[str, SimulatedMachine]) -> None:
         self._machine, self._storages = server, storages
         self.nodes: dict[str, SimulatedNode] = {}
+        self._macs: dict[str, SimulatedNode] = {}
         self._leases: dict[str, str] = {}
         self._taken: set[str] = set()
         self._hosts: tuple[str, dict[str, str]] = ("", {})
@@ -96,7 +97,9 @@ class PracticeRack:
         return found
 
     def by_mac(self, mac: str) -> SimulatedNode | None:
-        return next((node for node in self.nodes.values() if node.mac == mac), None)
+        if len(self._macs) != len(self.nodes):
+            self._macs = {node.mac: node for node in self.nodes.values()}
+        return self._macs.get(mac)
 
     def at_controller(self, address: str) -> SimulatedNode | None:
         """The machine whose management controller has this address: 192.168.89.N of machine N."""

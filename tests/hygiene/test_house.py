@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from qrm_tui.core.operations.registry import OPERATIONS
-from qrm_tui.daemon.planners import JOB_CONTROLS, PLANNERS
+from qrm_tui.daemon.planners import JOB_CONTROLS, PLANNERS, SESSIONS
 
 ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "qrm_tui").rglob("*.py"))
@@ -17,8 +17,9 @@ _LONGEST = 500
 
 
 def test_operations_and_planners_are_the_same_set() -> None:
-    assert set(PLANNERS) | JOB_CONTROLS == set(OPERATIONS)
-    assert not set(PLANNERS) & JOB_CONTROLS
+    assert set(PLANNERS) | JOB_CONTROLS | SESSIONS == set(OPERATIONS)
+    assert not set(PLANNERS) & (JOB_CONTROLS | SESSIONS)
+    assert {name for name, operation in OPERATIONS.items() if operation.sort == "session"} == SESSIONS
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

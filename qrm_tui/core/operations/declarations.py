@@ -38,6 +38,8 @@ class Operation(NamedTuple):
     key: str | None = None
     #: the argument that names the object whose entry the journal gets
     target: str = "name"
+    #: arguments that want more than the operation itself, and which role
+    argument_roles: tuple[tuple[str, Role], ...] = ()
 
     @property
     def name(self) -> str:

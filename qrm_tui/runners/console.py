@@ -1,0 +1,48 @@
+"""Where a console's bytes come from: what a source is, whether it is a command or a simulated machine."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+#: Called with bytes as they come.
+Received = Callable[[bytes], None]
+#: Called once, when the line has ended by itself, with why, in words.
+Ended = Callable[[str], None]
+
+
+class NoLine(Exception):
+    """The source cannot be reached now; `lasting`: nor will it be before a person changes something."""
+
+    def __init__(self, why: str, *, lasting: bool = False) -> None:
+        super().__init__(why)
+        self.lasting = lasting
+
+
+class NotTaken(Exception):
+    """The far end does not take what is typed, or has no such thing; says why."""
+
+
+class ConsoleLine(Protocol):
+    """An open line to a console."""
+
+    async def type(self, data: bytes) -> None:
+        """Bytes for the machine; NotTaken."""
+
+    async def send_break(self) -> None:
+        """A break on the line; NotTaken where there is none."""
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The terminal's size, for whoever wants to know it."""
+
+    async def close(self) -> None:
+        """End it, with every process of it; `ended` is not called."""
+
+
+class Source(Protocol):
+    """How a console is reached. Two sources that are equal are the same."""
+
+    #: ipmi-sol, command or practice
+    kind: str
+
+    async def open(self, received: Received, ended: Ended) -> ConsoleLine:
+        """A line; NoLine says why not. `received` may be called before this returns."""
