@@ -4,6 +4,7 @@ from __future__ import annotations
 import gc
 import signal
 
+import hypothesis
 import pytest
 
 # here, for all folders: a fixture that two modules import for themselves is two fixtures, and two servers
@@ -18,6 +19,11 @@ gc.disable()
 # Where the tests are started in the background of a script, SIGINT is ignored, and every program that they start
 # would ignore it, too: some tests press ctrl+c.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# How long a machine that is busy takes is nothing that a test may fail of.
+hypothesis.settings.register_profile("qrm", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("qrm")
 
 
 @pytest.hookimpl(trylast=True)

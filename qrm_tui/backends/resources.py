@@ -167,6 +167,8 @@ def plan_remove(call: Call) -> Draft:
     nonce = boot.nonce_path(item.wanted.mac)
     draft.steps.append(Run(machine=HERE, summary=f"remove what the next boot of {item.name} would show",
                            argv=("rm", "-f", "--", nonce), done=Check(argv=("test", "!", "-e", nonce))))
+    if item.wanted.console:
+        draft.notes.append("what its console said goes with it")
     if item.state in ("idle", "booting", "active"):
         draft.notes.append("the machine is on: it will come back as a new resource as long as it boots from this "
                            "network")

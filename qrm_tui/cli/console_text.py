@@ -102,6 +102,8 @@ class Guard:
         kind = data[at + 1:at + 2]
         if not kind:
             return -1
+        if not 0x20 <= kind[0] < 0x7F:  # a terminal would go on with the sequence after it
+            return at + 1
         if kind in (b"]", b"P", b"X", b"^", b"_"):
             self._in_string = True
             return at + 2

@@ -13,7 +13,7 @@ from qrm_tui.core.errors import BadInput
 
 
 def power_on(session: Session, verb: Verb, given: dict[str, Any]) -> int:
-    """Push buttons; the names of the machines that were off, a line each."""
+    """Push buttons; the names of the machines that were off, a line each, unless all are pushed."""
     if bool(given["name"]) == bool(given["all"]):
         raise BadInput("name: say which machines, or --all")
     answer = _ask(session, given["farm"], "power-on", {"names": list(given["name"])})
@@ -21,7 +21,7 @@ def power_on(session: Session, verb: Verb, given: dict[str, Any]) -> int:
     if session.options.json:
         emit_json(answer)
         return 0
-    for name in names:
+    for name in () if given["all"] else names:
         emit(harmless(name))
     talk(f"{len(names)} machine{'' if len(names) == 1 else 's'} switched on" if names else "they are all on already")
     return 0

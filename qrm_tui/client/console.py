@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from qrm_tui.client.connection import Client
 from qrm_tui.core.console_wire import GAP, MOST_TYPED, OUTPUT, Frame, Frames, WrongFrame, read_output
-from qrm_tui.core.errors import Broken
+from qrm_tui.core.errors import Broken, NoServer
 
 
 class Typist(NamedTuple):
@@ -114,6 +114,8 @@ async def _events(connection: Client, name: str, query: dict[str, Any]) -> Async
             except (WrongFrame, ValueError, KeyError, TypeError) as error:
                 raise Broken(f"the console of {name} sent what is not understood ({error}); are qrmd and this client "
                              "of one version?") from None
+    if query.get("follow") != 0:
+        raise NoServer(f"the server let the console of {name} go: it ends, or its settings were changed; attach again")
 
 
 def _event(one: Frame) -> ConsoleEvent:

@@ -15,10 +15,16 @@ Listener = Callable[[str, str, "Item | None"], None]
 
 
 class Farm:
-    """All objects. Not thread-safe: it belongs to qrmd's event loop."""
+    """All objects. Not thread-safe: it belongs to qrmd's event loop.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    `clock` is what people call the time, and may be set by anybody at any moment; `steady` measures how long something
+    takes.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time,
+                 steady: Callable[[], float] = time.monotonic) -> None:
         self.clock: Callable[[], float] = clock
+        self.steady: Callable[[], float] = steady
         self.revision = 0
         self._items: dict[str, dict[str, Item]] = defaultdict(dict)
         self._clones: dict[str, set[str]] = defaultdict(set)

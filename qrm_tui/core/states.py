@@ -86,7 +86,7 @@ STORAGE: Sequence[Rule] = (
 IMAGE: Sequence[Rule] = (
     Rule("creating", lambda i, f: i.wanted.life == "creating" and _jobs(i, f),
          lambda i, f: f"job {_jobs(i, f)[0]} is making it", lambda i, f: f"qrm job show {_jobs(i, f)[0]}"),
-    Rule("unknown", lambda i, f: i.wanted.life == "removing" and _jobs(i, f),
+    Rule("removing", lambda i, f: i.wanted.life == "removing" and _jobs(i, f),
          lambda i, f: f"job {_jobs(i, f)[0]} is removing it", lambda i, f: f"qrm job show {_jobs(i, f)[0]}"),
     Rule("error", lambda i, f: i.wanted.life != "present",
          lambda i, f: f"a job that was {i.wanted.life} it failed half-way",
@@ -278,6 +278,8 @@ VE: Sequence[Rule] = (
 BOOT_IMAGE: Sequence[Rule] = (
     Rule("creating", lambda i, f: i.wanted.life == "creating" and f.open_jobs(f"boot-image/{i.name}"),
          lambda i, f: f"job {f.open_jobs(f'boot-image/{i.name}')[0]} is making it"),
+    Rule("removing", lambda i, f: i.wanted.life == "removing" and f.open_jobs(f"boot-image/{i.name}"),
+         lambda i, f: f"job {f.open_jobs(f'boot-image/{i.name}')[0]} is removing it"),
     Rule("error", lambda i, f: i.wanted.life != "present", lambda i, f: f"a job that was {i.wanted.life} it failed "
          "half-way", lambda i, f: f"mend the cause, and remove it: qrm boot-image remove {i.name}"),
     Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "its files were not looked at yet"),

@@ -69,13 +69,13 @@ class BootLog:
         await self._set_up.wait()
         pause, told = FIRST_PAUSE, ""
         while True:
-            began = self._farm.clock()
+            began = self._farm.steady()
             try:
                 done = await self._machines.runner(HERE).run(bootlog.ARGV, seconds=0, on_line=self._line)
                 why = done.complaint() if done.status else "it ended"
             except (QrmError, OSError) as error:
                 why = str(error)
-            if self._farm.clock() - began > LONGEST_PAUSE:
+            if self._farm.steady() - began > LONGEST_PAUSE:
                 pause, told = FIRST_PAUSE, ""
             if why != told:
                 _log.warning("the journal cannot be followed, so boots are not seen before their agent speaks: %s", why)
@@ -153,7 +153,7 @@ class BootLog:
             return ""
 
     def _too_many(self) -> bool:
-        now = self._farm.clock()
+        now = self._farm.steady()
         while self._new and now - self._new[0] > MINUTE:
             self._new.popleft()
         if len(self._new) >= MOST_NEW:

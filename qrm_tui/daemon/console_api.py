@@ -27,6 +27,7 @@ Endpoint = Callable[[Request, Peer, Role], Awaitable[Response]]
 Guarded = Callable[[Endpoint], Callable[[Request], Awaitable[Response]]]
 #: Lines from the log that a watcher gets first where nothing is said.
 _LINES = 2000
+_FRAMES = "application/octet-stream"
 
 
 class _Said(msgspec.Struct):
@@ -38,14 +39,18 @@ class _Said(msgspec.Struct):
     rows: int = 0
 
 
-class _Stream(StreamingResponse):
-    """A stream that ends with its reader: a session must not stay until somebody collects garbage."""
+class _Watching(StreamingResponse):
+    """A stream that is a session: it ends with its reader, whenever that is."""
+
+    def __init__(self, console: Console, offset: int, peer: Peer) -> None:
+        self._console, self._session = console, console.join(peer)
+        super().__init__(watch(console, offset, self._session), media_type=_FRAMES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self.body_iterator.aclose()  # type: ignore[attr-defined]  # an async generator, each time
+            self._console.leave(self._session)
 
 
 class ConsoleApi:
@@ -71,8 +76,9 @@ class ConsoleApi:
         check_role(find("console.attach" if follows else "console.log"), role)
         console = self._consoles.find(request.path_params["name"])
         offset = self._offset(console, request)
-        frames = watch(console, offset, peer) if follows else recorded(console, offset)
-        return _Stream(frames, media_type="application/octet-stream")
+        if follows:
+            return _Watching(console, offset, peer)
+        return StreamingResponse(recorded(console, offset), media_type=_FRAMES)
 
     @staticmethod
     def _offset(console: Console, request: Request) -> int:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import struct
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from qrm_tui.core.console_wire import MOST_OUTPUT
+from qrm_tui.daemon.console_segment import RECORD, Piece, Segment
 
 #: Bytes of a segment, and of all of one console (with their times).
 SEGMENT, MOST = 4 << 20, 16 << 20
@@ -24,16 +23,7 @@ _HELD = 256 << 10
 _OPEN = 256
 #: Pieces that came within so many microseconds are given out together.
 _TOGETHER = 100_000
-_RECORD = struct.Struct(">QQ")
 _BLOCK = 64 << 10
-
-
-class Piece(NamedTuple):
-    """Bytes from an offset on, and when the first of them came (microseconds since the epoch)."""
-
-    offset: int
-    at: int
-    data: bytes
 
 
 class OpenFiles:
@@ -52,60 +42,6 @@ class OpenFiles:
 
     def forget(self, log: ConsoleLog) -> None:
         self._logs.pop(id(log), None)
-
-
-class Segment:
-    """One file of bytes and its file of times."""
-
-    def __init__(self, folder: Path, start: int) -> None:
-        self.start, self.size, self.times = start, 0, 0
-        self.log_path, self.times_path = folder / f"{start}.log", folder / f"{start}.times"
-
-    @property
-    def end(self) -> int:
-        return self.start + self.size
-
-    @property
-    def written(self) -> float:
-        """When it was written to last."""
-        try:
-            return self.log_path.stat().st_mtime
-        except OSError:
-            return 0
-
-    @property
-    def total(self) -> int:
-        return self.size + self.times * _RECORD.size
-
-    def read(self, offset: int, most: int) -> bytes:
-        with self.log_path.open("rb", buffering=0) as file:
-            return os.pread(file.fileno(), min(most, self.end - offset), offset - self.start)
-
-    def records(self, first: int, count: int) -> list[tuple[int, int]]:
-        """(offset, microseconds) of some records."""
-        count = max(0, min(count, self.times - first))
-        with self.times_path.open("rb", buffering=0) as file:
-            data = os.pread(file.fileno(), count * _RECORD.size, first * _RECORD.size)
-        return list(_RECORD.iter_unpack(data[: len(data) // _RECORD.size * _RECORD.size]))
-
-    def find(self, field: int, value: int) -> int:
-        """How many records have a field (0 offset, 1 time) up to `value`."""
-        if not self.times:
-            return 0
-        low, high = 0, self.times
-        with self.times_path.open("rb", buffering=0) as file:
-            while low < high:
-                middle = (low + high) // 2
-                record = os.pread(file.fileno(), _RECORD.size, middle * _RECORD.size)
-                if len(record) == _RECORD.size and _RECORD.unpack(record)[field] <= value:
-                    low = middle + 1
-                else:
-                    high = middle
-        return low
-
-    def remove(self) -> None:
-        self.log_path.unlink(missing_ok=True)
-        self.times_path.unlink(missing_ok=True)
 
 
 class ConsoleLog:
@@ -132,7 +68,7 @@ class ConsoleLog:
             segment.size = segment.log_path.stat().st_size
             with contextlib.suppress(OSError):
                 # a record that was torn by a power failure does not count
-                segment.times = segment.times_path.stat().st_size // _RECORD.size
+                segment.times = segment.times_path.stat().st_size // RECORD.size
             self.segments.append(segment)
         self._held_start = self.segments[-1].end if self.segments else 0
 
@@ -189,10 +125,10 @@ class ConsoleLog:
             self._held_start += written
             del self._held[:written]
             passed = sum(1 for offset, _ in self._held_times if offset < self._held_start)
-            records = b"".join(_RECORD.pack(*record) for record in self._held_times[:passed])
+            records = b"".join(RECORD.pack(*record) for record in self._held_times[:passed])
             if records:
                 if os.write(self._times, records) != len(records):
-                    os.ftruncate(self._times, segment.times * _RECORD.size)
+                    os.ftruncate(self._times, segment.times * RECORD.size)
                     raise OSError(28, "No space left on device")
                 segment.times += passed
                 del self._held_times[:passed]
@@ -221,7 +157,7 @@ class ConsoleLog:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._log = os.open(segment.log_path, flags, 0o600)
         self._times = os.open(segment.times_path, flags, 0o600)
-        os.ftruncate(self._times, segment.times * _RECORD.size)
+        os.ftruncate(self._times, segment.times * RECORD.size)
         os.ftruncate(self._log, segment.size)
 
     def _hold(self) -> None:

@@ -20,6 +20,9 @@ FIRST_PAUSE, LONGEST_PAUSE, GOOD = 1.0, 60.0, 60.0
 #: Marks that watchers are told with how things stand, and requests of a session that are remembered.
 _MARKS, _STROKES = 20, 64
 
+#: Watchers of one console.
+MOST_WATCHERS = 500
+
 _log = logging.getLogger("qrmd.consoles")
 
 
@@ -43,6 +46,8 @@ class Console:
         self.connection, self._reason, self.since = "waiting", "", clock()
         #: grows whenever watchers are to be told how things stand
         self.revision = 0
+        #: it is over: nobody watches any more
+        self.parted = False
         self.sessions: dict[str, Session] = {}
         self.typist: Session | None = None
         self._grown, self._first_pause = grown, first_pause
@@ -50,6 +55,8 @@ class Console:
         self._line: ConsoleLine | None = None
         self._lost: asyncio.Future[str] | None = None
         self._early: list[bytes] | None = None
+        #: what the last one who typed has for a terminal
+        self._size: tuple[int, int] | None = None
         self._task: asyncio.Task[None] | None = None
 
     # its source
@@ -69,8 +76,14 @@ class Console:
             await asyncio.gather(self._task, return_exceptions=True)
         if self.connection == "connected":
             self.marks.ended(self.log.end, self.clock(), why)
-        self._stands("waiting", why)
+        self.connection, self._reason = "waiting", why
+        self.part()
         self.log.release()
+
+    def part(self) -> None:
+        """Watchers' streams end; those who go on come back, to whoever is there then."""
+        self.parted = True
+        self._wake()
 
     async def _record(self) -> None:
         pause, loop = self._first_pause, asyncio.get_running_loop()
@@ -95,6 +108,8 @@ class Console:
         line = await self.source.open(self._received, self._ended)
         try:
             self._line = line
+            if self._size:
+                line.resize(*self._size)
             self.marks.begins(self.log.end, self.clock())
             self._stands("connected", "")
             early, self._early = self._early, None
@@ -168,7 +183,9 @@ class Console:
     # watchers, and the one who types
 
     def join(self, peer: Peer) -> Session:
-        """Somebody watches."""
+        """Somebody watches; Refused where too many do."""
+        if len(self.sessions) >= MOST_WATCHERS:
+            raise Refused(f"{MOST_WATCHERS} watch the console of {self.name} already")
         session = Session(peer)
         self.sessions[session.id] = session
         _log.info("console of %s: %s watches (%s)", self.name, peer.user, peer.terminal or "no terminal")
@@ -177,7 +194,8 @@ class Console:
 
     def leave(self, session: Session) -> None:
         """They have gone, and with them their right to type."""
-        self.sessions.pop(session.id, None)
+        if self.sessions.pop(session.id, None) is None:
+            return
         if self.typist is session:
             self.typist = None
         _log.info("console of %s: %s left", self.name, session.peer.user)
@@ -217,8 +235,10 @@ class Console:
 
     def resize(self, session: Session, columns: int, rows: int) -> None:
         """The terminal of the one who types is the one that counts."""
-        if self.typist is session and self._line is not None:
-            self._line.resize(columns, rows)
+        if self.typist is session:
+            self._size = (columns, rows)
+            if self._line is not None:
+                self._line.resize(columns, rows)
 
     def _open_line(self, session: Session) -> ConsoleLine:
         if self.typist is not None and self.typist is not session:

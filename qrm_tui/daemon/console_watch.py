@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from qrm_tui.core.console_wire import GAP, MOST_OUTPUT, STATUS, frame, output_frame
-from qrm_tui.daemon.console_recorder import Console
-from qrm_tui.daemon.peer import Peer
+from qrm_tui.daemon.console_recorder import Console, Session
 
 #: Seconds in which what comes is sent together, after the first of it was sent at once.
 PACE = 0.02
@@ -73,25 +72,21 @@ def _gap(offset: int, since: float, until: float, why: str) -> bytes:
     return frame(GAP, msgspec.json.encode({"offset": offset, "from": since, "to": until, "why": why}))
 
 
-async def watch(console: Console, offset: int, peer: Peer) -> AsyncIterator[bytes]:
-    """Frames from `offset` on, endless; the first says how things stand."""
-    session = console.join(peer)
-    try:
-        reader, told = Reader(console, offset), -1
-        while True:
-            changed = console.changed
-            if told != console.revision:
-                told = console.revision
-                yield frame(STATUS, msgspec.json.encode(console.status(session)))
-            frames = reader.batch()
-            if frames:
-                yield frames
-                if reader.at_end:
-                    await asyncio.sleep(PACE)
-            elif told == console.revision:
-                await changed.wait()
-    finally:
-        console.leave(session)
+async def watch(console: Console, offset: int, session: Session) -> AsyncIterator[bytes]:
+    """Frames from `offset` on, until the server ends; the first says how things stand."""
+    reader, told = Reader(console, offset), -1
+    while not console.parted:
+        changed = console.changed
+        if told != console.revision:
+            told = console.revision
+            yield frame(STATUS, msgspec.json.encode(console.status(session)))
+        frames = reader.batch()
+        if frames:
+            yield frames
+            if reader.at_end:
+                await asyncio.sleep(PACE)
+        elif told == console.revision:
+            await changed.wait()
 
 
 async def recorded(console: Console, offset: int) -> AsyncIterator[bytes]:

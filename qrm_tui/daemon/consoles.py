@@ -53,6 +53,11 @@ class Consoles:
         for item in list(self._farm.all("resource")):
             self._changed("resource", item.name, item)
 
+    def part(self) -> None:
+        """The server is about to end: watchers are let go first, so that nothing waits for them."""
+        for console in self._consoles.values():
+            console.part()
+
     async def stop(self) -> None:
         """End every line, and every process."""
         self._running = False

@@ -27,9 +27,9 @@ def whole(text: str | None, default: int | None, name: str) -> int | None:
     """A whole number of a query; BadInput."""
     if text in (None, ""):
         return default
-    if not text.isdigit() or len(text) > 15:  # type: ignore[union-attr]
+    if not text.isdigit() or len(text) > 15:
         raise BadInput(f"{name}: {text!r} is no whole number")
-    return int(text)  # type: ignore[arg-type]
+    return int(text)
 
 
 async def body(request: Request, kind: type) -> Any:

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,6 +90,14 @@ def _end_with_parent() -> None:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ends: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ends = ends
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ends()
+        await super().shutdown(sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
@@ -133,7 +141,8 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
             app = Api(qrmd, partial(peer.role_of, groups=groups_of(settings)),
                       practice.practise if practice else None).app()
             server = _Server(uvicorn.Config(app, http=peer.PeerProtocol, lifespan="off", log_config=None,
-                                            access_log=False, timeout_graceful_shutdown=1, ws="none"))
+                                            access_log=False, timeout_graceful_shutdown=1, ws="none"),
+                             qrmd.consoles.part)
             _tell_systemd()
             await server.serve(sockets=[listener])
         finally:

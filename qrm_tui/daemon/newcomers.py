@@ -32,7 +32,7 @@ class Newcomers:
         """Why no more machines are taken, from there or at all; empty: one more is, and is counted."""
         if self.is_full():
             return f"the farm has {MOST_RESOURCES} resources: no more are taken"
-        now = self._farm.clock()
+        now = self._farm.steady()
         since, brought = self._brought.get(address, (now, 0))
         if now - since > FORGIVEN:
             since, brought = now, 0

@@ -127,7 +127,7 @@ class Planning:
 
     def keep(self, plan: Plan, reason: str) -> None:
         """Keep a plan until it is run."""
-        now = self._farm.clock()
+        now = self._farm.steady()
         for known in [known for known, (at, _, _) in self._plans.items() if now - at > KEPT]:
             del self._plans[known]
         while len(self._plans) >= MOST:

@@ -31,6 +31,8 @@ _SPEAKS = frozenset(("idle", "active"))
 QUICK_BEAT, MANY_BEAT, MANY = 2.0, 20.0, 5000
 #: Seconds after which watchers are told a load anew, and by how much it must differ.
 LOAD_TOLD, LOAD_DIFFERS = 30.0, 0.1
+#: Seconds that a machine has to speak to a server that takes a job up, however long nobody was there to hear it.
+HEARD_AGAIN = 60.0
 #: Boots that do not come up as they should, until nobody tells the machine any more.
 MOST_ASTRAY = 3
 
@@ -130,6 +132,20 @@ class Rack:
         item.seen = msgspec.structs.replace(item.seen, **changes)
         self.judge_again(item)
         self._wake(name)
+
+    def clock_was_set(self, by: float) -> None:
+        """Somebody set the server's clock, by so many seconds: how long machines have been silent or in a stage is
+        what it was."""
+        now = self._farm.clock()
+        for item in list(self._farm.all("resource")):
+            seen = item.seen
+            if seen is not None:
+                moved = {field: min(at + by, now) for field in ("heard", "answered", "stage_at")
+                         if (at := getattr(seen, field))}
+                stages = {stage: min(at + by, now) for stage, at in seen.stages.items()}
+                item.seen = msgspec.structs.replace(seen, **moved, stages=stages)
+                self._farm.put(item)
+                self.keeper.soon(item.name)
 
     def judge_again(self, item: Item) -> None:
         """Time went by, or it was heard again: another state is told, and written soon."""
@@ -242,7 +258,8 @@ class Rack:
 
     async def _until(self, step: Await, started: float, note: Callable[[str], None]) -> None:
         told, astray = "", set[str]()
-        deadline = started + step.seconds
+        left = started + step.seconds - self._farm.clock()
+        deadline = self._farm.steady() + min(max(left, HEARD_AGAIN), step.seconds)
         while True:
             changed = self._changed.setdefault(step.resource, asyncio.Event())
             item = self._farm.find("resource", step.resource)
@@ -258,7 +275,7 @@ class Rack:
             if seen.stage and (words := f"{step.resource}: {seen.stage}") != told:
                 told = words
                 note(words)
-            left = deadline - self._farm.clock()
+            left = deadline - self._farm.steady()
             if left <= 0:
                 verdict = judge(item, self._farm)
                 raise StepFailed(f"{step.summary}: not so after {step.seconds:.0f} s: {step.resource} is {item.state}: "

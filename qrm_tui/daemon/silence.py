@@ -21,6 +21,8 @@ _log = logging.getLogger("qrmd.silence")
 SWEEP, LOOK, AT_ONCE = 1.0, 20.0, 20
 #: Beats after which a machine is looked after: before it counts as not heard of, so that its state does not flicker.
 _LATE = MISSED - 1
+#: Seconds by which the clock may differ from what went by, until it counts as set by somebody.
+CLOCK_SET = 2.0
 #: Seconds that an end lies behind its moment: a machine is heard of up to it.
 _BEHIND = 0.01
 
@@ -41,6 +43,7 @@ class Silence:
         self._late: dict[str, float] = {}
         self._looks: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._offset = farm.clock() - farm.steady()
         farm.listen(self._changed)
         rack.listen(self._retimed)
 
@@ -98,6 +101,7 @@ class Silence:
 
     def sweep(self) -> None:
         """Judge those again whose time is up, and look after those that should be at work."""
+        self._look_at_the_clock()
         now, heap = self._farm.clock(), self._heap
         while heap and heap[0][0] <= now:
             due, name = heapq.heappop(heap)
@@ -113,6 +117,19 @@ class Silence:
             self._plan(item)
         for name in list(self._late):
             self._look_after(name, now)
+
+    def _look_at_the_clock(self) -> None:
+        offset = self._farm.clock() - self._farm.steady()
+        if abs(by := offset - self._offset) < CLOCK_SET:
+            return
+        _log.warning("the clock was set by %+.0f s: machines' silence counts on as before", by)
+        self._offset = offset
+        self._late = {name: at + by for name, at in self._late.items()}
+        self._heap.clear()
+        self._due.clear()
+        self._rack.clock_was_set(by)
+        for item in self._farm.all("resource"):
+            self._plan(item)
 
     def _look_after(self, name: str, now: float) -> None:
         item = self._farm.find("resource", name)

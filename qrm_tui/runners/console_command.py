@@ -71,6 +71,7 @@ class PtyLine:
         if self._open:
             self._open = False
             self._loop.remove_reader(self._master)
+            self._loop.remove_writer(self._master)
             os.close(self._master)
 
     async def _reap(self) -> int:
@@ -82,9 +83,21 @@ class PtyLine:
                 os.killpg(self._process.pid, number if status is None else signal.SIGKILL)
             if status is not None:
                 return status
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return await asyncio.to_thread(self._process.wait, _ENDS)
-        return await asyncio.to_thread(self._process.wait)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ENDS if number == signal.SIGTERM else None):
+                    await self._exit()
+                return self._process.wait()
+        raise AssertionError("SIGKILL is not survived")
+
+    async def _exit(self) -> None:
+        """Until it has ended; a descriptor of the process tells (pidfd_open(2)), since threads would be too few."""
+        descriptor, ended = os.pidfd_open(self._process.pid), asyncio.Event()
+        self._loop.add_reader(descriptor, ended.set)
+        try:
+            await ended.wait()
+        finally:
+            self._loop.remove_reader(descriptor)
+            os.close(descriptor)
 
     async def type(self, data: bytes) -> None:
         """Bytes for the program; NotTaken when it does not read them."""

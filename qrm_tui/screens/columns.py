@@ -15,9 +15,9 @@ Row = Mapping[str, Any]
 #: What a state means to the eye; its word is always shown, too.
 STATE_STYLES = {
     "ready": "good", "in use": "good", "ok": "good", "active": "good", "done": "good", "idle": "", "frozen": "",
-    "booting": "strong", "starting": "strong", "stopping": "strong", "creating": "strong", "running": "strong",
-    "waiting": "strong", "warning": "warning", "unknown": "warning", "degraded": "warning", "undoing": "warning",
-    "undone": "warning", "error": "bad", "failed": "bad", "off": "muted", "inactive": "muted",
+    "booting": "strong", "starting": "strong", "stopping": "strong", "creating": "strong", "removing": "strong",
+    "running": "strong", "waiting": "strong", "warning": "warning", "unknown": "warning", "degraded": "warning",
+    "undoing": "warning", "undone": "warning", "error": "bad", "failed": "bad", "off": "muted", "inactive": "muted",
 }
 
 

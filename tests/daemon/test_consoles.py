@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,20 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from qrm_tui.client.connection import Client
-from qrm_tui.client.console import Typist, list_consoles, read_log, send_break, set_size, take, type_into
+from qrm_tui.client.console import (
+    Typist,
+    list_consoles,
+    open_console,
+    read_log,
+    send_break,
+    set_size,
+    take,
+    type_into,
+)
 from qrm_tui.client.line import Line
-from qrm_tui.core.errors import BadInput, NotFound, NotPermitted, Refused
+from qrm_tui.core.environments import Assignment, VeWanted
+from qrm_tui.core.errors import BadInput, NoServer, NotFound, NotPermitted, Refused
+from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.records import Author
 from qrm_tui.runners.console import NoLine
@@ -221,7 +230,7 @@ async def test_a_viewer_watches_and_an_operator_types(room: Room) -> None:
 async def test_a_command_that_runs_as_root_is_an_administrators(room: Room) -> None:
     await room.add("r1", command="", console="")
     arguments = {"name": "r1", "console": "command", "console_command": "cat"}
-    with pytest.raises(NotPermitted, match="console_command of resource.edit needs the role administrator"):
+    with pytest.raises(NotPermitted, match=r"console_command of resource\.edit needs the role administrator"):
         await room.qrmd.plan("resource.edit", arguments, Role.operator)
     plan = await room.qrmd.plan("resource.edit", arguments, Role.administrator)
     with pytest.raises(NotPermitted):
@@ -231,9 +240,30 @@ async def test_a_command_that_runs_as_root_is_an_administrators(room: Room) -> N
     plan = await room.qrmd.plan("resource.edit", arguments, Role.administrator)
     await room.qrmd.run(plan.id, Author("admin"), Role.administrator)
     await room.stands("r1", "connected")
-    assert (await room.client.show("resource", "r1")).items() >= {"console": "command", "console_command": "cat"}.items()
+    row = await room.client.show("resource", "r1")
+    assert (row["console"], row["console_command"]) == ("command", "cat")
     with pytest.raises(BadInput, match="is a session"):
         await room.qrmd.plan("console.attach", {"name": "r1"}, Role.administrator)
+
+
+async def test_watchers_are_held_to_a_number(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    await room.far_end()
+    monkeypatch.setattr("qrm_tui.daemon.console_recorder.MOST_WATCHERS", 1)
+    async with room.watch():
+        with pytest.raises(Refused, match="1 watch the console of r1 already"):
+            async with room.watch():
+                pass
+    await room.until("r1", lambda console: not console.sessions)
+
+
+async def test_the_terminals_size_is_told_to_a_line_that_is_new(room: Room) -> None:
+    end = await room.far_end()
+    async with room.watch() as watch:
+        await type_into(room.client, "r1", watch.session, b"x")
+        await set_size(room.client, "r1", watch.session, 132, 50)
+        end.die()
+        await room.until("r1", lambda console: end.opened == 2 and console.state == "connected")
+    assert end.sizes == [(132, 50)] * 2
 
 
 # lines that are lost
@@ -370,93 +400,29 @@ async def test_the_log_goes_with_the_machine_and_stays_with_the_console(room: Ro
 
 
 async def test_a_ve_with_one_machine_has_its_console(room: Room) -> None:
-    with pytest.raises(NotFound, match="there is no resource 'nothing'"):
-        room.console("nothing")
-
-
-# real programs on a terminal
-
-
-async def test_a_command_is_run_without_a_shell_and_ends_with_the_server(room: Room) -> None:
-    await room.add("r1", command="sh -c 'tty >/dev/null && stty size; cat' qrm $HOME")
-    async with room.watch() as watch:
-        await watch.says(b"24 80")
-        await type_into(room.client, "r1", watch.session, b"caf\xc3\xa9 \x03\x04\x00\xff\r")
-        await watch.says(b"caf\xc3\xa9 \x03\x04\x00\xff\r")
-    line: Any = room.console()._line
-    pid = line._process.pid
-    assert b"$HOME" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    await room.stop()
-    assert not Path(f"/proc/{pid}").exists()
-
-
-async def test_a_program_hears_of_the_terminals_size(room: Room) -> None:
-    await room.add("r1", command="sh -c 'trap \"stty size\" WINCH; echo ready; while :; do read line; done'")
-    async with room.watch() as watch:
-        await watch.says(b"ready")
-        await type_into(room.client, "r1", watch.session, b"\n")
-        await set_size(room.client, "r1", watch.session, 132, 50)
-        await type_into(room.client, "r1", watch.session, b"\n")
-        await watch.says(b"50 132")
-
-
-async def test_a_program_that_ends_is_started_again_with_none_left(room: Room) -> None:
-    await room.add("r1", command="sh -c 'sleep 1000 & echo $!; exit 3'")
-    async with room.watch() as watch:
-        await watch.until(lambda told: len(told.gaps) >= 2)
-        assert watch.gaps[0].why == "its program ended with status 3"
-    await room.stop()
-    for word in watch.text.split():
-        path = Path(f"/proc/{int(word)}/cmdline")
-        assert not path.exists() or b"sleep" not in path.read_bytes()
-
-
-async def test_a_program_that_is_not_there_is_an_error_with_words(room: Room) -> None:
-    await room.add("r1", command="/nowhere/at-all -x")
-    console = await room.stands("r1", "error")
-    assert console.reason == "/nowhere/at-all cannot be started: No such file or directory"
-
-
-async def test_a_program_that_does_not_read_is_told(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qrm_tui.runners.console_command._TAKES", 0.05)
-    await room.add("r1", command="sh -c 'echo ready; exec sleep 1000'")
-    async with room.watch() as watch:
-        await watch.says(b"ready")
-        with pytest.raises(Refused, match="does not take what is typed"):
-            for _ in range(10):
-                await type_into(room.client, "r1", watch.session, b"x" * 60_000)
-
-
-async def test_a_program_that_ignores_the_end_is_killed(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qrm_tui.runners.console_command._ENDS", 0.05)
-    await room.add("r1", command="sh -c 'trap : TERM HUP; echo ready; while :; do sleep 1000; done'")
-    async with room.watch() as watch:
-        await watch.says(b"ready")
-    pid = room.console()._line._process.pid  # type: ignore[union-attr]
-    await room.stop()
-    assert not Path(f"/proc/{pid}").exists()
-
-
-async def test_nothing_is_left_open(room: Room) -> None:
-    async def once() -> None:
-        await room.add("r1")
-        await room.stands("r1", "connected")
-        room.qrmd.farm.delete("resource", "r1")
-        async with asyncio.timeout(PATIENCE):
-            while room.qrmd.consoles.rows() or room.qrmd.consoles._changing:
-                await asyncio.sleep(0.001)
-
-    await once()
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(5):
-        await once()
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-async def test_another_users_session_is_not_ones_own(room: Room) -> None:
     await room.far_end()
-    async with room.watch() as watch:
-        session = room.console().sessions[watch.session]
-        session.peer = type(session.peer)(1, 12345, ())
-        with pytest.raises(NotPermitted, match="12345's"):
-            await type_into(Client(str(room.socket)), "r1", watch.session, b"x")
+    await room.far_end("r2")
+    for name, machines in (("shop", ["r1"]), ("farm", ["r1", "r2"]), ("none", [])):
+        wanted = VeWanted(id=name, boot_image="b", image="i", assigned=tuple(
+            Assignment(resource=machine, image="i") for machine in machines))
+        room.qrmd.farm.put(Item(kind="ve", name=name, wanted=wanted))
+    assert room.console("shop") is room.console("r1")
+    for name, words in (("farm", "VE farm runs on r1, r2: name one resource"), ("none", "VE none runs on no machine"),
+                        ("nothing", "there is no resource 'nothing'")):
+        with pytest.raises(NotFound, match=words):
+            room.console(name)
+
+
+async def test_watchers_are_let_go_when_its_settings_change(room: Room) -> None:
+    end = await room.far_end()
+    end.say(b"hello")
+    events = open_console(room.client, "r1")
+    told = [await anext(events), await anext(events)]
+    assert [type(event).__name__ for event in told] == ["Status", "Output"]
+    plan = await room.qrmd.plan("resource.edit", {"name": "r1", "console": "none"}, Role.administrator)
+    await room.qrmd.run(plan.id, Author("admin"), Role.administrator)
+    with pytest.raises(NoServer, match="let the console of r1 go"):
+        while True:
+            await anext(events)
+    with pytest.raises(NotFound, match="r1 has no console"):
+        await anext(open_console(room.client, "r1"))

@@ -58,7 +58,7 @@ async def test_a_machine_enlists_beats_and_gets_its_order(room: Room, http: Http
     await _until(lambda: http.app._machines.find(room.seen().token).order == "reboot")
     assert (await http.post("/v1/beat", beat, told["token"]))[2] == "beat 2\norder reboot\n"
     assert (await http.post("/v1/beat", {**beat, "bye": "reboot"}, told["token"]))[0] == 200
-    await _until(lambda: room.item().state == "unknown")
+    await _until(lambda: room.item().state == "booting")
 
 
 async def test_what_busybox_sends(http: Http) -> None:

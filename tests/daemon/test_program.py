@@ -138,6 +138,17 @@ def test_the_kernel_says_who_it_is(program: Program) -> None:
     assert refused.startswith("HTTP/1.1 403") and "you are viewer" in refused
 
 
+def test_every_practice_machine_has_a_console(program: Program) -> None:
+    rows = program.json("console", "list")
+    assert {"name", "source", "state", "since", "size", "watchers", "typist"} <= set(rows[0])
+    assert {row["name"] for row in rows} == {row["name"] for row in program.json("resource", "list")}
+    assert {(row["source"], row["state"]) for row in rows} == {("practice", "connected")}
+    log = program.qrm("console", "log", rows[0]["name"])
+    assert log.returncode == 0 and "Linux version" in log.stdout and "\x1b" not in log.stdout
+    assert program.qrm("console", "log", rows[0]["name"], "--lines", "1").stdout in log.stdout
+    assert program.qrm("console", "log", "nothing").returncode == 3
+
+
 def test_a_second_server_does_not_take_the_socket(program: Program) -> None:
     done = subprocess.run(program.argv(), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0 and "another qrmd listens there" in done.stderr

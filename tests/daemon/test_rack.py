@@ -14,7 +14,7 @@ import pytest_asyncio
 from qrm_tui.core import rows
 from qrm_tui.core.components import ComponentWanted
 from qrm_tui.core.environments import Assignment, VeWanted
-from qrm_tui.core.errors import Broken
+from qrm_tui.core.errors import Broken, StepFailed
 from qrm_tui.core.model import Item
 from qrm_tui.core.node_wire import Beat, Enlisted
 from qrm_tui.core.plan import Await, Order
@@ -365,6 +365,32 @@ async def test_beats_come_quicker_while_somebody_waits(room: Room, monkeypatch: 
     assert room.rack.beat_of("r1") == 10
     monkeypatch.setattr(rack, "MANY", 0)
     assert room.rack.beat_of("r1") == 20
+
+
+@pytest.mark.parametrize("by", [86400.0, -86400.0])
+async def test_a_clock_that_is_set_ends_no_waiting(room: Room, by: float) -> None:
+    await room.enlist(request())
+    step = Await(summary="waits", resource="r1", until="off", seconds=100)
+    waiting = asyncio.create_task(room.rack.until(step, room.now, lambda text: None))
+    await asyncio.sleep(0)
+    room.set_clock(by)
+    room.rack.hear([_beat(room)])
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    room.wait(101)
+    room.rack.hear([_beat(room)])
+    with pytest.raises(StepFailed, match="not so after 100 s"):
+        await waiting
+
+
+async def test_a_job_that_is_taken_up_late_gives_its_machine_the_time_to_speak(room: Room) -> None:
+    await room.enlist(request())
+    step = Await(summary="waits", resource="r1", until="off", seconds=100)
+    waiting = asyncio.create_task(room.rack.until(step, room.now - 5000, lambda text: None))
+    await asyncio.sleep(0)
+    room.wait(30)
+    room.rack.hear([_beat(room, bye="off")])
+    await waiting
 
 
 # what machines say while they run

@@ -114,6 +114,33 @@ async def test_a_second_in_which_nothing_happens_asks_nobody(room: Room) -> None
     assert len(judged) == 200 and {room.item(f"r{number + 1}").state for number in range(200)} == {"unknown"}
 
 
+@pytest.mark.parametrize("by", [86400.0, -86400.0])
+async def test_a_clock_that_is_set_by_a_day_changes_no_silence(room: Room, by: float) -> None:
+    await room.enlist(request())
+    room.wait(15)
+    stage = room.now - room.seen().stage_at
+    room.set_clock(by)
+    assert room.item().state == "idle"
+    assert (room.now - room.seen().heard, room.now - room.seen().stage_at) == (15, stage)
+    room.wait(10)
+    assert room.item().state == "idle"
+    room.wait(10)
+    assert room.item().state == "unknown"
+
+
+@pytest.mark.parametrize("by", [86400.0, -86400.0])
+async def test_a_beat_just_when_the_clock_is_set(room: Room, by: float) -> None:
+    await room.enlist(request())
+    room.wait(8)
+    room.now += by
+    room.set_by += by
+    room.rack.hear([Beat("r1", room.seen().boot, "agent", "idle", None, "", 10.0)])
+    room.wait(1)
+    assert room.item().state == "idle" and 0 <= room.now - room.seen().heard <= 10
+    room.wait(35)
+    assert room.item().state == "unknown"
+
+
 @pytest.mark.parametrize(("said", "answers"), [
     (b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", True), (b"Welcome\r\nSSH-2.0-x\r\n", True), (b"HTTP/1.1 400\r\n", False),
     (b"", False), (b"x" * 100_000, False),

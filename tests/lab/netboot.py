@@ -1,7 +1,7 @@
 """The netboot lab: one real server, real machines, two customers; prints a line for each row that it proves.
 
 Run as `python -m tests.lab.netboot`; exit code 0 when all rows hold. `--keep` waits at the end, or where it failed,
-until enter is pressed, and tells how to look around.
+until enter is pressed, and tells how to look around. `--bare-boot` measures a start beside the machine's bare boot.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tests.lab.image import image
 from tests.lab.machine import Hardware, Machine
 from tests.lab.manager import Manager
 from tests.lab.namespace import Namespace
+from tests.lab.netboot_farm import NetbootFarm
 from tests.lab.netboot_rows import Scenario
 from tests.lab.rows import Failed, Rows
 from tests.lab.server_image import server_image
@@ -46,7 +47,9 @@ def main() -> int:
                 row.proof(manager.qrm("--version").stdout.strip())
             line = stack.enter_context(manager.line())
             watch = stack.enter_context(Watch(line.socket))
-            Scenario(rows, namespace, manager, line, watch, machines, root, stranger).run()
+            Scenario(rows, NetbootFarm(namespace, manager, line, watch, machines, root, stranger)).run(
+                "--bare-boot" in sys.argv[1:]
+            )
         except Failed:
             _tell(manager, machines)
         except BaseException:

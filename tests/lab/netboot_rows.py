@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
 
-from tests.lab.golden import Golden
-from tests.lab.image import Image
 from tests.lab.machine import Machine
-from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, INTERFACE, Manager
-from tests.lab.namespace import NETWORK, Namespace
+from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, INTERFACE
+from tests.lab.namespace import NETWORK
+from tests.lab.netboot_farm import NetbootFarm
 from tests.lab.rows import Row, Rows
 from tests.lab.server_inventory import difference, inventory
-from tests.lab.storage_server import StorageServer
-from tests.lab.system import System
-from tests.lab.watch import Watch
-from tests.services.command_line import CommandLine, until
-from tests.services.command_line import Row as Fields
 
 ANSWERS = f"""\
 [dhcpd]
@@ -37,43 +30,35 @@ address = "{ADDRESS}"
 """
 
 KERNEL = "linux-image-cloud-amd64"
-BOOT_SECONDS = 240.0
-"""Until a boot counts as failed; emulated, two at once on two cores take some 60."""
+MARK = 'echo "$1" > /root/mark; sync; cat /proc/sys/kernel/hostname; findmnt -n -o SOURCE /'
+"""In one go: an emulated processor takes seconds for an ssh login."""
+SOMEBODY, ANOTHER = "52:54:00:77:01:01", "52:54:00:77:01:02"
+"""Cards of machines that boot from their disks."""
+CUSTOMERS = ("customer1", "customer2")
 MIB = 1 << 20
 
 
 class Scenario:
     """Two machines, two customers; `run` goes through it all."""
 
-    def __init__(
-        self,
-        rows: Rows,
-        namespace: Namespace,
-        manager: Manager,
-        line: CommandLine,
-        watch: Watch,
-        machines: Sequence[Machine],
-        root: Golden,
-        stranger: Image,
-    ) -> None:
+    def __init__(self, rows: Rows, farm: NetbootFarm) -> None:
         self._rows = rows
-        self._namespace = namespace
-        self._manager = manager
-        self._line = line
-        self._watch = watch
-        self._bios, self._uefi = machines
-        self._root = root
-        self._stranger = stranger
+        self._farm = farm
+        self._line = farm.line
+        self._manager = farm.manager
         self._names: dict[Machine, str] = {}
         self._switched_on = 0.0
+        self._took: dict[str, float] = {}
         self._content = ""
         self._before: set[str] = set()
 
-    def run(self) -> None:
+    def run(self, bare_boot: bool = False) -> None:
+        """All rows; `bare_boot` adds the one that measures."""
+        measured = (self.bare_boot,) if bare_boot else ()
         for step in (
             self.install, self.idle_boot_image, self.switch_on, self.storage, self.golden, self.clones,
             self.boot_image, self.unknown_machines, self.maintenance, self.environments, self.start,
-            self.writes, self.strangers, self.stop, self.power_off, self.remove,
+            *measured, self.writes, self.strangers, self.other_clients, self.stop, self.power_off, self.remove,
         ):  # fmt: skip
             step()
 
@@ -84,7 +69,7 @@ class Scenario:
             self._manager.write("/root/answers.toml", ANSWERS)
             self._manager.qrm("install", "run", "--answers", "/root/answers.toml", "--yes")
             row.proof(f"apt installed {self._installed('tftpd-hpa')}")
-            states = {name: fields["state"] for name, fields in self._all("component").items()}
+            states = {name: fields["state"] for name, fields in self._farm.all("component").items()}
             assert set(states.values()) == {"ok"} and len(states) == 5, states
             row.proof(f"{', '.join(sorted(states))} ok")
             failed = self._manager.shell("systemctl --failed --plain --no-legend").stdout.strip()
@@ -110,7 +95,7 @@ class Scenario:
 
     def _make_boot_image(self, name: str, row: Row) -> None:
         self._line.do("boot-image", "create", name, "--package", KERNEL)
-        made = self._await_state("boot-image", name, "ready")
+        made = self._farm.await_state("boot-image", name, "ready")
         row.proof(f"{made['version']}, {made['size'] // MIB} MiB")
 
     # storage
@@ -119,39 +104,34 @@ class Scenario:
         with self._rows.row("H8", "this server's volume group is a storage server"):
             self._line.qrm_json("storage", "add", "store", "--type", "lvm-nfs", "--address", ADDRESS, "--env",
                                 f"SERVER_VOL={GROUP}")  # fmt: skip
-            self._await_state("storage", "store", "ok")
+            self._farm.await_state("storage", "store", "ok")
 
     def golden(self) -> None:
         with self._rows.row("H9", "a golden image is made, and filled with a small Debian") as row:
-            self._line.do("image", "add", "golden", "--storage", "store", "--size", "600M")
+            self._line.do("image", "add", "golden", "--storage", "store", "--size", "400M")
             self._manager.ssh("tar", "-x", "--numeric-owner", "-C", f"/{GROUP}/golden", "-f", GOLDEN_DEVICE)
-            self._content = self._digest("golden")
+            self._content = self._farm.digest("golden")
             row.proof(f"content {self._content[:12]}")
 
     def clones(self) -> None:
-        with self._rows.row("H22", "two customers' clones of it") as row:
-            for customer in ("customer1", "customer2"):
-                self._line.do("image", "clone", "golden", customer, "--hostname", customer)
-            images = self._all("image")
-            assert [images[name]["origin"] for name in ("customer1", "customer2")] == ["golden"] * 2, images
+        with self._rows.row("H22", "two customers' clones of it, at once") as row:
+            self._farm.done(*(("image", "clone", "golden", name, "--hostname", name) for name in CUSTOMERS))
+            images = self._farm.all("image")
+            assert [images[name]["origin"] for name in CUSTOMERS] == ["golden"] * 2, images
             row.proof(f"golden is {images['golden']['state']}")
-
-    def _digest(self, name: str) -> str:
-        """Of all content, names, owners, modes and times of an image."""
-        script = f'tar -c --sort=name --numeric-owner -C "/{GROUP}/$1" . | sha256sum'
-        return self._manager.ssh("sh", "-ec", script, "sh", name).stdout.split()[0]
 
     # machines
 
     def switch_on(self) -> None:
         self._switched_on = time.monotonic()
-        for machine in (self._bios, self._uefi):
+        for machine in (self._farm.bios, self._farm.uefi):
             machine.on()
 
     def unknown_machines(self) -> None:
-        for machine, words in ((self._bios, "by BIOS"), (self._uefi, "by UEFI")):
-            with self._rows.row("H6", f"an unknown machine boots {words}, is listed and idle, in maintenance") as row:
-                fields = self._await_resource(machine, {"idle"})
+        for machine, words in ((self._farm.bios, "by BIOS"), (self._farm.uefi, "by UEFI")):
+            what = f"an unknown machine boots {words}, is listed and idle, in maintenance"
+            with self._rows.row("H6", what, began=self._switched_on) as row:
+                fields = self._farm.await_resource(machine, "idle")
                 hardware = machine.hardware
                 assert fields["maintenance"] is True, fields
                 told = {key: fields[key] for key in ("cpus", "vendor", "product", "serial", "firmware", "mac")}
@@ -161,21 +141,10 @@ class Scenario:
                 assert 0.7 < fields["memory"] / (hardware.memory_mb * MIB) <= 1, fields
                 assert any(disk.startswith("vda ") for disk in fields["disks"]), fields
                 self._names[machine] = fields["name"]
-                row.proof(f"{fields['name']} {fields['address']}, {self._stages(fields['name'], self._switched_on)}")
-
-    def _await_resource(self, machine: Machine, states: set[str], seconds: float = BOOT_SECONDS) -> Fields:
-        def reached() -> Fields | None:
-            for change in reversed(self._watch.changes("resource")):
-                if change.row["mac"] == machine.mac:
-                    return change.row if change.row["state"] in states else None
-            return None
-
-        found: Fields = until(f"the resource of {machine.mac} is {' or '.join(sorted(states))}", reached, seconds)
-        return found
-
-    def _stages(self, name: str, since: float) -> str:
-        path = self._watch.path("resource", name, "stage", since)
-        return " → ".join(f"{stage} {at - since:.0f} s" for stage, at in path) or "no stage was seen"
+                name = fields["name"]
+                idle = dict(self._farm.watch.path("resource", name, "state", self._switched_on))["idle"]
+                row.proof(f"{name} {fields['address']}, {self._farm.stages(name, self._switched_on)} → "
+                          f"idle {idle - self._switched_on:.0f} s")  # fmt: skip
 
     def maintenance(self) -> None:
         with self._rows.row("H7", "in maintenance nothing starts on them; maintenance off") as row:
@@ -183,11 +152,11 @@ class Scenario:
             self._line.qrm_json("ve", "create", "early", "--boot-image", "debian12", "--image", "customer1")
             said = self._line.refused("ve", "start", "early")
             assert "maintenance" in said, said
-            row.proof(f"refused before: {said.splitlines()[0]}")
+            row.proof(f"refused before: {_reasons(said)}")
             self._line.qrm_json("ve", "remove", "early", "--yes")
             for name in names:
                 self._line.qrm_json("resource", "maintenance", name, "--off")
-            assert not any(self._all("resource")[name]["maintenance"] for name in names)
+            assert not any(self._farm.all("resource")[name]["maintenance"] for name in names)
 
     # virtual environments
 
@@ -199,61 +168,64 @@ class Scenario:
             self._line.qrm_json("ve", "create", "giant", *base, "--image", "customer2", "--cpus", "64")
             said = self._line.refused("ve", "start", "giant")
             assert "64" in said, said
-            row.proof(said.strip().replace("\n", "; "))
+            row.proof(_reasons(said))
             self._line.qrm_json("ve", "remove", "giant", "--yes")
 
     def start(self) -> None:
         with self._rows.row("H17", "both VEs start at once, each on the machine that fits best") as row:
             began = time.monotonic()
-            numbers = [self._line.begin("ve", "start", name) for name in ("customer1", "customer2")]
-            ended = [self._line.ended(number) for number in numbers]
-            assert [job["state"] for job in ended] == ["done", "done"], ended
-            environments = self._all("ve")
+            self._farm.done(*(("ve", "start", name) for name in CUSTOMERS))
+            environments = self._farm.all("ve")
             for customer, machine in self._customers():
                 name = self._names[machine]
                 assert environments[customer]["state"] == "active", environments
                 assert environments[customer]["resources"] == [name], environments
-                path = self._watch.path("resource", name, "state", began)
+                path = self._farm.watch.path("resource", name, "state", began)
                 took = next(at for state, at in path if state == "active") - began
-                row.proof(f"{customer} on {name} active after {took:.0f} s ({self._stages(name, began)})")
+                self._took[customer] = took
+                row.proof(f"{customer} on {name} active after {took:.0f} s ({self._farm.stages(name, began)})")
+
+    def bare_boot(self) -> None:
+        """What a deployment is measured by: the same machines boot the same roots by themselves."""
+        with self._rows.row("H17", "reset, both machines come back into their VEs by themselves") as row:
+            began = time.monotonic()
+            for _, machine in self._customers():
+                machine.reset()
+            for customer, machine in self._customers():
+                name = self._names[machine]
+                took = self._farm.await_again(name, "active", began) - began
+                row.proof(
+                    f"{customer} active after {took:.0f} s, its start took {self._took[customer] / took:.2f} times "
+                    f"that ({self._farm.stages(name, began)})"
+                )
 
     def _customers(self) -> tuple[tuple[str, Machine], ...]:
-        return (("customer1", self._uefi), ("customer2", self._bios))
-
-    def _system(self, machine: Machine) -> System:
-        fields = self._all("resource")[self._names[machine]]
-        return System(self._namespace, fields["address"], self._root.key)
+        return (("customer1", self._farm.uefi), ("customer2", self._farm.bios))
 
     def writes(self) -> None:
         with self._rows.row("H26", "each customer's writes are in its own volume alone, golden is untouched") as row:
             marks = {}
             for customer, machine in self._customers():
-                system = self._system(machine)
-                assert system.ssh("cat", "/proc/sys/kernel/hostname").strip() == customer
-                mounted = system.ssh("findmnt", "-n", "-o", "SOURCE", "/").strip()
-                assert mounted == f"{ADDRESS}:/{GROUP}/{customer}", mounted
+                system = self._farm.system(self._names[machine])
                 marks[customer] = hashlib.sha256(customer.encode()).hexdigest()
-                system.ssh("sh", "-ec", 'echo "$1" > /root/mark; sync', "sh", marks[customer])
+                hostname, mounted = system.ssh("sh", "-ec", MARK, "sh", marks[customer]).split()
+                assert hostname == customer
+                assert mounted == f"{ADDRESS}:/{GROUP}/{customer}", mounted
                 row.proof(f"{customer}: / is {mounted}")
             self._manager.ssh("sync")
-            for name in ("golden", "customer1", "customer2"):
-                found = [customer for customer, mark in marks.items() if self._holds(name, mark)]
-                assert found == ([] if name == "golden" else [name]), f"the volume of {name} holds marks of {found}"
-            assert self._digest("golden") == self._content
+            for name in ("golden", *CUSTOMERS):
+                held = self._farm.held(name, marks.values())
+                assert held == ({marks[name]} if name in marks else set()), f"the volume of {name} holds {held}"
+            assert self._farm.digest("golden") == self._content
             row.proof("each mark lies in one volume of the three")
-
-    def _holds(self, volume: str, mark: str) -> bool:
-        """Whether the mark lies anywhere on a volume's blocks."""
-        script = f'dd if="/dev/{GROUP}/$1" bs=4M iflag=direct status=none | grep -q -a -F -e "$2"'
-        return self._manager.ssh("sh", "-c", script, "sh", volume, mark, check=False).returncode == 0
 
     def strangers(self) -> None:
         with self._rows.row("H17", "a third machine may mount neither") as row:
-            stranger = StorageServer(self._namespace, self._stranger, number=0x30, data_gb=1, volume_group=None)
+            stranger = self._farm.stranger()
             stranger.start()
             try:
                 assert stranger.ssh("showmount", "-e", "--no-headers", ADDRESS).returncode == 0
-                for name in ("customer1", "customer2", "golden"):
+                for name in (*CUSTOMERS, "golden"):
                     for options in ("vers=3,nolock", "vers=4.2"):
                         mount = ("mount", "-t", "nfs", "-o", options, f"{ADDRESS}:/{GROUP}/{name}", "/mnt")
                         done = stranger.ssh(*mount, check=False)
@@ -262,54 +234,51 @@ class Scenario:
             finally:
                 stranger.stop()
 
+    def other_clients(self) -> None:
+        with self._rows.row("H16", "clients that do not netboot get addresses by a switch alone") as row:
+            assert self._farm.lease(SOMEBODY) is None
+            row.proof("off: no answer")
+            self._line.do("component", "configure", "dhcpd", "non_pxe=yes")
+            lease = self._farm.lease(SOMEBODY)
+            assert lease is not None
+            row.proof(f"on: {lease['address']}")
+            self._line.do("component", "configure", "dhcpd", "non_pxe=no")
+            assert self._farm.lease(ANOTHER) is None
+
     def stop(self) -> None:
         with self._rows.row("H17", "both VEs stop; their machines are idle again") as row:
             began = time.monotonic()
-            numbers = [self._line.begin("ve", "stop", name) for name in ("customer1", "customer2")]
-            ended = [self._line.ended(number) for number in numbers]
-            assert [job["state"] for job in ended] == ["done", "done"], ended
+            self._farm.done(*(("ve", "stop", name) for name in CUSTOMERS))
             exported = self._manager.ssh("exportfs", "-s").stdout
             assert "customer" not in exported, exported
             for machine, name in self._names.items():
-                self._await_resource(machine, {"idle"})
+                self._farm.await_resource(machine, "idle")
                 row.proof(f"{name} idle after {time.monotonic() - began:.0f} s")
-            states = {name: fields["state"] for name, fields in self._all("ve").items()}
+            states = {name: fields["state"] for name, fields in self._farm.all("ve").items()}
             assert states == {"customer1": "inactive", "customer2": "inactive"}, states
 
     def power_off(self) -> None:
         with self._rows.row("power", "both machines are switched off through their agents") as row:
-            for name in self._names.values():
-                self._line.do("resource", "power", name, "off")
+            self._farm.done(*(("resource", "power", name, "off") for name in self._names.values()))
             for machine, name in self._names.items():
                 machine.await_off()
-                self._await_resource(machine, {"off"})
+                self._farm.await_resource(machine, "off")
                 row.proof(f"{name} is off")
 
     def remove(self) -> None:
         with self._rows.row("lab", "everything is removed, and nothing is left on the server") as row:
-            removals: list[Callable[[], object]] = [
-                *(lambda name=name: self._line.qrm_json("ve", "remove", name, "--yes") for name in self._all("ve")),
-                *(lambda name=name: self._line.do("image", "remove", name)
-                  for name in ("customer1", "customer2", "golden")),
-                *(lambda name=name: self._line.do("resource", "remove", name) for name in self._names.values()),
-                *(lambda name=name: self._line.do("boot-image", "remove", name) for name in ("debian12", "idle")),
-                lambda: self._line.qrm_json("storage", "remove", "store", "--yes"),
-            ]  # fmt: skip
-            for remove in removals:
-                remove()
+            for name in CUSTOMERS:
+                self._line.qrm_json("ve", "remove", name, "--yes")
+            self._farm.done(*(("image", "remove", name) for name in CUSTOMERS),
+                            *(("resource", "remove", name) for name in self._names.values()))  # fmt: skip
+            self._farm.done(("image", "remove", "golden"),
+                            *(("boot-image", "remove", name) for name in ("debian12", "idle")))  # fmt: skip
+            self._line.qrm_json("storage", "remove", "store", "--yes")
             left = difference(self._before, inventory(self._manager))
             assert not left, left
             row.proof(f"{len(self._before)} facts as before")
 
-    def _await_state(self, kind: str, name: str, state: str) -> Fields:
-        """The object once it is in this state: what a job made is looked at a moment later."""
 
-        def reached() -> Fields | None:
-            found = self._all(kind)[name]
-            return found if found["state"] == state else None
-
-        found: Fields = until(f"{kind} {name} is {state}", reached)
-        return found
-
-    def _all(self, kind: str) -> dict[str, Fields]:
-        return {fields["name"]: fields for fields in self._line.qrm_json(kind, "list")}
+def _reasons(said: str) -> str:
+    """What the command line says of a refusal, without whom it is about."""
+    return "; ".join(line.rpartition(": ")[2] for line in said.splitlines() if line.strip())

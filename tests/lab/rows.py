@@ -30,9 +30,12 @@ class Rows:
         self.failed = 0
 
     @contextmanager
-    def row(self, number: str, what: str, *, alone: bool = False) -> Iterator[Row]:
-        """One row. Where it fails nothing after it runs (Failed), unless it stands `alone`."""
-        row, started = Row(), time.monotonic()
+    def row(self, number: str, what: str, *, began: float | None = None, alone: bool = False) -> Iterator[Row]:
+        """One row. `began`: time.monotonic() when what it is about began, if that was before.
+
+        Where it fails nothing after it runs (Failed), unless it stands `alone`.
+        """
+        row, started = Row(), began or time.monotonic()
         try:
             yield row
         except Exception as error:

@@ -34,6 +34,12 @@ SWITCHED_OFF = ("isc-dhcp-server", "apache2", "nfs-server")
 NEEDED_UNITS = ("rpc-statd.service", "rpc-statd-notify.service", "nfs-idmapd.service")
 """Of those that the other machines do without."""
 
+MASKED_GENERATORS = (
+    "cryptsetup", "debug", "getty", "gpt-auto", "hibernate-resume", "integritysetup", "rc-local", "run",
+    "system-update", "veritysetup",
+)  # fmt: skip
+"""systemd runs its generators at each reload, of which an installation has many; these have nothing to say here."""
+
 SOURCE = "srv/packages"
 """The folder in the image that its apt takes packages from."""
 
@@ -68,6 +74,7 @@ def server_image() -> ServerImage:
         _machine_kernel(root / SOURCE, folder)
         _python_environment(root, folder)
         run(debian.fenced(["chroot", str(root), "systemctl", "--quiet", "disable", *SWITCHED_OFF]))
+        _mask_generators(root)
         finish(root, folder, [unit for unit in debian.MASKED_UNITS if unit not in NEEDED_UNITS], IMAGE_SIZE)
 
     return ServerImage(cached("server", [*ingredients(Path(__file__)), *dependencies()], build))
@@ -96,6 +103,13 @@ def _local_source_only(root: Path) -> None:
         sources.unlink()
     (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes lang=none] file:/{SOURCE} ./\n")
     run(debian.fenced(["chroot", str(root), "apt-get", "--quiet", "update"]))
+
+
+def _mask_generators(root: Path) -> None:
+    folder = root / "etc/systemd/system-generators"
+    folder.mkdir()
+    for name in MASKED_GENERATORS:
+        (folder / f"systemd-{name}-generator").symlink_to("/dev/null")
 
 
 def _machine_kernel(source: Path, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The lab's storage server is a real one: volumes, mount units, exports and snapshots, also after a power cut."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -27,10 +28,20 @@ Options=nosuid,nodev,noexec,nofail
 WantedBy=multi-user.target
 """
 
+GONE = """
+rm /etc/exports.d/golden.exports
+exportfs -ra
+systemctl disable --quiet --now srv-golden.mount
+rm /etc/systemd/system/srv-golden.mount
+systemctl daemon-reload
+rmdir /srv/golden
+lvremove --quiet --yes vol/golden
+"""
+
 
 @pytest.fixture(scope="module")
-def golden(storage_server: StorageServer) -> StorageServer:
-    """The server with a volume `golden`, mounted at /srv/golden by a unit and exported."""
+def golden(storage_server: StorageServer) -> Iterator[StorageServer]:
+    """The server with a volume `golden`, mounted at /srv/golden by a unit and exported; others find it without."""
     storage_server.ssh("lvcreate", "-y", "-L", "64m", "-n", "golden", "vol")
     storage_server.ssh("mkfs.ext4", "-q", "/dev/vol/golden")
     storage_server.write("/etc/systemd/system/srv-golden.mount", MOUNT_UNIT)
@@ -41,7 +52,8 @@ def golden(storage_server: StorageServer) -> StorageServer:
     storage_server.ssh("systemctl", "daemon-reload")
     storage_server.ssh("systemctl", "enable", "--quiet", "--now", "srv-golden.mount")
     storage_server.ssh("exportfs", "-ra")
-    return storage_server
+    yield storage_server
+    storage_server.shell(GONE)
 
 
 def test_words_arrive_as_they_are(storage_server: StorageServer) -> None:

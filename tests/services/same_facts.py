@@ -245,10 +245,12 @@ class Twins:
         assert [normal(twin.facts, twin.free) for twin in self.twins if twin.facts] == before
         return said[0]
 
-    async def say(self, *argv: str) -> Completed:
-        """A command whose status and words must be the same everywhere."""
+    async def say(self, *argv: str, in_order: bool = True) -> Completed:
+        """A command whose status and words must be the same everywhere; its lines also `in_order`."""
         done = [await twin.runner.run(argv) for twin in self.twins]
-        words = [(one.status, plain(one.out), plain(one.err)) for one in done]
+        words = [(one.status, plain(one.out).splitlines(), plain(one.err)) for one in done]
+        if not in_order:
+            words = [(status, sorted(lines), told) for status, lines, told in words]
         assert words == [words[0]] * len(words), f"simulated and real: {words}"
         return done[0]
 

@@ -6,10 +6,11 @@ import pytest
 
 from qrm_tui.backends import lvm_nfs_seen
 from qrm_tui.core import rows, states
+from qrm_tui.core.environments import BootImageWanted
 from qrm_tui.core.errors import Stale
 from qrm_tui.core.facts import Reading, check_reliances
 from qrm_tui.core.farm import Farm
-from qrm_tui.core.model import ImageSeen, Item, StorageSeen
+from qrm_tui.core.model import ImageSeen, Item, JobRecord, StorageSeen
 from tests.unit.allocation import GIB, image, make_facts, make_farm, volume
 
 
@@ -76,6 +77,19 @@ def test_a_silent_server_makes_its_images_unknown_and_says_why() -> None:
     assert "no answer within 10 s" in rows.detail_of(farm.get("image", "web"), farm)["why"]
 
 
+@pytest.mark.parametrize("kind", ["image", "boot-image"])
+def test_what_a_job_removes_is_being_removed_and_after_one_that_failed_an_error(kind: str) -> None:
+    farm = Farm()
+    wanted = image("web", life="removing") if kind == "image" else BootImageWanted(id="b-1", life="removing")
+    job = JobRecord(id=7, operation=f"{kind}.remove", object=f"{kind}/web", arguments={})
+    farm.put(Item(kind="job", name="7", wanted=job))
+    farm.put(Item(kind=kind, name="web", wanted=wanted))
+    assert farm.get(kind, "web").state == "removing"
+    farm.delete("job", "7")
+    farm.judge_again(kind, "web")
+    assert farm.get(kind, "web").state == "error"
+
+
 def test_since_moves_only_with_the_state() -> None:
     now = [1000.0]
     farm = make_farm(image("web"), clock=lambda: now[0])
@@ -89,10 +103,10 @@ def test_since_moves_only_with_the_state() -> None:
 
 def test_every_state_is_one_of_the_designs() -> None:
     known = {"storage": {"ok", "warning", "error", "unknown", "off"},
-             "image": {"creating", "ready", "in use", "frozen", "error", "unknown"},
+             "image": {"creating", "removing", "ready", "in use", "frozen", "error", "unknown"},
              "resource": {"booting", "idle", "starting", "active", "stopping", "off", "error", "unknown"},
              "ve": {"inactive", "starting", "active", "degraded", "stopping", "error"},
-             "boot-image": {"creating", "ready", "in use", "error", "unknown"},
+             "boot-image": {"creating", "removing", "ready", "in use", "error", "unknown"},
              "component": {"ok", "warning", "error", "unknown", "off"},
              "job": {"waiting", "running", "done", "undoing", "undone", "failed"}}
     for kind, table in states.TABLES.items():

@@ -41,6 +41,10 @@ def test_switching_off_wants_the_name_and_warns_of_what_runs() -> None:
 
 @pytest.mark.parametrize(("arguments", "word"), [
     ({"power": "ipmi"}, "power_address: is needed for ipmi"), ({"power_user": "admin"}, "for --power ipmi alone"),
+    ({"console": "ipmi-sol"}, "ipmi-sol needs the management controller"), ({"console": "pigeon"}, "none, ipmi-sol"),
+    ({"console": "command"}, "console_command: is needed"), ({"console_command": "cat"}, "for --console command alone"),
+    ({"console": "command", "console_command": "ssh 'x"}, "console_command: No closing quotation"),
+    ({"console": "command", "console_command": "'' x"}, "console_command: is needed"),
     ({"power": "magic"}, "agent, ipmi, wake"), ({"power": "ipmi", "power_secret": "../x"}, "absolute path"),
 ])
 def test_what_cannot_be_noted_of_a_machine(arguments: dict[str, Any], word: str) -> None:
@@ -71,3 +75,21 @@ def test_a_machine_that_is_forgotten_has_no_boot_files() -> None:
         plan(resources.plan_remove, "resource.remove", farm, name="r1")
     farm.put(resource(1, state={"heard": NOW - 9999}))
     assert plan(resources.plan_remove, "resource.remove", farm, name="r1").notes == []
+
+
+def test_where_a_console_is_noted_and_taken_back() -> None:
+    farm = rack()
+    given = {"console": "command", "console_command": "ssh -tt terminals -p 7001"}
+    draft = plan(resources.plan_edit, "resource.edit", farm, name="r1", **given)
+    (step,) = draft.steps
+    assert isinstance(step, Record) and given.items() <= step.changes[0].wanted.items()  # type: ignore[union-attr]
+    assert draft.inverse is not None and draft.inverse.arguments["console"] == "none"
+    change(farm, "resource", "r1", **given)
+    (step,) = plan(resources.plan_edit, "resource.edit", farm, name="r1", console="none").steps
+    assert step.changes[0].wanted.get("console_command", "") == ""
+    controller = {"power": "ipmi", "power_address": "10.1.0.7", "power_user": "admin", "power_secret": "/etc/qrm/bmc"}
+    (step,) = plan(resources.plan_edit, "resource.edit", farm, name="r1", console="ipmi-sol", **controller).steps
+    change(farm, "resource", "r1", power=resources.Power(method="ipmi", address="a", user="b", secret="/c"),
+           console="ipmi-sol", console_command="")
+    with pytest.raises(BadInput, match="ipmi-sol needs"):
+        plan(resources.plan_edit, "resource.edit", farm, name="r1", power="agent")

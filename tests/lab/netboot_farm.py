@@ -1,0 +1,129 @@
+"""The farm of the netboot lab, as its rows ask it: over the command line, on the server, and on the wire."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from tests.lab.cache import LAB
+from tests.lab.golden import Golden
+from tests.lab.image import Image
+from tests.lab.machine import Machine
+from tests.lab.manager import GROUP, Manager
+from tests.lab.namespace import BRIDGE, Namespace
+from tests.lab.storage_server import StorageServer
+from tests.lab.system import System
+from tests.lab.watch import Watch
+from tests.services.command_line import CommandLine, until
+from tests.services.command_line import Row as Fields
+
+BOOT_SECONDS = 300.0
+"""Until a boot counts as failed; emulated, two at once on two cores take some 60."""
+SILENCE = 4.0
+"""Seconds in which nobody has answered a client: dhcpd offers within one."""
+
+
+class NetbootFarm:
+    """The server, the machines of its rack, and what is seen of them."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        manager: Manager,
+        line: CommandLine,
+        watch: Watch,
+        machines: Sequence[Machine],
+        root: Golden,
+        stranger: Image,
+    ) -> None:
+        self.namespace = namespace
+        self.manager = manager
+        self.line = line
+        self.watch = watch
+        self.bios, self.uefi = machines
+        self._root = root
+        self._stranger = stranger
+        self._has_card = False
+
+    # what qrm says
+
+    def all(self, kind: str) -> dict[str, Fields]:
+        return {fields["name"]: fields for fields in self.line.qrm_json(kind, "list")}
+
+    def await_state(self, kind: str, name: str, state: str) -> Fields:
+        """The object once it is in this state: what a job made is looked at a moment later."""
+
+        def reached() -> Fields | None:
+            found = self.all(kind)[name]
+            return found if found["state"] == state else None
+
+        found: Fields = until(f"{kind} {name} is {state}", reached)
+        return found
+
+    def await_resource(self, machine: Machine, state: str) -> Fields:
+        """The resource that a machine is, once it is in this state."""
+
+        def reached() -> Fields | None:
+            for change in reversed(self.watch.changes("resource")):
+                if change.row["mac"] == machine.mac:
+                    return change.row if change.row["state"] == state else None
+            return None
+
+        found: Fields = until(f"the resource of {machine.mac} is {state}", reached, BOOT_SECONDS)
+        return found
+
+    def await_again(self, name: str, state: str, since: float) -> float:
+        """When a resource that left this state after `since` was back in it; seconds of the steady clock."""
+
+        def reached() -> float | None:
+            path = self.watch.path("resource", name, "state", since)
+            return next((at for (before, _), (after, at) in pairwise(path) if after == state != before), None)
+
+        at: float = until(f"resource {name} is {state} again", reached, BOOT_SECONDS)
+        return at
+
+    def stages(self, name: str, since: float) -> str:
+        """The stages of a resource's boot, each with seconds after `since`."""
+        path = self.watch.path("resource", name, "stage", since)
+        return " → ".join(f"{stage} {at - since:.0f} s" for stage, at in path) or "no stage was seen"
+
+    def done(self, *commands: tuple[str, ...]) -> None:
+        """Jobs that run at once, until all are done."""
+        ended = [self.line.ended(number) for number in [self.line.begin(*command) for command in commands]]
+        assert [job["state"] for job in ended] == ["done"] * len(ended), ended
+
+    # what is so
+
+    def digest(self, image: str) -> str:
+        """Of all content, names, owners, modes and times of an image."""
+        script = f'tar -c --sort=name --numeric-owner -C "/{GROUP}/$1" . | sha256sum'
+        return self.manager.ssh("sh", "-ec", script, "sh", image).stdout.split()[0]
+
+    def held(self, image: str, marks: Iterable[str]) -> set[str]:
+        """Those of the marks that lie anywhere on the blocks of an image's volume."""
+        script = f'dd if="/dev/{GROUP}/$1" bs=4M iflag=direct status=none | grep -o -a -F -e "$2" | sort -u'
+        return set(self.manager.ssh("sh", "-c", script, "sh", image, "\n".join(marks)).stdout.split())
+
+    def system(self, name: str) -> System:
+        """The customer's system that runs on this resource."""
+        return System(self.namespace, self.all("resource")[name]["address"], self._root.key)
+
+    def stranger(self) -> StorageServer:
+        """A machine of somebody else's on the same wire, not started yet."""
+        return StorageServer(self.namespace, self._stranger, number=0x30, data_gb=1, volume_group=None)
+
+    def lease(self, mac: str) -> dict[str, Any] | None:
+        """What a client that boots from its disk gets of dhcpd; None: no answer."""
+        if not self._has_card:
+            for words in ("add card type veth peer name plug", "set card up", f"set plug master {BRIDGE} up"):
+                self.namespace.run(["ip", "link", *words.split()], check=True)
+            self._has_card = True
+        client = [sys.executable, "-I", str(LAB / "dhcp_client.py"), "card"]
+        question = json.dumps({"mac": mac, "seconds": SILENCE}) + "\n"
+        done = self.namespace.run(client, input=question, stdout=subprocess.PIPE, text=True, check=True)
+        answer: dict[str, Any] | None = json.loads(done.stdout)
+        return answer

@@ -1,0 +1,180 @@
+"""`qrm console list|log|attach` against a canned server."""
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pty
+import signal
+import subprocess
+import termios
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from qrm_tui.cli.main import run
+from qrm_tui.core.console_wire import GAP, STATUS, frame, output_frame
+from tests.unit.command import PROGRAM, Command, in_process, read_until
+from tests.unit.fake_qrmd import FakeQrmd, until_gone
+
+AT = 1_790_000_000
+ROW = {"name": "r1", "source": "ipmi-sol", "state": "connected", "reason": "", "since": AT, "size": 5 << 20,
+       "watchers": 2, "typist": {"who": "root", "session": "s9"}}
+STREAM = "GET /v1/consoles/r1/stream"
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQrmd]:
+    with FakeQrmd(tmp_path / "s") as server:
+        monkeypatch.setenv("QRM_CONNECT", server.path)
+        yield server
+
+
+@pytest.fixture
+def qrm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    return in_process("qrm", run, capsys, monkeypatch)
+
+
+def status(**said: Any) -> bytes:
+    return frame(STATUS, json.dumps({"session": "s1", "typist": None, "watchers": 1, "state": "connected", "reason": "",
+                                     "marks": [], **said}).encode())
+
+
+def gap(offset: int, why: str = "qrmd was not running") -> bytes:
+    return frame(GAP, json.dumps({"offset": offset, "from": AT, "to": AT + 60, "why": why}).encode())
+
+
+def streams(*frames: bytes, hangs: bool = False) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        async def said() -> AsyncIterator[bytes]:
+            for one in frames:
+                yield one
+            if hangs:
+                await until_gone(request)
+
+        return StreamingResponse(said())
+
+    return answer
+
+
+def test_the_list(qrm: Command, fake: FakeQrmd) -> None:
+    fake.answers["GET /v1/consoles"] = {"consoles": [ROW]}
+    assert qrm("console", "list").out.splitlines()[1].split()[:3] == ["r1", "connected", "ipmi-sol"]
+    assert qrm("console", "list", "--plain").out.startswith("r1\tipmi-sol\tconnected\t2026-09-21T")
+    assert json.loads(qrm("console", "list", "--json").out)[0]["typist"] == {"who": "root", "session": "s9"}
+    fake.answers["GET /v1/consoles"] = {"consoles": []}
+    nothing = qrm("console", "list")
+    assert nothing.code == 0 and "qrm resource edit NAME --console" in nothing.err
+
+
+def test_the_log_is_harmless_text(qrm: Command, fake: FakeQrmd) -> None:
+    fake.answers[STREAM] = streams(status(), output_frame(0, AT * 1_000_000, b"\x1b[31mpanic\x1b[0m\r\nlog"), gap(10),
+                                   output_frame(10, AT * 1_000_000, b"in\x1b]0;x\x07:"))
+    result = qrm("console", "log", "r1")
+    assert (result.code, result.out) == (0, "panic\nlogin:\n")
+    assert "qrmd was not running" in result.err and "2026-09-21T" in result.err
+    assert fake.calls[-1][2] == {"from": "0", "follow": "0"}
+    first, second, third = map(json.loads, qrm("console", "log", "r1", "--json").out.splitlines())
+    assert (first["text"], second["gap"], third["text"]) == ("panic", "qrmd was not running", "login:")
+    qrm("console", "log", "r1", "--lines", "5", "--since", "2026-11-22T10:00:00Z", "--follow")
+    assert fake.calls[-1][2] == {"lines": "5", "since": "1795341600.0", "follow": "1"}
+
+
+def test_the_log_as_it_came(fake: FakeQrmd) -> None:
+    fake.answers[STREAM] = streams(status(), output_frame(0, 0, b"\x1b[31mred\xff\r\n"))
+    done = subprocess.run([*PROGRAM, "console", "log", "r1", "--raw"], capture_output=True, timeout=60, check=True)
+    assert done.stdout == b"\x1b[31mred\xff\r\n"
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("log", "r1", "--since", "soon"), "since: 'soon' is no time"),
+    (("attach", "r1"), "console attach wants a terminal"),
+    (("log",), "name: is needed"), (("log", "r1", "--lines", "x"), "lines: 'x' is no count"),
+])
+def test_bad_usage(qrm: Command, words: tuple[str, ...], said: str) -> None:
+    result = qrm("console", *words)
+    assert result.code == 2 and said in result.err
+
+
+def test_a_machine_without_a_console(qrm: Command, fake: FakeQrmd) -> None:
+    fake.refuse(STREAM, "not_found", "r1 has no console that is known here", status=404)
+    result = qrm("console", "log", "r1")
+    assert (result.code, result.err) == (3, "qrm: r1 has no console that is known here\n")
+
+
+class Attached:
+    """`qrm console attach r1` on a terminal."""
+
+    def __init__(self) -> None:
+        self.master, slave = pty.openpty()
+        self.before = termios.tcgetattr(slave)
+        self.slave = slave
+        self.process = subprocess.Popen([*PROGRAM, "console", "attach", "r1"], stdin=slave, stdout=slave, stderr=slave,
+                                        start_new_session=True)
+
+    def shows(self, word: bytes) -> bytes:
+        return read_until(self.master, word)
+
+    def types(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    def ends(self) -> int:
+        code = self.process.wait(30)
+        assert termios.tcgetattr(self.slave)[:4] == self.before[:4]
+        return code
+
+
+@pytest.fixture
+def attached(fake: FakeQrmd) -> Iterator[Attached]:
+    fake.answers[STREAM] = streams(status(), output_frame(0, 0, b"old\r\nr1 login: \x1b]0;evil\x07"), gap(10),
+                                   hangs=True)
+    for verb in ("input", "take", "break", "size"):
+        fake.answers[f"POST /v1/consoles/r1/{verb}"] = {}
+    made = Attached()
+    yield made
+    made.process.kill()
+    made.process.wait()
+    os.close(made.master)
+    os.close(made.slave)
+
+
+def typed(fake: FakeQrmd) -> bytes:
+    return b"".join(base64.b64decode(body["data"]) for body in fake.asked("POST /v1/consoles/r1/input"))
+
+
+def test_on_a_terminal_keys_go_to_the_machine_and_ctrl_bracket_is_ours(fake: FakeQrmd, attached: Attached) -> None:
+    shown = attached.shows(b"qrmd was not running")
+    assert b"ctrl+] leaves" in shown and b"r1 login: " in shown and b"evil" not in shown
+    attached.types(b"root\r\x03\x1dt\x1db\x1d\x1dq\x1dq")
+    assert attached.ends() == 0
+    assert typed(fake) == b"root\r\x03\x1dq"
+    assert len(fake.asked("POST /v1/consoles/r1/take")) == len(fake.asked("POST /v1/consoles/r1/break")) == 1
+    assert {body["session"] for body in fake.asked("POST /v1/consoles/r1/input")} == {"s1"}
+
+
+def test_ctrl_bracket_alone_leaves(fake: FakeQrmd, attached: Attached) -> None:
+    attached.shows(b"login: ")
+    attached.types(b"\x1d")
+    assert attached.ends() == 0
+
+
+def test_what_is_refused_is_a_line(fake: FakeQrmd, attached: Attached) -> None:
+    attached.shows(b"not running")
+    fake.refuse("POST /v1/consoles/r1/input", "refused", "operator7 types on the console of r1: take over first")
+    attached.types(b"x")
+    assert b"operator7 types" in attached.shows(b"(ctrl+] t)]")
+    attached.process.send_signal(signal.SIGTERM)
+    assert attached.ends() == 0
+
+
+def test_a_server_that_refuses_leaves_the_terminal_as_it_was(fake: FakeQrmd) -> None:
+    fake.refuse(STREAM, "not_found", "there is no resource 'r1'", status=404)
+    attached = Attached()
+    assert b"there is no resource 'r1'" in attached.shows(b"'r1'")
+    assert attached.ends() == 3
+    os.close(attached.master)
+    os.close(attached.slave)
