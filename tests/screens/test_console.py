@@ -306,6 +306,28 @@ async def test_nothing_of_a_flood_is_lost_and_frames_are_skipped() -> None:
         assert c.terminal.frames - before < 9000 / 24
 
 
+async def test_marked_machines_are_not_one_console() -> None:
+    async with running(ConsoleClient()) as d:
+        await d.press("2", "space", "down", "space", "s")
+        await d.until(lambda: "one console at a time" in d.text())
+
+
+async def test_watching_is_no_change_and_is_there_read_only() -> None:
+    async with console(read_only=True) as c:
+        await c.say("login: ")
+        await c.sees("login:")
+        assert not c.terminal.typing and "type" not in c.d.offered() and "search" in c.d.offered()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 12), (200, 60)])
+async def test_nothing_is_said_wider_than_the_screen(size: tuple[int, int]) -> None:
+    async with console(size=size) as c:
+        await c.say("\x1b]0;" + "漢" * 60 + "\x07" + "x" * 300 + "\r\nend")
+        await c.sees("end")
+        assert len(c.d.text().splitlines()) == size[1]
+        assert c.d.app.screen.query_one("#console-title").virtual_size.width <= size[0]
+
+
 async def test_attach_is_a_command_too() -> None:
     client = ConsoleClient()
     async with running(client) as d:
