@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from qrm_tui.core.errors import Refused
 from qrm_tui.core.model import Item
+from qrm_tui.core.netboot import EVERYWHERE
 from qrm_tui.core.plan import HERE, Await, Check, Order, Run, Step, Wait
 from qrm_tui.core.resources import Power, is_heard
 
@@ -62,13 +63,15 @@ def _boot(item: Item) -> str:
     return item.seen.boot if item.seen else ""
 
 
-def on(item: Item, now: float) -> list[Step]:
-    """Switch a machine on; Refused if nothing can."""
+def on(item: Item, now: float, broadcast: str = EVERYWHERE) -> list[Step]:
+    """Switch a machine on; Refused if nothing can. `broadcast` is the netboot network's: the server may be in others,
+    and a packet to everywhere leaves by one of them alone."""
     power = item.wanted.power
     if power.method == "ipmi":
         return [_ipmi_step(item, "on", "switch on", is_in_power(power, True))]
     if power.method == "wake":
-        return [Run(machine=HERE, summary=f"wake {item.name} over the network", argv=("wakeonlan", item.wanted.mac))]
+        return [Run(machine=HERE, summary=f"wake {item.name} over the network",
+                    argv=("wakeonlan", "-i", broadcast, item.wanted.mac))]
     raise Refused(f"nothing can switch {item.name} on: it has no management controller that is known here, and no "
                   f"wake-on-LAN; push its button, or say how: qrm resource edit {item.name} --power ipmi|wake ...")
 
@@ -90,7 +93,7 @@ def off(item: Item, now: float) -> list[Step]:
     return [first, Await(summary=f"see {item.name} off", resource=item.name, until="off", seconds=OFF_SECONDS)]
 
 
-def reset(item: Item, now: float) -> list[Step]:
+def reset(item: Item, now: float, broadcast: str = EVERYWHERE) -> list[Step]:
     """Boot a machine anew, in order if its agent answers; a machine that hangs by its controller."""
     power = item.wanted.power
     if _heard(item, now):
@@ -98,9 +101,9 @@ def reset(item: Item, now: float) -> list[Step]:
     if power.method == "ipmi":
         # `reset` does nothing where the machine is off; `cycle` wants it on, too
         if item.seen and item.seen.off:
-            return on(item, now)
+            return on(item, now, broadcast)
         return [_ipmi_step(item, "reset", "reset")]
     if item.seen and item.seen.off and power.method == "wake":
-        return on(item, now)
+        return on(item, now, broadcast)
     raise Refused(f"nothing can reset {item.name}: its agent is silent, and it has no management controller that is "
                   "known here; push its button")

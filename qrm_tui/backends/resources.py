@@ -13,6 +13,7 @@ from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
+from qrm_tui.core.netboot import broadcast_address
 from qrm_tui.core.plan import HERE, Await, Change, Check, Inverse, Lock, Record, Run
 from qrm_tui.core.resources import Power, ResourceWanted
 
@@ -57,7 +58,10 @@ def plan_power(call: Call) -> Draft:
     item = call.reading.get("resource", call.arguments["name"])
     action, now = call.arguments["action"], call.reading.farm.clock()
     draft = _draft(item)
-    draft.steps = {"on": power.on, "off": power.off, "reset": power.reset}[action](item, now)
+    if action == "off":
+        draft.steps = power.off(item, now)
+    else:
+        draft.steps = (power.on if action == "on" else power.reset)(item, now, broadcast_address(call.reading.farm))
     if action == "reset":
         draft.steps.append(_back(call, item))
     if action != "on":

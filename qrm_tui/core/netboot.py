@@ -1,6 +1,7 @@
 """How the server is set up for netboot: addresses that boot files name, read from its components' settings."""
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import NamedTuple
 
 from qrm_tui.core.components import ComponentWanted
@@ -11,6 +12,8 @@ from qrm_tui.core.farm import Farm
 NEEDED = ("dhcpd", "tftpd", "apache", "node")
 OPTIONS = "console=tty0 console=ttyS0,115200"
 HTTP_PORT, NODE_PORT = "80", "8640"
+#: What reaches every machine of one network, whichever the kernel takes.
+EVERYWHERE = "255.255.255.255"
 #: Where apache serves the boot root, below its own.
 HTTP_PATH = "/qrm/boot"
 
@@ -49,6 +52,13 @@ def find_boot_settings(farm: Farm) -> BootSettings | None:
     options = found["tftpd"].settings.get("options", OPTIONS)
     return BootSettings(server, f"http://{server}{'' if port == HTTP_PORT else f':{port}'}{HTTP_PATH}",
                         f"http://{server}:{node}", " ".join(options.split()))
+
+
+def broadcast_address(farm: Farm) -> str:
+    """What reaches every machine of the netboot network; of all networks, while the server is not set up."""
+    dhcpd = farm.find("component", "dhcpd")
+    subnet = dhcpd.wanted.settings.get("subnet", "") if dhcpd else ""
+    return str(IPv4Network(subnet, strict=False).broadcast_address) if subnet else EVERYWHERE
 
 
 def boot_settings(farm: Farm) -> BootSettings:

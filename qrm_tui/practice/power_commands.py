@@ -33,9 +33,9 @@ def ipmitool(host: Host, argv: Sequence[str]) -> Completed | Effects:
 def wakeonlan(host: Host, argv: Sequence[str]) -> Completed | Effects:
     """A magic packet (wakeonlan 0.41): nobody answers it."""
     match argv:
-        case ("wakeonlan", mac):
+        case ("wakeonlan", "-i", address, mac):
             node = host.rack.by_mac(mac) if host.rack else None
             if node is not None:
                 node.power_on()
-            return only(f"{mac}: woken", good(f"Sending magic packet to 255.255.255.255:9 with {mac}\n"))
+            return only(f"{mac}: woken", good(f"Sending magic packet to {address}:9 with {mac}\n"))
     raise NotPractised("these arguments")

@@ -47,8 +47,8 @@ def test_off_is_believed_only_when_it_is_seen() -> None:
 def test_what_is_off_is_switched_on_not_reset() -> None:
     (step,) = power.reset(machine(IPMI, off="proved"), NOW)
     assert isinstance(step, Run) and step.argv[-1] == "on" and step.done is not None
-    (step,) = power.reset(machine(WAKE, off="said"), NOW)
-    assert isinstance(step, Run) and step.argv == ("wakeonlan", MAC)
+    (step,) = power.reset(machine(WAKE, off="said"), NOW, "10.77.0.255")
+    assert isinstance(step, Run) and step.argv == ("wakeonlan", "-i", "10.77.0.255", MAC)
 
 
 @pytest.mark.parametrize(("action", "how", "seen"), [

@@ -7,6 +7,8 @@ import pytest
 
 from qrm_tui.backends import resources
 from qrm_tui.core.errors import BadInput, Refused
+from qrm_tui.core.farm import Farm
+from qrm_tui.core.netboot import broadcast_address
 from qrm_tui.core.plan import Order, Record, RemoveFile, Run
 from tests.unit.racks import NOW, change, plan, rack, resource
 
@@ -37,6 +39,16 @@ def test_switching_off_wants_the_name_and_warns_of_what_runs() -> None:
     change(farm, "resource", "r2", power=resources.Power(method="wake"))
     draft = plan(resources.plan_power, "resource.power", farm, name="r2", action="on")
     assert not draft.destructive and draft.no_return is None
+
+
+def test_a_machine_is_woken_in_the_network_that_it_boots_from() -> None:
+    farm = rack()
+    settings = farm.get("component", "dhcpd").wanted.settings
+    change(farm, "component", "dhcpd", settings={**settings, "subnet": "192.168.88.0/23"})
+    change(farm, "resource", "r2", power=resources.Power(method="wake"))
+    (step,) = plan(resources.plan_power, "resource.power", farm, name="r2", action="on").steps
+    assert isinstance(step, Run) and step.argv[:3] == ("wakeonlan", "-i", "192.168.89.255")
+    assert broadcast_address(Farm()) == "255.255.255.255"
 
 
 @pytest.mark.parametrize(("arguments", "word"), [
