@@ -46,6 +46,14 @@ class _Files(NamedTuple):
     idle: bool
 
 
+class _Some(QrmError):
+    """Some of the names given could not be helped; the others are done."""
+
+    def __init__(self, failed: dict[str, str]) -> None:
+        super().__init__(next(iter(failed.values())))
+        self.failed = failed
+
+
 class _Worker:
     """Names that wait, and what is done with them a few at a time."""
 
@@ -53,7 +61,8 @@ class _Worker:
                  told: Callable[[str], None]) -> None:
         self.what, self._together, self._work, self._told = what, together, work, told
         self.waiting: dict[str, None] = {}
-        self.trouble = ""
+        #: what went wrong with those that wait to be tried again
+        self.troubles: dict[str, str] = {}
         self.pause = FIRST_PAUSE
         self._some, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
@@ -73,29 +82,39 @@ class _Worker:
             names = list(self.waiting)[: self._together]
             for name in names:
                 del self.waiting[name]
-            try:
-                await self._work(names)
-            except (QrmError, OSError) as error:
-                await self._failed(names, str(error))
-            except Exception as error:
-                _log.exception("%s: %s", self.what, names[:5])
-                await self._failed(names, repr(error))
+            failed = await self._try(names)
+            for name in names:
+                if name not in failed and self.troubles.pop(name, "") and not self.troubles:
+                    _log.info("%s: all is well again", self.what)
+            if failed:
+                await self._failed(failed)
             else:
                 self.pause = FIRST_PAUSE
-                if self.trouble:
-                    _log.info("%s: all is well again", self.what)
-                    self.trouble = ""
             if not self.waiting:
                 self._some.clear()
                 self._idle.set()
 
-    async def _failed(self, names: list[str], why: str) -> None:
-        if why != self.trouble:
+    async def _try(self, names: list[str]) -> dict[str, str]:
+        """Those that could not be helped, and why."""
+        try:
+            await self._work(names)
+        except _Some as error:
+            return error.failed
+        except (QrmError, OSError) as error:
+            return dict.fromkeys(names, str(error))
+        except Exception as error:
+            _log.exception("%s: %s", self.what, names[:5])
+            return dict.fromkeys(names, repr(error))
+        return {}
+
+    async def _failed(self, failed: dict[str, str]) -> None:
+        why = next(iter(failed.values()))
+        if why not in self.troubles.values():
             _log.error("%s: %s (it is tried again)", self.what, why)
-            self.trouble = why
+        self.troubles.update(failed)
         self._told(why)
         # behind the others: one that can never be helped holds up nobody
-        for name in names:
+        for name in failed:
             self.waiting.setdefault(name)
         await asyncio.sleep(self.pause)
         self.pause = min(self.pause * 2, LONGEST_PAUSE)
@@ -270,11 +289,17 @@ class Upkeep:
             return
         if not self._hosts_read:
             await self._read_hosts()
-        results = await asyncio.gather(*(self._give_address(name) for name in names if name), return_exceptions=True)
+        names = [name for name in names if name]
+        results = await asyncio.gather(*(self._give_address(name) for name in names), return_exceptions=True)
         self._changed_at.set()
-        for result in results:
-            if isinstance(result, BaseException):
+        failed: dict[str, str] = {}
+        for name, result in zip(names, results, strict=True):
+            if isinstance(result, (QrmError, OSError)):
+                failed[name] = str(result)
+            elif isinstance(result, BaseException):
                 raise result
+        if failed:
+            raise _Some(failed)
 
     async def _give_address(self, name: str) -> None:
         item = self._farm.find("resource", name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import os
 import pty
 import signal
@@ -30,6 +31,11 @@ _SAID = 4096
 #: ipmitool(1), sol: what it prints when the line is there, and when the controller's only one is another's.
 _THERE, _BUSY = b"SOL Session operational", b"already active on another session"
 _ESCAPE = ord("~")
+
+
+def _settle(future: asyncio.Future[bool], result: bool) -> None:
+    if not future.done():
+        future.set_result(result)
 
 
 def _own_terminal() -> None:
@@ -83,19 +89,23 @@ class PtyLine:
                 os.killpg(self._process.pid, number if status is None else signal.SIGKILL)
             if status is not None:
                 return status
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_ENDS if number == signal.SIGTERM else None):
-                    await self._exit()
+            if await self._exit(_ENDS if number == signal.SIGTERM else None):
                 return self._process.wait()
         raise AssertionError("SIGKILL is not survived")
 
-    async def _exit(self) -> None:
-        """Until it has ended; a descriptor of the process tells (pidfd_open(2)), since threads would be too few."""
-        descriptor, ended = os.pidfd_open(self._process.pid), asyncio.Event()
-        self._loop.add_reader(descriptor, ended.set)
+    async def _exit(self, seconds: float | None) -> bool:
+        """Whether it has ended within this time; a descriptor of the process tells (pidfd_open(2)), since threads would
+        be too few. No asyncio.timeout: in a task that is being cancelled, Python 3.11.2's ends it."""
+        descriptor = os.pidfd_open(self._process.pid)
+        ended: asyncio.Future[bool] = self._loop.create_future()
+        settle = functools.partial(_settle, ended)
+        self._loop.add_reader(descriptor, settle, True)
+        timer = self._loop.call_later(seconds, settle, False) if seconds is not None else None
         try:
-            await ended.wait()
+            return await ended
         finally:
+            if timer is not None:
+                timer.cancel()
             self._loop.remove_reader(descriptor)
             os.close(descriptor)
 

@@ -15,9 +15,9 @@ from qrm_tui.terminal.cells import Row, Style, runs_of
 from qrm_tui.terminal.looks import PLAIN, Look, Run, Runs
 from qrm_tui.terminal.scrollback import Kept, Scrollback
 
-#: Lines of ASCII text and short SGR sequences, each with its end. Nothing is tried twice (++, *+): a line of 16 KB
-#: without an end would take for ever.
-_LINES = re.compile(r"(?:(?:[ -~]++|\x1b\[[0-9;]{0,32}+m)*+\r\n)++")
+#: ASCII text, short SGR sequences and ends of lines. Nothing stands behind the star, so nothing is tried twice: a line
+#: of 16 KB without an end would take for ever. (*+ would do, and is broken in Python 3.11 up to 3.11.4.)
+_TEXT = re.compile(r"(?:[ -~]+|\x1b\[[0-9;]{0,32}m|\r\n)*")
 _SGR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 Piece = tuple[str, Style, Look]
@@ -43,10 +43,10 @@ class Flood:
         """Write the lines that stand at this place, if they are enough to be worth it; the place behind them."""
         if not self._open():
             return place
-        found = _LINES.match(text, place)
+        found = _TEXT.match(text, place)
         if found is None or text.count("\r\n", place, found.end()) < self._board.height:
             return place
-        lines = text[place:found.end() - 2].split("\r\n")
+        lines = text[place:text.rindex("\r\n", place, found.end())].split("\r\n")
         rows: list[tuple[list[Piece], bool]] = []
         taken = self._pieces(lines, rows)
         if len(rows) >= self._board.height:
