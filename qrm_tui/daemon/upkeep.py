@@ -291,13 +291,14 @@ class Upkeep:
             await self._read_hosts()
         names = [name for name in names if name]
         results = await asyncio.gather(*(self._give_address(name) for name in names), return_exceptions=True)
-        self._changed_at.set()
         failed: dict[str, str] = {}
         for name, result in zip(names, results, strict=True):
             if isinstance(result, (QrmError, OSError)):
                 failed[name] = str(result)
             elif isinstance(result, BaseException):
                 raise result
+        if not failed.keys() == set(names) <= self.addresses.troubles.keys():  # else it is as it was at the last try
+            self._changed_at.set()
         if failed:
             raise _Some(failed)
 
