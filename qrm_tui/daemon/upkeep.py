@@ -289,7 +289,6 @@ class Upkeep:
             return
         if not self._hosts_read:
             await self._read_hosts()
-        names = [name for name in names if name]
         results = await asyncio.gather(*(self._give_address(name) for name in names), return_exceptions=True)
         failed: dict[str, str] = {}
         for name, result in zip(names, results, strict=True):
@@ -303,6 +302,8 @@ class Upkeep:
             raise _Some(failed)
 
     async def _give_address(self, name: str) -> None:
+        if not name:
+            return
         item = self._farm.find("resource", name)
         host = self._host_of(item) if item else None
         known = self._hosts.get(name)
