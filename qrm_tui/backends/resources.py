@@ -34,22 +34,23 @@ def _draft(item: Item, inverse: Inverse | None = None) -> Draft:
 
 
 def plan_maintenance(call: Call) -> Draft:
-    """Into maintenance or out of it; said twice, it changes nothing."""
-    item = call.reading.get("resource", call.arguments["name"])
+    """Into maintenance or out of it, any number at once; said twice, it changes nothing."""
     on, off = call.arguments["on"], call.arguments["off"]
     if on and off:
         raise BadInput("on, off: one of them, or neither for the other way than it is")
-    wanted: ResourceWanted = item.wanted
-    into = bool(on) or (not off and not wanted.maintenance)
-    draft = _draft(item, Inverse("resource.maintenance", {"name": item.name, "off" if into else "on": True}))
-    if into == wanted.maintenance:
-        draft.notes.append(f"{item.name} is {'in' if into else 'out of'} maintenance already: nothing to do")
-        draft.inverse = None
-        return draft
-    if into and wanted.ve:
-        draft.notes.append(f"VE {wanted.ve} goes on on it: maintenance only keeps others away")
-    draft.steps = [record(item, msgspec.structs.replace(wanted, maintenance=into),
-                          f"{item.name} {'into' if into else 'out of'} maintenance")]
+    items = [call.reading.get("resource", name) for name in dict.fromkeys(call.arguments["name"])]
+    more = f" and {len(items) - 1} more" if len(items) > 1 else ""
+    draft = Draft(f"resource/{items[0].name}{more}", locks=[Lock(f"resource/{item.name}") for item in items])
+    for item in items:
+        wanted: ResourceWanted = item.wanted
+        into = bool(on) or (not off and not wanted.maintenance)
+        if into == wanted.maintenance:
+            draft.notes.append(f"{item.name} is {'in' if into else 'out of'} maintenance already: nothing to do")
+            continue
+        if into and wanted.ve:
+            draft.notes.append(f"VE {wanted.ve} goes on on {item.name}: maintenance only keeps others away")
+        draft.steps.append(record(item, msgspec.structs.replace(wanted, maintenance=into),
+                                  f"{item.name} {'into' if into else 'out of'} maintenance"))
     return draft
 
 

@@ -18,7 +18,7 @@ from qrm_tui.core.errors import Broken, GuardRefused, QrmError, Refused, StepFai
 from qrm_tui.core.facts import RECORDS
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import FINISHED, Item, JobRecord
-from qrm_tui.core.plan import Await, Order, Plan, Record, RemoveFile, Run, Step, WriteFile
+from qrm_tui.core.plan import Await, Order, Plan, Record, RemoveFile, Run, Step, Wait, WriteFile
 from qrm_tui.daemon.joblog import JobLog
 from qrm_tui.daemon.locks import Locks
 from qrm_tui.daemon.machines import Machines
@@ -273,7 +273,7 @@ class Jobs:
             await running.perform(step, self._stage(job, number, runner))
 
         insisting = self._insist(job, once)
-        slow = isinstance(step, Await) or (isinstance(step, Run) and step.long)
+        slow = isinstance(step, (Await, Wait)) or (isinstance(step, Run) and step.long)
         if slow and not job.past_no_return():
             await self._or_cancelled(job, insisting)
         else:

@@ -24,7 +24,7 @@ from qrm_tui.runners.steps import is_done
 _NAMED = {"file": "files", "path": "paths", "package": "packages", "unit": "units", "enabled": "units",
           "digest": "digests"}
 #: Seconds that a plan is kept for whoever looked at it, and how many are kept.
-KEPT, MOST = 3600.0, 1000
+KEPT, MOST = 3600.0, 5000
 
 
 def command_of(operation: Operation, arguments: Mapping[str, Any]) -> str:

@@ -36,6 +36,8 @@ BACKOFF = (0.5, 1, 2, 4, 8, 15)
 _STARTING = 0.05
 #: Seconds between two looks at the farm's overview while things change.
 _CALM = 1.0
+#: Lines of a notification.
+_TOLD = 6
 
 
 def _provider() -> type[Provider]:
@@ -255,6 +257,8 @@ class QrmApp(App[None]):
             words = [f"{row['kind']} {row['name']}: {row.get('state', 'changed')}"
                      for row in outcome.changed.get("changed", ())]
             words += [f"{kind} {name}: removed" for kind, name in outcome.changed.get("removed", ())]
+            if len(words) > _TOLD:
+                words[_TOLD - 1:] = [f"and {len(words) - _TOLD + 1} more"]
             self.notify("\n".join(words) or "done", title="Done", markup=False)
 
     async def command(self, text: str) -> None:
@@ -271,7 +275,8 @@ class QrmApp(App[None]):
         elif isinstance(meant, Call):
             arguments = dict(meant.arguments)
             subject = arguments.pop(meant.operation.subject, None) if meant.operation.subject else None
-            self.ask(Request(meant.operation, (subject,) if subject else (), arguments, meant.reason), typed=True)
+            subjects = tuple(subject) if isinstance(subject, list) else (subject,) if subject else ()
+            self.ask(Request(meant.operation, subjects, arguments, meant.reason), typed=True)
         elif meant.word == "quit":
             self.exit()
         else:

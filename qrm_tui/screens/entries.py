@@ -30,12 +30,12 @@ class Entry:
     part_of: str = ""
 
 
-def entries(operation: Operation, given: Row, row: Row | None, *, bulk: bool) -> list[Entry]:
+def entries(operation: Operation, given: Row, row: Row | None, *, several: bool) -> list[Entry]:
     """The fields of a form. `given`: what was typed already; `row`: the one object that it is about."""
     found: list[Entry] = []
     grouped: set[str] = set()
     for argument in operation.arguments:
-        if argument.name in grouped or (bulk and argument.name == operation.subject):
+        if argument.name in grouped or (several and argument.name == operation.subject):
             continue
         group = _exclusive(operation, argument)
         if len(group) > 1:

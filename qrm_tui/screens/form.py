@@ -55,9 +55,9 @@ class Form(FarmScreen[Outcome]):
         yield TopLine(self.live)
         yield Page(self._title(), id="form-title")
         request, row = self.request, self._row()
-        given = {**self._begin(row), **(dict(request.arguments) if request.bulk else request.single())}
+        given = {**self._begin(row), **(dict(request.arguments) if request.several else request.single())}
         with Vertical(id="fields"):
-            for entry in entries(request.operation, given, row, bulk=request.bulk):
+            for entry in entries(request.operation, given, row, several=request.several):
                 argument = entry.argument
                 self._entries[argument.name] = entry
                 yield Field(argument, entry.value, names=self._names(argument), check=self._check(argument),
@@ -87,7 +87,7 @@ class Form(FarmScreen[Outcome]):
         """What is needed and empty; else the first that may be changed, or the last."""
         empty = next((field for field in self.fields if not field.text and field.argument.required), None)
         other = next((field for field in self.fields if field.argument.name != self.request.operation.subject), None)
-        return empty or (other if self._changes or self.request.bulk else None) or self.fields[-1]
+        return empty or (other if self._changes or self.request.several else None) or self.fields[-1]
 
     @property
     def _changes(self) -> bool:
@@ -102,7 +102,7 @@ class Form(FarmScreen[Outcome]):
         name = f" {operation.kind} {operation.verb}  "
         title = [((name if place == 0 else spans[0][0], "title"), *spans[1:])
                  for place, spans in enumerate(wrap(operation.summary, size, first=name))]
-        if self.request.bulk:
+        if self.request.several:
             title += wrap(", ".join(subjects), size, "strong",
                           first=f" {len(subjects)} marked: ", rest="    ")[:3]
         return title
@@ -116,9 +116,9 @@ class Form(FarmScreen[Outcome]):
     def _show_command(self) -> None:
         page = self.query_one("#form-command", Page)
         arguments = self.arguments
-        if self.request.bulk:
+        if self.request.several:
             arguments = {**self.request.for_subject(self.request.subjects[0]), **arguments}
-        more = f"   and {len(self.request.subjects) - 1} more" if self.request.bulk else ""
+        more = f"   and {len(self.request.subjects) - 1} more" if self.request.several else ""
         page.set_lines(wrap(command_text(self.request.operation, arguments) + more, self.app.size.width - 2, "muted",
                             first=" $ "))
 
@@ -178,7 +178,7 @@ class Form(FarmScreen[Outcome]):
         if self._changes and not set(self.arguments) - {self.request.operation.subject}:
             self._refused(("nothing was changed: change something, or leave with esc",))
             return
-        request = Request(self.request.operation, self.request.subjects if self.request.bulk else (), self.arguments,
+        request = Request(self.request.operation, self.request.subjects if self.request.several else (), self.arguments,
                           self.request.reason)
         if request.bulk:
             from qrm_tui.screens.bulk import Bulk

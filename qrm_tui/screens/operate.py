@@ -23,15 +23,20 @@ class Request:
     """An operation on objects: on the marked ones, on the one under the cursor, or on none yet."""
 
     operation: Operation
-    #: names of the objects; several are one job each
+    #: names of the objects; several are a plan each, unless the operation takes them together
     subjects: tuple[str, ...] = ()
     #: arguments as typed so far
     arguments: Mapping[str, Any] = field(default_factory=dict)
     reason: str = ""
 
     @property
-    def bulk(self) -> bool:
+    def several(self) -> bool:
         return len(self.subjects) > 1
+
+    @property
+    def bulk(self) -> bool:
+        """Whether it takes a plan for each."""
+        return self.several and not self.operation.together
 
     @property
     def open_arguments(self) -> tuple[str, ...]:
@@ -51,7 +56,9 @@ class Request:
         return {**own, **self.arguments}
 
     def single(self) -> dict[str, Any]:
-        """The arguments where it is about one object, or makes one."""
+        """The arguments where one call is all: about one object or several, or making one."""
+        if self.several and self.operation.subject:
+            return {self.operation.subject: list(self.subjects), **self.arguments}
         return self.for_subject(self.subjects[0] if self.subjects else None)
 
 

@@ -49,6 +49,17 @@ async def test_a_machine_that_nobody_knows_is_listed_idle_and_in_maintenance(wor
         await world.do("ve.start", name="shop")
 
 
+async def test_maintenance_of_several_is_one_entry_in_the_journal(world: World) -> None:
+    await world.set_up()
+    names = [await world.rack.boot(world.rack.add()) for _ in range(3)]
+    _, before = await world.qrmd.store.journal()
+    await world.do("resource.maintenance", name=names, off=True)
+    entries, after = await world.qrmd.store.journal(0, 1)
+    assert after == before + 1 and entries[0].object == f"resource/{names[0]} and 2 more"
+    assert not any(world.qrmd.farm.get("resource", name).wanted.maintenance for name in names)
+    assert await world.qrmd.store.verify_journal() == (after, "")
+
+
 async def test_it_gets_its_own_address_at_its_next_boot_and_its_root_is_exported_to_that(world: World) -> None:
     node = await running(world)
     wanted = world.qrmd.farm.get("resource", "r1").wanted.address

@@ -323,10 +323,11 @@ class FakeClient:
         plan = self._kept[plan_id]
         if plan["sort"] == "record":
             if plan["operation"] == "resource.maintenance":
-                row = self.rows["resource"][plan["arguments"]["name"]]
-                row = {**row, "maintenance": not row["maintenance"], "revision": row["revision"] + 1}
-                self.push({"resource": [row]})
-                return {"changed": [{"kind": "resource", **row}], "removed": []}
+                given = plan["arguments"]["name"]
+                rows = [self.rows["resource"][name] for name in (given if isinstance(given, list) else [given])]
+                rows = [{**row, "maintenance": not row["maintenance"], "revision": row["revision"] + 1} for row in rows]
+                self.push({"resource": rows})
+                return {"changed": [{"kind": "resource", **row} for row in rows], "removed": []}
             return {"changed": [{"kind": "image", **image("customer20")}], "removed": []}
         number = max((row["id"] for row in self.rows["job"].values()), default=0) + 1
         row = job(number, plan["operation"], plan["object"], "running", started=NOW - 3, steps=len(plan["steps"]),

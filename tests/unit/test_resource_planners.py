@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from qrm_tui.backends import resources
-from qrm_tui.core.errors import BadInput, Refused
+from qrm_tui.core.errors import BadInput, NotFound, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.netboot import broadcast_address
 from qrm_tui.core.plan import Order, Record, RemoveFile, Run
 from tests.unit.racks import NOW, change, plan, rack, resource
 
 
-def maintenance(farm: Any, **flags: bool) -> Any:
-    return plan(resources.plan_maintenance, "resource.maintenance", farm, name="r1", **flags)
+def maintenance(farm: Any, **flags: Any) -> Any:
+    return plan(resources.plan_maintenance, "resource.maintenance", farm, **{"name": ["r1"], **flags})
 
 
 def test_maintenance_goes_the_way_that_is_said_or_the_other_way() -> None:
@@ -28,6 +28,18 @@ def test_maintenance_goes_the_way_that_is_said_or_the_other_way() -> None:
     assert isinstance(step, Record) and step.changes[0].wanted["maintenance"] is False  # type: ignore[index]
     with pytest.raises(BadInput, match="cannot be given together"):
         maintenance(farm, on=True, off=True)
+
+
+def test_maintenance_of_several_is_one_plan() -> None:
+    farm = rack()
+    farm.put(resource(2, maintenance=True))
+    farm.put(resource(3))
+    draft = maintenance(farm, name=["r1", "r2", "r1", "r3"], on=True)
+    assert [step.summary for step in draft.steps] == ["r1 into maintenance", "r3 into maintenance"]
+    assert draft.object == "resource/r1 and 2 more" and draft.notes == ["r2 is in maintenance already: nothing to do"]
+    assert [lock.object for lock in draft.locks] == ["resource/r1", "resource/r2", "resource/r3"]
+    with pytest.raises(NotFound, match="r99"):
+        maintenance(farm, name=["r1", "r99"])
 
 
 def test_switching_off_wants_the_name_and_warns_of_what_runs() -> None:

@@ -45,5 +45,10 @@ class Operation(NamedTuple):
     def name(self) -> str:
         return f"{self.kind}.{self.verb}"
 
+    @property
+    def together(self) -> bool:
+        """Whether several objects are one call, one plan and one entry in the journal."""
+        return self.subject is not None and self.argument(self.subject).many
+
     def argument(self, name: str) -> Argument:
         return next(argument for argument in self.arguments if argument.name == name)

@@ -13,12 +13,12 @@ OPERATIONS = (
     Operation(
         "resource", "maintenance", "record", "into maintenance, or out of it: only then VEs start on it",
         (
-            _NAME,
+            Argument("name", "resource", "which resources", required=True, positional=True, many=True),
             Argument("on", "flag", "into maintenance"),
             Argument("off", "flag", "out of maintenance (neither: the other way than it is)", excludes=("on",),
                      otherwise="the other way"),
         ),
-        "qrm resource maintenance r1 --off", subject="name", key="m",
+        "qrm resource maintenance r1 r2 --off", subject="name", key="m",
     ),
     Operation(
         "resource", "power", "job", "switch a resource on or off, or reset it",
