@@ -11,9 +11,9 @@ from qrm_tui.runners.base import Completed
 #: Versions of Debian 12.
 _AVAILABLE: Mapping[str, str] = {
     "apache2": "2.4.71-1~deb12u1", "curl": "7.88.1-10+deb12u14", "ipxe": "1.0.0+git-20190125.36a4c85-5.1",
-    "isc-dhcp-server": "4.4.3-P1-2", "nfs-kernel-server": "1:2.6.2-4+deb12u1",
+    "ipmitool": "1.8.19-4+deb12u2", "isc-dhcp-server": "4.4.3-P1-2", "nfs-kernel-server": "1:2.6.2-4+deb12u1",
     "pxelinux": "3:6.04~git20190206.bf6db5b4+dfsg1-3", "syslinux-common": "3:6.04~git20190206.bf6db5b4+dfsg1-3",
-    "tftpd-hpa": "5.2+20150808-1.4",
+    "tftpd-hpa": "5.2+20150808-1.4", "wakeonlan": "0.41-12.1",
 }
 _MODULES = "/usr/lib/syslinux/modules/bios"
 #: Files that are of interest here.

@@ -22,7 +22,8 @@ from tests.lab.image import Image, finish, ingredients
 PACKAGES = (
     *STORAGE_PACKAGES,
     "python3", "python3-venv", "dbus", "isc-dhcp-server", "apache2", "pxelinux", "syslinux-common", "ipxe",
-    "busybox-static", "cpio", "gzip", "xz-utils", "zstd", "curl", "iputils-ping", "tftp-hpa",
+    "busybox-static", "cpio", "gzip", "xz-utils", "zstd", "curl", "ipmitool", "wakeonlan",
+    "iputils-ping", "tftp-hpa",
 )  # fmt: skip
 
 LEFT_TO_INSTALL = ("tftpd-hpa", "linux-image-cloud-amd64")
