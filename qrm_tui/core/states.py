@@ -189,7 +189,7 @@ RESOURCE: Sequence[Rule] = (
     Rule("off", lambda i, f: i.seen and i.seen.off,
          lambda i, f: "its management controller says that it is off" if i.seen.off == "proved" else
          "it said good-bye and went off",
-         lambda i, f: f"qrm resource power on {i.name}"),
+         lambda i, f: f"qrm resource power {i.name} on"),
     Rule("error", lambda i, f: i.seen and i.seen.trouble, lambda i, f: str(i.seen.trouble),
          lambda i, f: STALLS.get(i.seen.stage, ("", "look at its console"))[1]),
     Rule("error", _stall, lambda i, f: f"its boot stalls at {_stall(i, f)} for {_age(i.seen.stage_at, f)}: "
@@ -211,12 +211,12 @@ RESOURCE: Sequence[Rule] = (
          lambda i, f: f"it went down {_age(i.seen.heard, f)} ago to boot anew: its first packet is awaited"),
     Rule("error", lambda i, f: _up(i, f) and not i.wanted.ve and i.seen.runs != IDLE,
          lambda i, f: "it still runs a VE that it was taken out of",
-         lambda i, f: f"qrm resource power reset {i.name}"),
+         lambda i, f: f"qrm resource power {i.name} reset"),
     Rule("error", lambda i, f: _up(i, f) and i.wanted.ve and i.seen.runs == IDLE,
          lambda i, f: f"it should run VE {i.wanted.ve}, and came up idle",
-         lambda i, f: f"qrm resource power reset {i.name}"),
+         lambda i, f: f"qrm resource power {i.name} reset"),
     Rule("unknown", lambda i, f: True, _last_heard,
-         lambda i, f: "is it on, and its network? Then its console; qrm resource power reset brings it back"),
+         lambda i, f: f"is it on, and its network? Then its console; qrm resource power {i.name} reset brings it back"),
 )
 
 

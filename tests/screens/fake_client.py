@@ -403,7 +403,7 @@ REASONS = {
                             "kernel", "do tftpd and apache run? qrm component list; are the boot-image's files whole? "
                             "qrm boot-image list"),
     ("resource", "unknown"): ("it was not heard of for 3h05m", "is it on, and its network? Then its console; qrm "
-                              "resource power reset brings it back"),
+                              "resource power r12 reset brings it back"),
     ("resource", "starting"): ("job 16 starts VE customer2 on it: kernel for 12s", "qrm job show 16"),
     ("ve", "starting"): ("job 16 starts it; r3 is starting: job 16 starts VE customer2 on it: kernel for 12s; r10 is "
                          "starting: job 16 starts VE customer2 on it", "qrm job show 16"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -350,3 +351,20 @@ def test_an_unexpected_fault_is_a_line(qrm: Command, fake: FakeQrmd, monkeypatch
     assert "QRM_DEBUG=1" in result.err
     monkeypatch.setenv("QRM_DEBUG", "1")
     assert "Traceback" in qrm("image", "list").err
+
+
+def _commands_told() -> list[str]:
+    """What the product's own words tell people to type, up to the first option, with 1 for what is filled in."""
+    texts = [path.read_text() for path in Path(verbs.__file__).parents[1].rglob("*.py")]
+    told = {re.sub(r"\{.*?\}", "1", command) for text in texts
+            for command in re.findall(r"\bqrm ([a-z-]+ [a-z-]+(?: (?:\{[^{}\"]*\}|on\b|off\b|reset\b))*)", text)}
+    return sorted(command for command in told if command.split()[0] in verbs.NOUNS)
+
+
+@pytest.mark.parametrize("command", _commands_told())
+def test_what_people_are_told_to_type_is_understood(command: str) -> None:
+    noun, name, *words = command.split()
+    verb = verbs.verbs_of(noun)[name]
+    given = take_apart(words, verb.arguments)
+    assert all(given[argument.name] in argument.choices for argument in verb.arguments
+               if argument.choices and argument.name in given)
