@@ -68,6 +68,46 @@ class DomainEvent(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class PartitionWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A partition as it should be; the resource of the same name is what it is once it has booted."""
+
+    #: libvirt's UUID, and the id of its resource
+    id: str
+    #: the resource that it is a slice of
+    host: str
+    technology: Technology
+    mac: str
+    #: the card's device on the host
+    target: str
+    cpus: int = 1
+    memory: int
+    #: of each CPU: never more than so much; 0: no limit
+    mhz: int = 0
+    #: bytes of a local disk; 0: none
+    disk: int = 0
+    life: Literal["creating", "present", "removing"] = "present"
+    #: new: it was never started
+    power: Literal["new", "on", "paused", "off"] = "new"
+
+
+class PartitionSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A partition as its host showed it last."""
+
+    #: None: its host has no such domain
+    domain: DomainSeen | None = None
+    #: CPUs that it used lately, as a part of those that it has: 0 to 1; None: not known yet
+    load: float | None = None
+
+
+class HostWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtualization host: a resource that runs a VE with partitioning."""
+
+    #: the word of the VE: xen, kvm
+    partitioning: str
+    ve: str
+    address: str
+
+
 class DomainWish(msgspec.Struct, frozen=True, kw_only=True):
     """A partition as it is to be defined on its host."""
 
