@@ -1,0 +1,124 @@
+"""A virtualization host for real: Xen by the product's boot files, its first domain with a root over NFS, libvirt."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qrm_tui.backends import boot
+from qrm_tui.core.netboot import BootSettings
+from qrm_tui.core.partitionings import BRIDGE
+from qrm_tui.install import planner
+from tests.lab.boot_machine import NodeServer
+from tests.lab.dom0 import XEN, dom0
+from tests.lab.exported import exported
+from tests.lab.fixtures import NETBOOT_PROGRAMS, requirements
+from tests.lab.machine import Firmware, Hardware, Machine
+from tests.lab.namespace import BRIDGE_ADDRESS, Namespace
+from tests.lab.services_root import Services
+from tests.lab.storage_server import StorageServer
+from tests.lab.system import System
+from tests.lab.test_boot_image import Clock, is_beat, is_enlisting
+from tests.lab.xen_image import NAME, xen_image
+from tests.services.netboot_server import ANSWERS, Server
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("crashes"), pytest.mark.timeout(1200)]
+
+VE = "ve-1"
+LINKS = "ip -o link show dev {0}; cat /sys/class/net/{0}/address"
+
+
+@pytest.fixture(scope="module")
+def services(lab_namespace: Namespace) -> Iterator[Services]:
+    """dhcpd, tftpd and apache with the boot-image in their root."""
+    if lacking := requirements(NETBOOT_PROGRAMS):
+        pytest.fail("the lab needs:\n" + "\n".join(lacking), pytrace=False)
+    made = Services(lab_namespace)
+    asyncio.run(Server(made).do(planner.plan_run, answers=ANSWERS))
+    shutil.copytree(xen_image(), place(made, f"{boot.IMAGES}/{NAME}"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def root(lab_namespace: Namespace, storage_server: StorageServer) -> Iterator[str]:
+    with exported(lab_namespace, storage_server, dom0(), "host", "1g") as path:
+        yield path
+
+
+def place(services: Services, path: str) -> Path:
+    return services.scratch / path.removeprefix("/")
+
+
+def boot_as_host(services: Services, machine: Machine, node: NodeServer, storage: str, path: str) -> None:
+    """Its boot files say what they say for a VE with partitions."""
+    base = f"http://{BRIDGE_ADDRESS}"
+    settings = BootSettings(BRIDGE_ADDRESS, f"{base}/qrm/boot", f"{base}:{node.port}")
+    root = boot.Root(VE, "xen_host", NAME, storage, path, "xen-host", type="xen", bridged=True)
+    for name, text in {**boot.default_files(settings),
+                       **boot.machine_files(settings, machine.name, machine.mac, root)}.items():
+        place(services, name).write_text(text)
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_it_boots_into_libvirt_with_its_address_on_a_bridge(
+    lab_namespace: Namespace, storage_server: StorageServer, services: Services, root: str, tmp_path: Path,
+    firmware: Firmware,
+) -> None:
+    clock, number = Clock(), {"bios": 0x30, "uefi": 0x31}[firmware]
+    node = NodeServer(tmp_path, BRIDGE_ADDRESS, lab_namespace)
+    hardware = Hardware(firmware, cpus=2, memory_mb=2048, vendor="Lab", product="Host", processor="Nehalem")
+    machine = Machine(lab_namespace, number, hardware)
+    boot_as_host(services, machine, node, storage_server.address, root)
+    try:
+        machine.on()
+        machine.await_console(rf"Xen version {XEN}")
+        clock.tell("power-on to Xen")
+        event = wait_for(node, machine, "enlistment", is_enlisting)
+        clock.tell("Xen to enlistment")
+        assert event["body"]["mac"] == machine.mac and event["body"]["runs"] == VE
+        assert event["body"]["inventory"]["nics"] == [{"name": "eth0", "mac": machine.mac}]
+        assert event["body"]["inventory"]["firmware"] == firmware
+        wait_for(node, machine, "beat of the system", lambda e: is_beat(e) and e["body"]["stage"] == "system")
+        clock.tell("enlistment to system")
+        system = System(lab_namespace, event["from"], dom0().key)
+        version = system.ssh("virsh", "-c", "xen:///system", "version")
+        clock.tell("system to virsh")
+        assert f"Xen {XEN}" in version, version
+        system.ssh("systemctl", "is-system-running", "--wait") if firmware == "never" else None
+        for name in (BRIDGE, "eth0"):
+            assert machine.mac in system.ssh("ip", "-o", "link", "show", "dev", name)
+        print(version, system.ssh("sh", "-c", "ip -d addr; lsmod; xl info; xl list; systemctl --failed; udevadm info "
+                                  "/sys/class/net/qrm0; udevadm info /sys/class/net/eth0; cat /proc/cmdline; "
+                                  "cat /proc/iomem; grep -c processor /proc/cpuinfo; ls /sys/firmware/memmap; "
+                                  "cat /sys/firmware/memmap/*/*; systemd-analyze blame | head -20; free -m"))
+        assert "panic" not in machine.console()
+    except BaseException as error:
+        error.add_note(machine.console()[-6000:])
+        raise
+    finally:
+        machine.off()
+        node.stop()
+
+
+class Powered:
+    """A machine as NodeServer asks it."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    @property
+    def is_on(self) -> bool:
+        return self._machine.is_on()
+
+    def console(self) -> str:
+        return self._machine.console()
+
+
+def wait_for(node: NodeServer, machine: Machine, what: str, wanted: Any) -> dict[str, Any]:
+    return node.wait_for(Powered(machine), what, wanted)
