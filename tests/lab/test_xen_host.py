@@ -30,7 +30,29 @@ from tests.services.netboot_server import ANSWERS, Server
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("crashes"), pytest.mark.timeout(1200)]
 
 VE = "ve-1"
-LINKS = "ip -o link show dev {0}; cat /sys/class/net/{0}/address"
+GUARD = """
+table bridge guard {
+    chain forward {
+        type filter hook forward priority 0; policy accept;
+        iifname vif1.0 ether saddr != 52:54:00:77:00:40 drop
+        iifname vif1.0 arp saddr ip != 10.77.0.40 drop
+        iifname vif1.0 udp sport 67 limit rate 1/second reject
+    }
+}
+"""
+"""What holds a partition to its own address: the kernel's part of it must be there, the root has no modules."""
+LOOK = f"""
+udevadm settle
+for link in {BRIDGE} eth0; do
+    cat /sys/class/net/$link/address
+    udevadm info /sys/class/net/$link
+    ip -o -4 address show dev $link
+done
+echo '{GUARD}' | nft --file -
+nft delete table bridge guard
+systemctl --failed --plain --no-legend
+"""
+"""In one go: an emulated processor takes seconds for an ssh login."""
 
 
 @pytest.fixture(scope="module")
@@ -82,21 +104,23 @@ def test_it_boots_into_libvirt_with_its_address_on_a_bridge(
         event = wait_for(node, machine, "enlistment", is_enlisting)
         clock.tell("Xen to enlistment")
         assert event["body"]["mac"] == machine.mac and event["body"]["runs"] == VE
-        assert event["body"]["inventory"]["nics"] == [{"name": "eth0", "mac": machine.mac}]
-        assert event["body"]["inventory"]["firmware"] == firmware
+        has = event["body"]["inventory"]
+        assert has["nics"] == [{"name": "eth0", "mac": machine.mac}]
+        assert has["firmware"] == firmware and has["cpus"] == 2
+        assert has["memory"] == hardware.memory_mb << 20, "of the whole machine, not of the first domain"
         wait_for(node, machine, "beat of the system", lambda e: is_beat(e) and e["body"]["stage"] == "system")
         clock.tell("enlistment to system")
         system = System(lab_namespace, event["from"], dom0().key)
         version = system.ssh("virsh", "-c", "xen:///system", "version")
         clock.tell("system to virsh")
-        assert f"Xen {XEN}" in version, version
-        system.ssh("systemctl", "is-system-running", "--wait") if firmware == "never" else None
-        for name in (BRIDGE, "eth0"):
-            assert machine.mac in system.ssh("ip", "-o", "link", "show", "dev", name)
-        print(version, system.ssh("sh", "-c", "ip -d addr; lsmod; xl info; xl list; systemctl --failed; udevadm info "
-                                  "/sys/class/net/qrm0; udevadm info /sys/class/net/eth0; cat /proc/cmdline; "
-                                  "cat /proc/iomem; grep -c processor /proc/cpuinfo; ls /sys/firmware/memmap; "
-                                  "cat /sys/firmware/memmap/*/*; systemd-analyze blame | head -20; free -m"))
+        assert f"Running hypervisor: Xen {XEN}" in version, version
+        told = system.ssh("sh", "-ec", LOOK)
+        clock.tell("a look at its network")
+        lines = told.splitlines()
+        assert lines.count(machine.mac) == 2, told
+        assert lines.count("E: ID_NET_LINK_FILE=/run/systemd/network/00-qrm.link") == 2, "udev passed over them"
+        assert [line.split()[3] for line in lines if " inet " in line] == [f"{event['from']}/24"], told
+        assert "failed" not in told, told
         assert "panic" not in machine.console()
     except BaseException as error:
         error.add_note(machine.console()[-6000:])
