@@ -32,11 +32,15 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("crashes"), pytest.mark.t
 VE = "ve-1"
 GUARD = """
 table bridge guard {
+    chain prerouting {
+        type filter hook prerouting priority 0; policy accept;
+        iifname vif1.0 meta ibrname qrm0 tcp dport 2049 reject with tcp reset
+    }
     chain forward {
         type filter hook forward priority 0; policy accept;
         iifname vif1.0 ether saddr != 52:54:00:77:00:40 drop
         iifname vif1.0 arp saddr ip != 10.77.0.40 drop
-        iifname vif1.0 udp sport 67 limit rate 1/second reject
+        iifname vif1.0 udp sport 67 limit rate 1/second log prefix dhcp drop
     }
 }
 """
@@ -121,6 +125,10 @@ def test_it_boots_into_libvirt_with_its_address_on_a_bridge(
         assert lines.count("E: ID_NET_LINK_FILE=/run/systemd/network/00-qrm.link") == 2, "udev passed over them"
         assert [line.split()[3] for line in lines if " inet " in line] == [f"{event['from']}/24"], told
         assert "failed" not in told, told
+        node.say("order off")
+        wait_for(node, machine, "good-bye", lambda e: e.get("body", {}).get("bye") == "off")
+        machine.await_off()
+        clock.tell("ordered off to off")
         assert "panic" not in machine.console()
     except BaseException as error:
         error.add_note(machine.console()[-6000:])
