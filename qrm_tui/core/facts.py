@@ -122,8 +122,9 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 def _volume(facts: MachineFacts, name: str) -> Any:
     volume = facts.volumes.get(name)
-    # what changes by mere use is left out: how full, how open
-    return volume and (volume.id, volume.size, sorted(volume.tags), volume.origin, volume.pool, volume.kind)
+    # what changes by mere use is left out: how full, how open, and that others have snapshots of it (`dependents`)
+    return volume and (volume.id, volume.size, sorted(volume.tags), volume.origin, volume.pool,
+                       volume.kind.replace("o", "-"))
 
 
 def _mount(facts: MachineFacts, path: str) -> Any:

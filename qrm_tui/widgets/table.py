@@ -56,6 +56,8 @@ class VirtualTable(ScrollView, can_focus=True):
         Binding("end,G", "last", "Last row", show=False, id="table.last"),
         Binding("enter", "select", "Open", show=False, id="table.select", tooltip="Go into the row under the cursor"),
         Binding("space", "mark", "Mark", show=False, id="table.mark", tooltip="Mark or unmark the row"),
+        Binding("asterisk", "mark_all", "Mark all", show=False, key_display="*", id="table.mark_all",
+                tooltip="Mark all rows that are shown; where all are, unmark them"),
         Binding("o", "sort_next", "Sort", show=False, id="table.sort", tooltip="Sort by the next column"),
         Binding("O", "sort_reverse", "Reverse", show=False, id="table.reverse", tooltip="Turn the order round"),
     ]
@@ -427,6 +429,11 @@ class VirtualTable(ScrollView, can_focus=True):
     def action_mark(self) -> None:
         if self._cursor_key is not None:
             self._set_marked(self._marked ^ {self._cursor_key})
+
+    def action_mark_all(self) -> None:
+        """All rows that the filter lets pass are marked besides; where they all are, they no longer are."""
+        keys = {row[self._source.key] for row in self._source.rows(0, len(self._source))}
+        self._set_marked(self._marked - keys if keys <= self._marked else self._marked | keys)
 
     def _set_marked(self, keys: set[RowKey]) -> None:
         if keys != self._marked:

@@ -82,6 +82,15 @@ async def test_two_clones_with_one_name_at_once(world: World) -> None:
     assert await world.leftovers() == []
 
 
+async def test_a_plan_of_a_clone_holds_though_another_clone_was_made_meanwhile(world: World) -> None:
+    await world.do("image.add", name="golden", storage="s1", size="1G")
+    first, second = [await world.qrmd.plan("image.clone", {"source": "golden", "name": name}, Role.administrator)
+                     for name in ("c1", "c2")]
+    for plan in (first, second):
+        outcome = await world.qrmd.run(plan.id, ADMIN, Role.administrator)
+        assert (await world.qrmd.jobs.wait(outcome["job"]["id"])).state == "done"
+
+
 async def test_many_clones_of_one_image_at_once(world: World) -> None:
     await world.do("image.add", name="golden", storage="s1", size="1G")
     jobs = await asyncio.gather(*(world.submit("image.clone", source="golden", name=f"c{at}") for at in range(8)))

@@ -186,7 +186,7 @@ async def test_a_record_is_done_at_once_and_said() -> None:
         await d.until(lambda: plan.plan is not None)
         await d.press("r")
         await d.until(lambda: d.app.screen is d.app.main)
-        assert "image customer20: ready" in d.said()
+        assert "customer20: ready" in d.said()
 
 
 async def test_marked_rows_are_planned_shown_and_run_together() -> None:

@@ -130,6 +130,16 @@ async def test_enter_selects_and_space_marks() -> None:
         assert f.table.targets == ["node-0"]
 
 
+async def test_all_rows_that_a_filter_lets_pass_are_marked_at_once() -> None:
+    async with farm() as f:
+        await f.press("space")
+        f.source.filter(lambda row: row["memory"] in (1, 2))
+        await f.press("asterisk")
+        assert f.table.marked == {"node-0", "node-1", "node-2"}
+        await f.press("asterisk")
+        assert f.table.marked == {"node-0"}, "those that are hidden stay as they are"
+
+
 async def test_without_marks_the_row_under_the_cursor_is_the_target() -> None:
     async with farm() as f:
         await f.press("down")

@@ -2,37 +2,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from qrm_tui.cli import verbs
 from qrm_tui.cli.command_line import take_apart
-from qrm_tui.cli.main import run
 from qrm_tui.core.operations.registry import OPERATIONS
-from tests.unit.command import Command, Result, in_process
+from tests.unit.command import Command, Result
 from tests.unit.fake_qrmd import FARM, IMAGE, FakeQrmd
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQrmd]:
-    with FakeQrmd(tmp_path / "s") as server:
-        monkeypatch.setenv("QRM_CONNECT", server.path)
-        yield server
-
-
-@pytest.fixture
-def qrm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run a command in this process; without a `fake`, there is no server."""
-    if "QRM_CONNECT" not in os.environ:
-        monkeypatch.setenv("QRM_CONNECT", "/nowhere/qrmd.sock")
-    return in_process("qrm", run, capsys, monkeypatch)
-
 
 # the server's setup
 

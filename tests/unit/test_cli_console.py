@@ -9,34 +9,20 @@ import signal
 import subprocess
 import termios
 from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from qrm_tui.cli.main import run
 from qrm_tui.core.console_wire import GAP, STATUS, frame, output_frame
-from tests.unit.command import PROGRAM, Command, in_process, read_until
+from tests.unit.command import PROGRAM, Command, read_until
 from tests.unit.fake_qrmd import FakeQrmd, until_gone
 
 AT = 1_790_000_000
 ROW = {"name": "r1", "source": "ipmi-sol", "state": "connected", "reason": "", "since": AT, "size": 5 << 20,
        "watchers": 2, "typist": {"who": "root", "session": "s9"}}
 STREAM = "GET /v1/consoles/r1/stream"
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQrmd]:
-    with FakeQrmd(tmp_path / "s") as server:
-        monkeypatch.setenv("QRM_CONNECT", server.path)
-        yield server
-
-
-@pytest.fixture
-def qrm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return in_process("qrm", run, capsys, monkeypatch)
 
 
 def status(**said: Any) -> bytes:

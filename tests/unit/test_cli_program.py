@@ -7,30 +7,13 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from qrm_tui.cli import practice, table
-from qrm_tui.cli.main import run
-from tests.unit.command import PROGRAM, Command, in_process, read_until
+from tests.unit.command import PROGRAM, Command, read_until
 from tests.unit.fake_qrmd import IMAGE, FakeQrmd, delta, job
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQrmd]:
-    with FakeQrmd(tmp_path / "s") as server:
-        monkeypatch.setenv("QRM_CONNECT", server.path)
-        yield server
-
-
-@pytest.fixture
-def qrm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run a command in this process; without a `fake`, there is no server."""
-    if "QRM_CONNECT" not in os.environ:
-        monkeypatch.setenv("QRM_CONNECT", "/nowhere/qrmd.sock")
-    return in_process("qrm", run, capsys, monkeypatch)
 
 
 def test_ctrl_c_leaves_the_job_running(fake: FakeQrmd) -> None:

@@ -2,35 +2,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qrm_tui.cli.columns import COLUMNS
-from qrm_tui.cli.main import run
 from qrm_tui.cli.table import table
 from qrm_tui.core.kinds import WORDS
 from tests.screens.fake_client import rack
-from tests.unit.command import Command, in_process
+from tests.unit.command import Command
 from tests.unit.fake_qrmd import FARM, FakeQrmd
 
 ROWS = rack()
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQrmd]:
-    with FakeQrmd(tmp_path / "s") as server:
-        monkeypatch.setenv("QRM_CONNECT", server.path)
-        for kind, rows in ROWS.items():
-            server.answers[f"GET /v1/list/{kind}"] = {"rows": rows, "total": len(rows), "revision": 7}
-        yield server
-
-
-@pytest.fixture
-def qrm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return in_process("qrm", run, capsys, monkeypatch)
+def fake(fake: FakeQrmd) -> FakeQrmd:
+    for kind, rows in ROWS.items():
+        fake.answers[f"GET /v1/list/{kind}"] = {"rows": rows, "total": len(rows), "revision": 7}
+    return fake
 
 
 #: CLI.md, "Fields that scripts read".

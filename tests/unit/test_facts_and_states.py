@@ -23,6 +23,8 @@ def test_an_unchanged_world_holds() -> None:
     # what changes by use alone is not relied on
     fuller = make_facts(volume("web", data=0.5, open=True), free=20 * GIB)
     check_reliances(reading.relies, farm, {"s1": fuller})
+    cloned = make_facts(volume("web", attributes="owi-aos---"))
+    check_reliances(reading.relies, farm, {"s1": cloned})
 
 
 @pytest.mark.parametrize(("change", "word"), [

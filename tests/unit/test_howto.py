@@ -4,8 +4,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -18,11 +17,9 @@ Command = Callable[[str], Result]
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQrmd]:
-    with FakeQrmd(tmp_path / "s") as server:
-        monkeypatch.setenv("QRM_CONNECT", server.path)
-        server.events = [{"event": "delta", "revision": 8, "changed": {"job": [{**JOB, "state": "done"}]}}]
-        yield server
+def fake(fake: FakeQrmd) -> FakeQrmd:
+    fake.events = [{"event": "delta", "revision": 8, "changed": {"job": [{**JOB, "state": "done"}]}}]
+    return fake
 
 
 @pytest.fixture
