@@ -134,11 +134,12 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     boot_image = call.reading.get("boot-image", wanted.boot_image)
     if boot_image.state not in ("ready", "in use"):
         raise Refused(f"boot-image {boot_image.name} is {boot_image.state}: no machine can boot it now")
+    ve_parts.need_fitting(wanted.partitioning, boot_image)
     storage = call.reading.get("storage", _storage(farm, item))
     draft = Draft(f"ve/{item.name}", inverse=inverse, notes=list(choice.why), locks=_locks(item, storage, placed))
     draft.locks += [Lock(f"image/{wanted.image}", shared=True)] if any(one.new for one in placed) else []
     for one in placed:
-        call.reading.get("resource", one.resource.name)
+        ve_parts.need_firmware(boot_image, call.reading.get("resource", one.resource.name))
     clones = _clones(call, item, storage, placed)
     roots = {one.image: _root_of(call, one, clones) for one in placed}
     assigned = (*wanted.assigned, *(Assignment(one.resource.name, one.image) for one in placed))
@@ -157,7 +158,8 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     settings = boot_settings(farm)
     for one in placed:
         root = boot.Root(wanted.id, item.name, wanted.boot_image, _reached_at(storage, settings.server),
-                         roots[one.image].path, roots[one.image].hostname or one.image.replace("_", "-"))
+                         roots[one.image].path, roots[one.image].hostname or one.image.replace("_", "-"),
+                         boot_image.wanted.type, bool(wanted.partitioning))
         draft.steps += ve_parts.boot_files(call, one.resource, root)
     now = farm.clock()
     for one in placed:

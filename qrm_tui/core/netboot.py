@@ -11,6 +11,8 @@ from qrm_tui.core.farm import Farm
 #: The components without which no machine boots, and defaults of their settings that boot files need.
 NEEDED = ("dhcpd", "tftpd", "apache", "node")
 OPTIONS = "console=tty0 console=ttyS0,115200"
+#: A fixed share for the first domain: what it would give up later is slow to come, and Xen wants some of its own.
+HYPERVISOR = "dom0_mem=768M+5%,max:768M+5%"
 HTTP_PORT, NODE_PORT = "80", "8640"
 #: What reaches every machine of one network, whichever the kernel takes.
 EVERYWHERE = "255.255.255.255"
@@ -29,11 +31,17 @@ class BootSettings(NamedTuple):
     node: str
     #: kernel options that every machine gets
     options: str = OPTIONS
+    #: options that every hypervisor gets
+    hypervisor: str = HYPERVISOR
 
     @property
     def words(self) -> str:
         """The part of a kernel's command line that all machines share."""
-        return " ".join(filter(None, (f"qrm.node={self.node}", f"qrm.http={self.http}", self.options)))
+        return self.words_with(self.options)
+
+    def words_with(self, options: str) -> str:
+        """The same with other options."""
+        return " ".join(filter(None, (f"qrm.node={self.node}", f"qrm.http={self.http}", options)))
 
 
 def find_boot_settings(farm: Farm) -> BootSettings | None:
@@ -49,9 +57,10 @@ def find_boot_settings(farm: Farm) -> BootSettings | None:
         return None
     port, node = (found[name].settings.get("port", default)
                   for name, default in (("apache", HTTP_PORT), ("node", NODE_PORT)))
-    options = found["tftpd"].settings.get("options", OPTIONS)
+    options, hypervisor = (" ".join(found["tftpd"].settings.get(name, default).split())
+                           for name, default in (("options", OPTIONS), ("hypervisor", HYPERVISOR)))
     return BootSettings(server, f"http://{server}{'' if port == HTTP_PORT else f':{port}'}{HTTP_PATH}",
-                        f"http://{server}:{node}", " ".join(options.split()))
+                        f"http://{server}:{node}", options, hypervisor)
 
 
 def broadcast_address(farm: Farm) -> str:

@@ -73,7 +73,7 @@ def _resource(item: Item, farm: Farm) -> Row:
 def _ve(item: Item, farm: Farm) -> Row:
     wanted = item.wanted
     return {
-        "boot_image": wanted.boot_image, "image": wanted.image,
+        "boot_image": wanted.boot_image, "image": wanted.image, "partitioning": wanted.partitioning or None,
         "resources": [assigned.resource for assigned in wanted.assigned],
         "images": [assigned.image for assigned in wanted.assigned],
         "profile": {key: value for key, value in msgspec.to_builtins(wanted.profile).items() if value},
@@ -92,6 +92,7 @@ def _stage_of(ve: Item, farm: Farm) -> str:
 def _boot_image(item: Item, farm: Farm) -> Row:
     version = item.wanted.version or (item.seen.version if item.seen else "")
     return {"type": item.wanted.type, "version": version, "source": item.wanted.source,
+            "hypervisor": item.wanted.hypervisor or None,
             "size": item.seen.size if item.seen else 0, "used_by": farm.ves_with("boot-image", item.name),
             "id": item.wanted.id}
 

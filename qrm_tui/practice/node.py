@@ -320,6 +320,10 @@ def read_pxelinux(text: str) -> dict[str, str] | None:
     for line in text.splitlines():
         key, _, value = line.strip().partition(" ")
         found[key.upper()] = value.strip()
+    if found.get("COM32") == "mboot.c32":
+        # Xen's files and words, then the first domain's, then its initrd
+        _, (kernel, *words), (initrd, *_) = (part.split() for part in found["APPEND"].split(" --- "))
+        return {"files": f"{kernel} {initrd}", "words": " ".join(words)}
     if "LINUX" not in found:
         return None
     return {"files": f"{found['LINUX']} {found.get('INITRD', '')}", "words": found.get("APPEND", "")}
@@ -333,8 +337,13 @@ def read_ipxe(text: str) -> dict[str, str] | None:
         if words[:1] == ["kernel"]:
             found["kernel"], found["words"] = words[1], " ".join(words[2:])
         elif words[:1] == ["initrd"]:
-            found["initrd"] = words[-1]
+            found.setdefault(words[2] if "--name" in words else "initrd", words[-1])
+        elif line.startswith("kernel=vmlinuz "):  # of xen.efi
+            found["words"] = line.partition(" ")[2]
     if "kernel" not in found:
         return None
+    if "vmlinuz" in found:
+        found["kernel"] = found["vmlinuz"]
+    found["initrd"] = found.get("initrd.img", found.get("initrd", ""))
     files = " ".join(url.partition("/qrm/boot/")[2] for url in (found["kernel"], found.get("initrd", "")) if url)
     return {"files": files, "words": found["words"]}

@@ -126,13 +126,15 @@ VIEWS: tuple[View, ...] = (
             list_column("resources", "resources", 12, 7),
             Column("image", "image", 12, flexible=True, priority=6),
             Column("boot_image", "boot-image", 11, flexible=True, priority=5),
+            Column("partitioning", "parts", 5, priority=3),
             age_column("since", "since"),
             Column("profile", "wants", 20, flexible=True, priority=2,
                    format=lambda row, now: profile_words(row.get("profile") or {})),
         ),
         "no virtual environments yet: a defines one, or :ve create", short="VEs",
-        fields=("image", "boot_image", Fact("machine wanted", lambda row: profile_words(row.get("profile") or {})
-                                            or "any that is idle and out of maintenance", ("profile",)),
+        fields=("image", "boot_image", "partitioning",
+                Fact("machine wanted", lambda row: profile_words(row.get("profile") or {})
+                     or "any that is idle and out of maintenance", ("profile",)),
                 Fact("on", lambda row: f"{row.get('multi_server', 1)} machines, each with a clone of its own"
                      if row.get("multi_server", 1) != 1 else "1 machine", ("multi_server",))),
         hidden=frozenset(("id", "revision", "stage", "stage_at", "resources", "images", "seen_at")),
@@ -201,7 +203,8 @@ VIEWS: tuple[View, ...] = (
             list_column("used_by", "used by", 14, 5),
         ),
         "no boot-images yet: a makes one from a kernel package",
-        fields=("version", "type", "size", "source", "used_by", "seen_at"), hidden=frozenset(("id", "revision")),
+        fields=("version", "type", "size", "source", "hypervisor", "used_by", "seen_at"),
+        hidden=frozenset(("id", "revision")),
         applies={"boot-image.remove": frozenset(("ready", "error", "unknown"))},
     ),
     View(
