@@ -78,10 +78,18 @@ def _xen_texts(settings: BootSettings, what: str, image: str, words: str) -> tup
     return render("boot/xen.pxelinux.cfg.j2", **given), render("boot/xen.ipxe.j2", **given)
 
 
+def _own_words(root: Root) -> str:
+    bridge = f" qrm.bridge={BRIDGE}" if root.bridged else ""
+    return f"qrm.ve={root.ve} qrm.root=nfs:{root.storage}:{root.path} qrm.hostname={root.hostname}{bridge}"
+
+
+def kernel_words(settings: BootSettings, options: str, root: Root | None) -> str:
+    """The command line of a kernel that no boot loader loads, with other options than those of boot files."""
+    return " ".join(filter(None, (settings.words_with(options), _own_words(root) if root else "")))
+
+
 def _ve_texts(settings: BootSettings, name: str, mac: str, root: Root) -> tuple[str, str]:
-    what = f"{name} runs virtual environment {root.name}"
-    own = f"qrm.ve={root.ve} qrm.root=nfs:{root.storage}:{root.path} qrm.hostname={root.hostname}"
-    own += f" qrm.bridge={BRIDGE}" if root.bridged else ""
+    what, own = f"{name} runs virtual environment {root.name}", _own_words(root)
     if root.type == "linux":
         return _texts(settings, what, root.boot_image, f"{settings.words} {own}")
     # loaders append words of theirs to the last file that they load, which is not the kernel

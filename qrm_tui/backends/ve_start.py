@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from qrm_tui.backends import boot, lvm_nfs, power, resources, ve_parts
+from qrm_tui.backends import boot, lvm_nfs, partitions, power, resources, ve_parts
 from qrm_tui.backends import lvm_nfs_checks as checks
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core import placement
@@ -161,9 +161,13 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
                          roots[one.image].path, roots[one.image].hostname or one.image.replace("_", "-"),
                          boot_image.wanted.type, bool(wanted.partitioning))
         draft.steps += ve_parts.boot_files(call, one.resource, root)
+        draft.steps += partitions.boots(call, one.resource, root)
     now = farm.clock()
     for one in placed:
-        draft.steps += power.reset(one.resource, now)
+        if one.resource.wanted.kind == "partition":
+            draft.steps += partitions.restart_steps(call, one.resource.name)
+        else:
+            draft.steps += power.reset(one.resource, now)
     draft.steps += [Await(summary=f"wait until {one.resource.name} runs VE {item.name}", resource=one.resource.name,
                           until="active", ve=wanted.id, not_boot=ve_parts.boot_of(one.resource), seconds=SECONDS)
                     for one in placed]

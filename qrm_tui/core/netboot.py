@@ -1,7 +1,8 @@
 """How the server is set up for netboot: addresses that boot files name, read from its components' settings."""
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
 from qrm_tui.core.components import ComponentWanted
@@ -61,6 +62,20 @@ def find_boot_settings(farm: Farm) -> BootSettings | None:
                            for name, default in (("options", OPTIONS), ("hypervisor", HYPERVISOR)))
     return BootSettings(server, f"http://{server}{'' if port == HTTP_PORT else f':{port}'}{HTTP_PATH}",
                         f"http://{server}:{node}", options, hypervisor)
+
+
+def free_addresses(farm: Farm, coming: Iterable[str] = ()) -> Iterator[str]:
+    """Addresses for machines (the dhcpd component's setting `machines`) that nobody has; `coming`: nor will have."""
+    dhcpd = farm.find("component", "dhcpd")
+    settings: Mapping[str, str] = dhcpd.wanted.settings if dhcpd else {}
+    first, _, last = settings.get("machines", "").partition("-")
+    try:
+        start, end = int(IPv4Address(first.strip())), int(IPv4Address(last.strip()))
+    except ValueError:
+        return iter(())
+    used = {item.wanted.address for item in farm.all("resource")} | set(coming)
+    used |= {settings.get(word, "").partition("/")[0] for word in ("address", "router")}
+    return (address for number in range(start, end + 1) if (address := str(IPv4Address(number))) not in used)
 
 
 def broadcast_address(farm: Farm) -> str:

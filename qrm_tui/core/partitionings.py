@@ -4,12 +4,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from qrm_tui.core.partitions import Technology
+
 #: What a boot-image starts: a kernel, or Xen with the kernel as its first domain.
 BootImageType = Literal["linux", "xen"]
 #: Empty: not at all.
 Partitioning = Literal["", "xen"]
 #: Each way to slice machines → the type of boot-image that it needs; without any it is `linux`.
 PARTITIONINGS: Mapping[str, BootImageType] = {"xen": "xen"}
+#: Each way → how libvirt calls it (`partitions.Technology`).
+TECHNOLOGIES: Mapping[str, Technology] = {"xen": "xen-pv"}
 #: On virtualization hosts the bridge that has the machine's address, and on which partitions hang.
 BRIDGE = "qrm0"
 #: The hypervisor in a boot-image: what boot loaders of BIOS machines start, and what UEFI does.

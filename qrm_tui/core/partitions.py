@@ -95,8 +95,8 @@ class PartitionSeen(msgspec.Struct, frozen=True, kw_only=True):
 
     #: None: its host has no such domain
     domain: DomainSeen | None = None
-    #: CPUs that it used lately, as a part of those that it has: 0 to 1; None: not known yet
-    load: float | None = None
+    #: how much of its CPUs it used lately, 0 to 1; None: not known yet
+    busy: float | None = None
 
 
 class HostWanted(msgspec.Struct, frozen=True, kw_only=True):

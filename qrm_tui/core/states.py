@@ -311,7 +311,8 @@ PARTITION: Sequence[Rule] = (
     Rule("unknown", lambda i, f: i.seen.domain is None,
          lambda i, f: f"{i.wanted.host} has no domain of it: somebody has undefined it there",
          lambda i, f: f"qrm partition remove {i.name}"),
-    Rule("crashed", lambda i, f: _domain(i) == "crashed", lambda i, f: "its kernel panicked, or its hypervisor killed it",
+    Rule("crashed", lambda i, f: _domain(i) == "crashed",
+         lambda i, f: "its kernel panicked, or its hypervisor killed it",
          lambda i, f: f"qrm console log {i.name}; qrm partition start {i.name}"),
     Rule("paused", lambda i, f: _domain(i) == "paused", lambda i, f: "its clock stands still"
          + ("" if i.wanted.power == "paused" else ", and nobody here has paused it"),

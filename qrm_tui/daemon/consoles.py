@@ -70,7 +70,7 @@ class Consoles:
         if kind != "resource" or not self._running:
             return
         wanted = item.wanted if item is not None else None
-        depends = (wanted.mac, wanted.console, wanted.console_command, wanted.power) if wanted else ()
+        depends = (wanted.mac, wanted.console, wanted.console_command, wanted.power, wanted.host) if wanted else ()
         if self._known.get(name, ()) == depends:
             return
         if depends:
@@ -149,6 +149,15 @@ class Consoles:
         self._farm.get("resource", name)
         raise NotFound(f"{name} has no console that is known here; say where: qrm resource edit {name} --console "
                        "ipmi-sol, or --console command --console-command ...")
+
+    async def recorded(self, name: str) -> None:
+        """Until what a resource's console says is recorded; NotFound if it has none."""
+        while True:
+            console = self.find(name)
+            changed = console.changed
+            if console.connection == "connected":
+                return
+            await changed.wait()
 
     async def take(self, console: Console, session: Session) -> None:
         """The right to type for this session; taken by force, it is in the journal."""

@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -96,6 +96,8 @@ class SimulatedNode:
         self.enlisted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._token = ""
+        #: called when what ran on it is gone
+        self.fell: Callable[[], None] = lambda: None
 
     # power
 
@@ -126,6 +128,7 @@ class SimulatedNode:
             self.power_on()
 
     def _dark(self) -> None:
+        self.fell()
         self.stage, self.address, self._token = "", "", ""
         self.enlisted.clear()
         self.console.dark()
@@ -306,6 +309,7 @@ class SimulatedNode:
                 if tree is not None:
                     tree.sessions.discard(self.address)
                 self.stage = ""
+                self.fell()
                 return order == "reboot"
             await asyncio.sleep(float(told.get("beat", 10)) if self.pace else 0.02)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from qrm_tui.core.partitions import DomainEvent, HostSeen
+from qrm_tui.runners.console import Source
 
 #: Called on the event loop of whoever listens.
 OnEvent = Callable[[DomainEvent], None]
@@ -58,6 +59,9 @@ class Hypervisor(Protocol):
 
     async def autostart(self, uuid: str, on: bool) -> None:
         """Whether it starts with its host."""
+
+    def console(self, uuid: str) -> Source | None:
+        """A domain's console; None where the technology has none."""
 
     def listen(self, on_event: OnEvent) -> Callable[[], None]:
         """Be called with what befalls domains and the line from now on; what it returns ends that."""

@@ -10,6 +10,7 @@ from qrm_tui.backends.domains import BadXml, Domain, parse_domain
 from qrm_tui.backends.virtualization import refusal, require, technologies
 from qrm_tui.core.errors import GuardRefused, StepFailed
 from qrm_tui.core.partitions import DomainEvent, HostSeen
+from qrm_tui.runners.console import Source
 from qrm_tui.runners.hypervisor import OnEvent
 from qrm_tui.runners.libvirt_line import SHORT, Line, LocalReach, Reach, SshReach, is_lost
 from qrm_tui.runners.libvirt_look import Look
@@ -71,6 +72,11 @@ class LibvirtHypervisor:
 
     def listen(self, on_event: OnEvent) -> Callable[[], None]:
         return self.line.listen(on_event)
+
+    def console(self, uuid: str) -> Source | None:
+        from qrm_tui.runners.libvirt_console import LibvirtSource  # which knows this class
+
+        return None if refusal(self.technology, "console") else LibvirtSource(self, uuid)
 
     async def start_line(self) -> None:
         await self.line.start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import asyncssh
@@ -40,7 +40,9 @@ def _words(error: BaseException) -> str:
 class SshRunner(CommandRunner):
     """Commands over OpenSSH's protocol; with another user than root through `sudo -n`."""
 
-    def __init__(self, name: str, address: str, *, user: str, port: int, host_key: str, key_file: Path) -> None:
+    def __init__(self, name: str, address: str, *, user: str, port: int,
+                 host_key: str | Callable[[], Awaitable[str]], key_file: Path) -> None:
+        """`host_key`: the pinned one, or what tells it when a line is opened (Unreachable while it cannot)."""
         self.name = name
         self._address, self._user, self._port = address, user, port
         self._host_key, self._key_file = host_key, key_file
@@ -51,7 +53,12 @@ class SshRunner(CommandRunner):
         async with self._lock:
             if self._connection is not None and not self._connection.is_closed():
                 return self._connection
-            trusted = asyncssh.import_public_key(self._host_key)
+            pinned = self._host_key if isinstance(self._host_key, str) else await self._host_key()
+            try:
+                trusted = asyncssh.import_public_key(pinned)
+            except asyncssh.KeyImportError:
+                raise Unreachable(f"the ssh host key that {self._address} should show is none: {pinned[:60]!r}") \
+                    from None
             try:
                 async with asyncio.timeout(CONNECT):
                     self._connection = await asyncssh.connect(
