@@ -17,7 +17,7 @@ from qrm_tui.core.model import Item
 from qrm_tui.core.netboot import free_addresses
 from qrm_tui.core.partitionings import TECHNOLOGIES
 from qrm_tui.core.partitions import HostSeen, PartitionWanted, Technology
-from qrm_tui.core.plan import HERE, Await, Change, Check, Domain, Inverse, Lock, Order, Record, Run, Step
+from qrm_tui.core.plan import HERE, Await, Change, Check, Domain, Inverse, Lock, Order, Record, Run, Step, Undo
 from qrm_tui.core.resources import ResourceWanted, is_heard
 from qrm_tui.core.units import format_size
 
@@ -145,7 +145,13 @@ def plan_create(call: Call) -> Draft:
                                                         wanted=msgspec.to_builtins(resource))]
         draft.locks += [Lock(f"partition/{name}"), Lock(f"resource/{name}")]
     what = names[0] if count == 1 else f"{names[0]} ... {names[-1]}"
-    draft.steps = [Record(summary=f"note that partition {what} is being made", changes=tuple(changes))]
+    files = [path for wanted in made.values()
+             for path in (*boot.machine_paths(wanted.mac), boot.nonce_path(wanted.mac))]
+    nothing = ("rm", "-f", "--", *files)
+    # taken back last: as long as its resource is known, the server itself keeps its boot files
+    draft.steps = [Run(machine=HERE, summary=f"nothing lies where boot files of {what} will", argv=nothing,
+                       undo=Undo(argv=nothing)),
+                   Record(summary=f"note that partition {what} is being made", changes=tuple(changes))]
     draft.steps += partition_boot.fetch_steps(farm, host.name, technology, None)
     for name, wanted in made.items():
         draft.steps.append(partition_boot.define(farm, name, wanted, None))

@@ -69,6 +69,8 @@ class PracticeHypervisor(LibvirtHypervisor):
 
         self.line.call = answers  # type: ignore[assignment,method-assign]
         node.fell = self._host_fell
+        #: called after each effect; what it raises ends the caller there
+        self.half: Callable[[str], None] | None = None
         #: what plans' commands run on
         self.machine = SimulatedMachine(self.name, "", folder / "machine", SimulatedGroup("none", 0))
         self.machine.host.rack = rack
@@ -105,6 +107,10 @@ class PracticeHypervisor(LibvirtHypervisor):
 
     # domains
 
+    def _half(self, what: str) -> None:
+        if self.half is not None:
+            self.half(f"{self.name}: {what}")
+
     async def define(self, xml: str) -> None:
         domain = parse_domain(xml)
         # its driver has one type alone
@@ -121,32 +127,42 @@ class PracticeHypervisor(LibvirtHypervisor):
             guest.gone = lambda: self._fall(domain.uuid)
             self._rack.hang(domain.name, guest)
         guest.domain = domain
+        self._half("define")
 
     async def undefine(self, uuid: str) -> None:
         await super().undefine(uuid)
         guest = self._guests.pop(uuid, None)
         if guest is not None:
             self._rack.unhang(guest)
+        self._half("undefine")
 
     async def start(self, uuid: str, *, paused: bool = False) -> None:
         await super().start(uuid, paused=paused)
         if not paused:
             self._guests[uuid].power_on()
+        self._half("start")
 
     async def resume(self, uuid: str) -> None:
         await super().resume(uuid)
         guest = self._guests[uuid]
         guest.trouble.silent = False
         guest.power_on()
+        self._half("resume")
 
     async def suspend(self, uuid: str) -> None:
         await super().suspend(uuid)
         self._guests[uuid].trouble.silent = True
+        self._half("pause")
 
     async def destroy(self, uuid: str) -> None:
         await super().destroy(uuid)
         if uuid in self._guests:
             await self._guests[uuid].power_off()
+        self._half("stop")
+
+    async def set_memory(self, uuid: str, size: int) -> None:
+        await super().set_memory(uuid, size)
+        self._half("memory")
 
     async def set_schedule(self, uuid: str, parameters: Mapping[str, int]) -> None:
         await super().set_schedule(uuid, {name: value for name, value in parameters.items() if name == "weight"})

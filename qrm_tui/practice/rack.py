@@ -34,7 +34,7 @@ class PracticeRack:
         self._taken: set[str] = set()
         self._hosts: tuple[str, dict[str, str]] = ("", {})
         self._numbers = 0
-        self._hypervisors: dict[int, PracticeHypervisor] = {}
+        self.hypervisors: dict[int, PracticeHypervisor] = {}
         server.host.rack = self
 
     # the network
@@ -127,10 +127,10 @@ class PracticeRack:
         """A machine's, from the first time that it is one on."""
         from qrm_tui.practice.hypervisor import PracticeHypervisor  # libvirt is for those who have partitions
 
-        known = self._hypervisors.get(node.number)
+        known = self.hypervisors.get(node.number)
         if known is None:
             folder = self._machine.folder.parent.parent / f"node-{node.number}"
-            known = self._hypervisors[node.number] = PracticeHypervisor(node, self, folder)
+            known = self.hypervisors[node.number] = PracticeHypervisor(node, self, folder)
         return known
 
     def at_controller(self, address: str) -> SimulatedNode | None:
@@ -156,7 +156,7 @@ class PracticeRack:
     async def stop(self) -> None:
         """The end of the practice farm."""
         await asyncio.gather(*(node.power_off() for node in self.nodes.values()))
-        await asyncio.gather(*(hypervisor.end() for hypervisor in self._hypervisors.values()))
+        await asyncio.gather(*(hypervisor.end() for hypervisor in self.hypervisors.values()))
 
     def pace(self, pace: float) -> None:
         """How fast life goes: 1 as on metal, 0 at once."""

@@ -50,9 +50,10 @@ def cmp(host: Host, argv: Sequence[str]) -> Completed:
 
 def remove(host: Host, argv: Sequence[str]) -> Completed | Effects:
     match argv:
-        case ("rm", "-f", "--", path):
-            host.root.here(path, follow=False).unlink(missing_ok=True)
-            return only(f"rm {path}: gone", good())
+        case ("rm", "-f", "--", *paths):
+            for path in paths:
+                host.root.here(path, follow=False).unlink(missing_ok=True)
+            return only(f"rm {' '.join(paths)}: gone", good())
     raise NotPractised("these arguments")
 
 

@@ -10,17 +10,6 @@ from qrm_tui.core.model import Item
 from tests.daemon.world import World
 
 
-async def host(world: World) -> str:
-    """A machine that runs a VE with partitioning; its name."""
-    name = await world.machine()
-    assert await world.do("boot-image.create", name="xen", package="linux-image-amd64", hypervisor="xen") == "done"
-    assert await world.do("image.add", name="xen_host", storage="s1", size="1G") == "done"
-    await world.do("ve.create", name="hosts", boot_image="xen", image="xen_host", partitioning="xen")
-    assert await world.do("ve.start", name="hosts") == "done"
-    await world.rack.until(lambda: (item := world.qrmd.farm.find("host", name)) and item.state == "ok")
-    return name
-
-
 def partition(world: World, name: str) -> Item:
     return world.qrmd.farm.get("partition", name)
 
@@ -40,7 +29,7 @@ async def make(world: World, on: str, **arguments: Any) -> str:
 
 
 async def test_partitions_are_made_boot_idle_and_arrive_in_maintenance(world: World) -> None:
-    name = await host(world)
+    name = await world.host()
     assert await make(world, name, count=2, cpus=1, mhz=400) == "done"
     for made in (f"{name}-1", f"{name}-2"):
         await idle(world, made)
@@ -54,7 +43,7 @@ async def test_partitions_are_made_boot_idle_and_arrive_in_maintenance(world: Wo
 
 
 async def test_one_is_deployed_like_any_machine_and_goes_back_to_idle(world: World) -> None:
-    name = await host(world)
+    name = await world.host()
     assert await make(world, name) == "done"
     made = f"{name}-1"
     await idle(world, made)
@@ -73,7 +62,7 @@ async def test_one_is_deployed_like_any_machine_and_goes_back_to_idle(world: Wor
 
 
 async def test_paused_resumed_stopped_and_started(world: World) -> None:
-    name = await host(world)
+    name = await world.host()
     assert await make(world, name) == "done"
     made = f"{name}-1"
     await idle(world, made)
@@ -87,7 +76,7 @@ async def test_paused_resumed_stopped_and_started(world: World) -> None:
 
 
 async def test_removed_nothing_is_left(world: World) -> None:
-    name = await host(world)
+    name = await world.host()
     before = await world.leftovers()
     assert await make(world, name, name="small", count=1) == "done"
     await idle(world, "small")
@@ -102,7 +91,7 @@ async def test_removed_nothing_is_left(world: World) -> None:
     ({"mhz": 99999}, "MHz"), ({"count": 1000}, "at most"), ({"name": "r1"}, "is there already"),
 ])
 async def test_what_does_not_fit_is_refused(world: World, arguments: dict[str, Any], words: str) -> None:
-    name = await host(world)
+    name = await world.host()
     with pytest.raises(Exception, match=words):
         await make(world, name, **arguments)
 
