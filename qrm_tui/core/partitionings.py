@@ -2,9 +2,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from qrm_tui.core.partitions import Technology
+if TYPE_CHECKING:  # the command line's help knows these words, and not those objects
+    from qrm_tui.core.partitions import Technology
 
 #: What a boot-image starts: a kernel, or Xen with the kernel as its first domain.
 BootImageType = Literal["linux", "xen"]

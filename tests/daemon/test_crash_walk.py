@@ -17,7 +17,6 @@ from qrm_tui.daemon.planners import JOB_CONTROLS
 from tests.daemon.scenarios import SCENARIOS
 from tests.daemon.world import ServerKilled, World
 
-
 #: Half effects of scenarios that have fewer than two: an order is the server's own word, and a domain is switched at
 #: once.
 FEW = {"power": 0, "stop partition": 1, "pause partition": 1, "resume partition": 1}

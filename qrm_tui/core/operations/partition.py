@@ -29,9 +29,9 @@ OPERATIONS = (
         "qrm partition stop r3-1", destructive=True, subject="name", key="x",
     ),
     Operation("partition", "pause", "job", "stop a partition's clock: it stays in memory as it is", (_NAME,),
-              "qrm partition pause r3-1", subject="name", key="p"),
+              "qrm partition pause r3-1", subject="name", key="h"),
     Operation("partition", "resume", "job", "let a paused partition go on", (_NAME,), "qrm partition resume r3-1",
-              subject="name", key="u"),
+              subject="name", key="c"),
     Operation("partition", "reset", "job", "boot a partition anew at once, whatever it is doing", (_NAME,),
               "qrm partition reset r3-1", destructive=True, subject="name", key="r"),
     Operation(
