@@ -99,6 +99,22 @@ class SshRunner(CommandRunner):
             raise Unreachable(f"{self._address} went away in the middle of {argv[0]}")
         return Completed(status, out, err)
 
+    async def forward_socket(self, here: Path, there: str) -> asyncssh.SSHListener:
+        """A unix socket here leads to the one at `there`, until it is closed or the line is lost; Unreachable if
+        nothing listens there."""
+        connection = await self._connect()
+        try:
+            async with asyncio.timeout(CONNECT):
+                # asked first: what listens here could only hang up without a word
+                _, writer = await connection.open_unix_connection(there, encoding=None)
+                writer.close()
+                return await connection.forward_local_path(str(here), there)
+        except asyncssh.ChannelOpenError as error:
+            raise Unreachable(f"nothing answers at {there} on {self._address}: {_words(error)}") from None
+        except (*_LOST, TimeoutError) as error:
+            self._forget(connection)
+            raise Unreachable(f"{self._address} went away: {_words(error)}") from None
+
     def _forget(self, connection: asyncssh.SSHClientConnection) -> None:
         connection.abort()
         if self._connection is connection:
