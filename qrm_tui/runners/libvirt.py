@@ -100,6 +100,7 @@ class LibvirtHypervisor:
             act(domain)
 
         await self.line.call(what, call, seconds)
+        self._look.forget(uuid)  # of some changes no event tells
 
     def _check_own(self, domain: libvirt.virDomain) -> None:
         definition = _definition(domain)
@@ -120,6 +121,7 @@ class LibvirtHypervisor:
             connection.defineXML(xml)
 
         await self.line.call(f"define {wanted.name}", call)
+        self._look.forget(wanted.uuid)
 
     async def undefine(self, uuid: str) -> None:
         flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
