@@ -25,8 +25,15 @@ SETTINGS = {
                  "remember_owner = 0\n",
     "virtlogd.conf": 'log_outputs = "2:stderr"\n',
 }
+ACCOUNTS = {"passwd": "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n",
+            "group": "libvirt-qemu:x:64055:\n"}
+"""libvirtd looks for these, whatever its settings say; Debian makes them with libvirt-daemon-system, which brings far
+more. Added to the machine's own."""
+QEMU = "/usr/bin/qemu-system-x86_64"
 INSIDE = """
 folder=$1; shift
+mount --bind "$folder/passwd" /etc/passwd
+mount --bind "$folder/group" /etc/group
 while [ "$1" != -- ]; do mkdir -p "$2"; mount --bind "$folder/$1" "$2"; shift 2; done; shift
 exec setpriv --pdeathsig KILL "$@"
 """
@@ -42,6 +49,9 @@ class Libvirtd:
             (self.folder / part).mkdir(parents=True)
         for file, text in SETTINGS.items():
             (self.folder / "etc" / file).write_text(text)
+        for file, text in ACCOUNTS.items():
+            there = Path("/etc", file).read_text()
+            (self.folder / file).write_text(there if "libvirt-qemu:" in there else there + text)
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         self._run("virtlogd")
 
@@ -68,7 +78,8 @@ class Libvirtd:
 
     def _run(self, program: str) -> None:
         folders = [word for part in FOLDERS.items() for word in part]
-        argv = ["unshare", "--mount", "sh", "-ec", INSIDE, "sh", str(self.folder), *folders, "--", program]
+        argv = ["unshare", "--mount", "sh", "-ec", INSIDE, "sh", str(self.folder), *folders, "--", program,
+                "--pid-file", str(self.folder / f"{program}.pid")]
         with (self.folder / f"{program}.log").open("ab") as log:
             self._daemons[program] = self._namespace.popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                            start_new_session=True)
@@ -77,6 +88,12 @@ class Libvirtd:
         """What somebody does there by hand."""
         return subprocess.run(["virsh", "-c", self.uri, *words], capture_output=True, text=True, check=True,
                               timeout=PATIENCE).stdout
+
+    def process_of(self, domain: str) -> int:
+        """The id of a domain's QEMU."""
+        found = [pid for pid in self._namespace.processes() if _words(pid)[:3:2] == [QEMU, f"guest={domain}"]]
+        assert len(found) == 1, found
+        return found[0]
 
     def kill(self) -> None:
         """As by kill -9; its domains go on."""
@@ -98,11 +115,19 @@ class Libvirtd:
 
     def end(self) -> None:
         """With every domain."""
-        for domain in self.folder.glob("run/qemu/*.pid"):
-            pid = int(domain.read_text())
-            if domain.stem != "driver" and pid in self._namespace.processes():
-                os.kill(pid, signal.SIGKILL)
         for daemon in self._daemons.values():
             daemon.kill()
             daemon.wait()
+        for pid in self._namespace.processes():
+            if _words(pid)[:1] == [QEMU]:
+                os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.folder)
+
+
+def _words(pid: int) -> list[str]:
+    """A process's command line, its options' first words alone."""
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return []
+    return [word.partition(",")[0] for word in line.split("\0")]

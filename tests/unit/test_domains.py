@@ -1,6 +1,7 @@
 """A domain's definition: as it is written, as it is read back, and what is not read at all."""
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def test_what_is_not_read(text: str, why: str) -> None:
 
 def test_odd_values_are_nothing() -> None:
     odd = (f"<domain type='kvm'><name>a\x85\u202eb{'c' * 200}</name><uuid>{UUID}</uuid><memory unit='parsec'>5</memory>"
-           "<currentMemory>-5</currentMemory><vcpu current='９'>1e9</vcpu><devices>"
+           "<currentMemory>-5</currentMemory><vcpu current='\uff19'>1e9</vcpu><devices>"
            + "<interface><mac address='zz'/></interface><interface/>" * 100 + "</devices></domain>")
     domain = parse_domain(odd)
     assert (domain.cpus, domain.cpus_most, domain.memory, domain.memory_most, domain.technology) == (0, 0, 0, 0, "")
@@ -137,7 +138,5 @@ def test_odd_values_are_nothing() -> None:
 
 @given(st.text() | st.text().map(lambda words: f"<domain><uuid>{UUID}</uuid>{words}</domain>"))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(BadXml):
         parse_domain(text)
-    except BadXml:
-        pass

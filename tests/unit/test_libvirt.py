@@ -169,7 +169,7 @@ async def test_a_line_that_is_closed_answers_no_more() -> None:
 
 async def test_a_libvirtd_that_is_not_there(tmp_path: Path) -> None:
     host = LibvirtHypervisor("host1", LocalReach(f"qemu+unix:///system?socket={tmp_path / 'none'}"))
-    with pytest.raises(Unreachable, match="host1 does not answer: .*No such file"):
+    with pytest.raises(Unreachable, match=r"host1 does not answer: .*No such file"):
         await host.look()
     await host.close()
 
@@ -237,7 +237,7 @@ async def test_a_host_without_libvirtd_over_ssh(tmp_path: Path) -> None:
     runner = SshRunner("host1", "127.0.0.1", user="root", port=server.get_port(), key_file=tmp_path / "key",
                        host_key=host_key.export_public_key().decode())
     host = LibvirtHypervisor("host1", SshReach(runner, "qemu", tmp_path / "run"))
-    with pytest.raises(Unreachable, match="nothing answers at /run/libvirt/libvirt-sock on 127.0.0.1"):
+    with pytest.raises(Unreachable, match="nothing answers at /run/libvirt/libvirt-sock on 127"):
         await host.look()
     await host.close()
     await runner.close()
