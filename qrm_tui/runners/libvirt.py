@@ -99,7 +99,7 @@ class LibvirtHypervisor:
                 self._check_own(domain)
             act(domain)
 
-        await self.line.call(what, call, seconds)
+        await self.line.call(what, call, seconds, changes=True)
         self._look.forget(uuid)  # of some changes no event tells
 
     def _check_own(self, domain: libvirt.virDomain) -> None:
@@ -109,7 +109,10 @@ class LibvirtHypervisor:
                                "tag, and it is never touched")
 
     async def define(self, xml: str) -> None:
-        wanted = parse_domain(xml)
+        try:
+            wanted = parse_domain(xml)
+        except BadXml as error:
+            raise StepFailed(f"a definition is not given to libvirt on {self.name}: {error}") from None
         if not wanted.resource:
             raise GuardRefused(f"the definition of {wanted.name} carries no tag")
 
@@ -120,7 +123,7 @@ class LibvirtHypervisor:
                 self._check_own(there)
             connection.defineXML(xml)
 
-        await self.line.call(f"define {wanted.name}", call)
+        await self.line.call(f"define {wanted.name}", call, changes=True)
         self._look.forget(wanted.uuid)
 
     async def undefine(self, uuid: str) -> None:

@@ -35,8 +35,10 @@ KEEPALIVE, KEEPALIVE_COUNT = 5, 3
 OPENS, SHORT = 30.0, 60.0
 #: Seconds until a lost line is tried again, at first and at the most.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-#: Threads of one host: a look, a start and a few quick ones at the same time.
-THREADS = 6
+#: Threads of one host for what changes domains, and for looks and consoles, which starts must not hold up. Together
+#: fewer than libvirtd takes of one client (libvirtd.conf, max_client_requests: 5): where it is full it reads no more,
+#: not even that we are there.
+CHANGE_THREADS, LOOK_THREADS = 2, 2
 #: virDomainEventType (libvirt-domain.h), and the details of a stop that was none of ours: crashed, failed.
 _EVENTS: dict[int, Event] = {0: "defined", 1: "undefined", 2: "started", 3: "paused", 4: "resumed", 5: "stopped",
                              6: "shutdown", 7: "paused", 8: "crashed"}
@@ -128,7 +130,8 @@ class Line:
 
     def __init__(self, name: str, reach: Reach) -> None:
         self.name, self.technology = name, ""
-        self._reach, self._workers = reach, Workers(name, THREADS)
+        self._reach = reach
+        self._changes, self._looks = Workers(name, CHANGE_THREADS), Workers(name, LOOK_THREADS)
         self._open: _Open | None = None
         self._opening: asyncio.Task[_Open] | None = None
         self._listeners: list[OnEvent] = []
@@ -205,7 +208,7 @@ class Line:
             return found
 
         try:
-            return await self._workers.run(open_it, None)
+            return await self._looks.run(open_it, None)
         except libvirt.libvirtError as error:
             raise Unreachable(f"libvirtd on {self.name} does not answer: {words(error)}") from None
 
@@ -245,7 +248,8 @@ class Line:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._open is not None:
             await asyncio.wait((self._discard(),), timeout=FIRST_PAUSE)
-        self._workers.end()
+        self._changes.end()
+        self._looks.end()
         await self._reach.close()
 
     # events
@@ -275,14 +279,15 @@ class Line:
 
     async def run(self, function: Callable[[], T], seconds: float) -> T:
         """A function in a thread of this host, its line open or not; Overdue, and what the function raises."""
-        return await self._workers.run(function, seconds)
+        return await self._looks.run(function, seconds)
 
-    async def call(self, what: str, function: Callable[[libvirt.virConnect], T], seconds: float = SHORT) -> T:
-        """A call's result. Unreachable: the line, so its effect is not known. StepFailed: it was refused, or it does
-        not end though the line is well."""
+    async def call(self, what: str, function: Callable[[libvirt.virConnect], T], seconds: float = SHORT, *,
+                   changes: bool = False) -> T:
+        """A call's result; `changes`: it may be a slow one. Unreachable: the line, so its effect is not known.
+        StepFailed: it was refused, or it does not end though the line is well."""
         connection = await self.connection()
         try:
-            return await self._workers.run(lambda: function(connection), seconds)
+            return await (self._changes if changes else self._looks).run(lambda: function(connection), seconds)
         except libvirt.libvirtError as error:
             if is_lost(error) or not self.is_current(connection):
                 self.lost(connection, words(error))

@@ -134,6 +134,8 @@ async def test_what_is_not_ours_is_shown_and_never_touched(host: LibvirtHypervis
         await host.set_memory(FOREIGN, 1 << 20)
     with pytest.raises(GuardRefused, match="none of ours"):
         await host.define(render_domain(msgspec.structs.replace(WISH, uuid=FOREIGN)))
+    with pytest.raises(StepFailed, match="no XML"):
+        await host.define("<domain>")
     with pytest.raises(GuardRefused, match="no tag"):
         await host.define(render_domain(WISH).replace("r-17", ""))
     with pytest.raises(StepFailed, match="already exists"):  # its name is taken
@@ -194,11 +196,12 @@ async def test_a_libvirtd_that_takes_the_line_and_says_nothing(tmp_path: Path, m
 async def test_a_call_that_does_not_end_holds_up_its_own_host_alone(host: LibvirtHypervisor) -> None:
     held = threading.Event()
     try:
-        for _ in range(libvirt_line.THREADS):
+        for _ in range(libvirt_line.CHANGE_THREADS):
             with pytest.raises(StepFailed, match="did not wait within"):
-                await host.line.call("wait", lambda connection: held.wait(), 0.01)
+                await host.line.call("wait", lambda connection: held.wait(), 0.01, changes=True)
         with pytest.raises(Unreachable, match="held up by former calls"):
-            await host.line.call("wait", lambda connection: None, 0.01)
+            await host.line.call("wait", lambda connection: None, 0.01, changes=True)
+        assert (await seen(host)).state == "off"  # it is looked at all the same
         other = LibvirtHypervisor("host2", LocalReach("test:///default"))
         assert (await other.look()).technology == "test"
         await other.close()
