@@ -17,7 +17,7 @@ import asyncssh
 import libvirt
 
 from qrm_tui.backends.virtualization import technology_of
-from qrm_tui.core.errors import QrmError, StepFailed, Unreachable
+from qrm_tui.core.errors import Broken, QrmError, StepFailed, Unreachable
 from qrm_tui.core.names import printable
 from qrm_tui.core.partitions import DomainEvent, Event
 from qrm_tui.runners.hypervisor import OnEvent
@@ -52,7 +52,7 @@ class Reach(Protocol):
     """How libvirtd is reached."""
 
     async def uri(self) -> str:
-        """A URI that can be opened now; Unreachable."""
+        """A URI that can be opened now; Unreachable, Broken."""
 
     async def close(self) -> None:
         """Let go of what `uri` made."""
@@ -84,8 +84,11 @@ class SshReach:
         return self._folder / f"{self._runner.name}.libvirt"
 
     async def uri(self) -> str:
-        await self.close()
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            await self.close()
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Broken(f"no socket can be made at {self._here}: {error.strerror}") from None
         self._listener = await self._runner.forward_socket(self._here, self._socket)
         return f"{self._driver}+unix:///system?socket={quote(str(self._here))}"
 
@@ -93,7 +96,8 @@ class SshReach:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        self._here.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._here.unlink()
 
 
 def words(error: libvirt.libvirtError) -> str:

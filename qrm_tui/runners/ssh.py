@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncssh
 
-from qrm_tui.core.errors import Refused, StepFailed, Unreachable
+from qrm_tui.core.errors import Broken, Refused, StepFailed, Unreachable
 from qrm_tui.runners.base import MOST_OUTPUT, SHORT, Completed, OnLine
 from qrm_tui.runners.command import CommandRunner
 from qrm_tui.runners.lines import collect
@@ -101,19 +101,22 @@ class SshRunner(CommandRunner):
 
     async def forward_socket(self, here: Path, there: str) -> asyncssh.SSHListener:
         """A unix socket here leads to the one at `there`, until it is closed or the line is lost; Unreachable if
-        nothing listens there."""
+        nothing listens there, Broken if there is no room for one here."""
         connection = await self._connect()
         try:
             async with asyncio.timeout(CONNECT):
                 # asked first: what listens here could only hang up without a word
                 _, writer = await connection.open_unix_connection(there, encoding=None)
                 writer.close()
-                return await connection.forward_local_path(str(here), there)
         except asyncssh.ChannelOpenError as error:
             raise Unreachable(f"nothing answers at {there} on {self._address}: {_words(error)}") from None
         except (*_LOST, TimeoutError) as error:
             self._forget(connection)
             raise Unreachable(f"{self._address} went away: {_words(error)}") from None
+        try:
+            return await connection.forward_local_path(str(here), there)
+        except (OSError, asyncssh.Error) as error:
+            raise Broken(f"no socket can be made at {here}: {_words(error)}") from None
 
     def _forget(self, connection: asyncssh.SSHClientConnection) -> None:
         connection.abort()

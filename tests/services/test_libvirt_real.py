@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +17,11 @@ from qrm_tui.runners import libvirt_line
 from qrm_tui.runners.libvirt import SshReach
 from qrm_tui.runners.ssh import SshRunner, make_key
 from tests.lab.fixtures import requirements
+from tests.lab.guard import in_network_namespace
 from tests.lab.libvirtd import PROGRAMS, Libvirtd
 from tests.lab.namespace import Namespace
 from tests.lab.tiny_guest import UP, tiny_guest
-from tests.services.libvirt_room import FIRMWARE, recorded, room, wish
+from tests.services.libvirt_room import FIRMWARE, PATIENCE, recorded, room, wish
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("libvirt")]
 UP_BYTES = UP.encode()
@@ -191,6 +195,44 @@ async def test_a_libvirtd_that_hangs_is_unreachable_and_comes_back(
             libvirtd.thaw()
         await farm.until_told("line-back")
         await farm.host.look()
+
+
+OWNER = """
+import asyncio, sys
+from tests.lab.libvirtd import Libvirtd
+from tests.lab.namespace import Namespace
+from tests.services.libvirt_room import room, wish
+async def main(namespace):
+    libvirtd = Libvirtd(namespace)
+    libvirtd.start()
+    async with room(libvirtd.uri, namespace.scratch) as farm:
+        await farm.define(wish(1))
+        await farm.host.start(wish(1).uuid, paused=True)
+        print(namespace.keeper, libvirtd.process_of("p1"), flush=True)
+        sys.stdin.read()
+with Namespace() as namespace:
+    asyncio.run(main(namespace))
+"""
+
+
+def test_killing_the_tests_leaves_no_domain() -> None:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+    try:
+        assert owner.stdout
+        keeper, qemu = owner.stdout.readline().split()
+        network = str(Path(f"/proc/{keeper}/ns/net").readlink())
+        there = in_network_namespace(network)
+        assert int(qemu) in there
+        held = [os.pidfd_open(pid) for pid in there]
+        owner.kill()
+        for descriptor in held:
+            assert select.select([descriptor], [], [], PATIENCE)[0]
+            os.close(descriptor)
+    finally:
+        owner.kill()
+        owner.communicate()
+    assert in_network_namespace(network) == []
 
 
 class _Ssh(asyncssh.SSHServer):

@@ -13,7 +13,7 @@ import pytest
 
 from qrm_tui.backends.domains import render_domain
 from qrm_tui.backends.virtualization import schedule
-from qrm_tui.core.errors import GuardRefused, Refused, StepFailed, Unreachable
+from qrm_tui.core.errors import Broken, GuardRefused, Refused, StepFailed, Unreachable
 from qrm_tui.core.partitions import DomainEvent, DomainNic, DomainSeen, DomainWish
 from qrm_tui.runners import libvirt_line
 from qrm_tui.runners.console import NoLine
@@ -241,6 +241,11 @@ async def test_a_host_without_libvirtd_over_ssh(tmp_path: Path) -> None:
                        host_key=host_key.export_public_key().decode())
     host = LibvirtHypervisor("host1", SshReach(runner, "qemu", tmp_path / "run"))
     with pytest.raises(Unreachable, match="nothing answers at /run/libvirt/libvirt-sock on 127"):
+        await host.look()
+    await host.close()
+    (tmp_path / "file").touch()
+    host = LibvirtHypervisor("host1", SshReach(runner, "qemu", tmp_path / "file" / "run"))
+    with pytest.raises(Broken, match="no socket can be made"):
         await host.look()
     await host.close()
     await runner.close()
