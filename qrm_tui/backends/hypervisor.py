@@ -1,7 +1,7 @@
 """What Xen and the kernel of its first domain are told on their command lines.
 
-Xen's words: xen-command-line(7), xenbits.xen.org/docs/4.17-testing/misc/xen-command-line.html. A serial line belongs to
-Xen, which shows what the first domain writes on its own console, hvc0; so Linux's words for one are translated.
+Xen's words: xenbits.xen.org/docs/4.17-testing/misc/xen-command-line.html. A serial line belongs to Xen, which shows on
+it what the first domain writes on its own console, hvc0; so Linux's words for one are translated.
 """
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def trouble_of(place: Path, identity: str = "", *, deep: bool = True) -> str:
         return f"{place / MANIFEST} is missing, or cannot be read"
     if identity and manifest.get("id") != identity:
         return f"{place} is another boot-image (its id is {manifest.get('id')!r})"
-    kind, files = manifest.get("type", "linux"), manifest["files"]
+    kind, files = str(manifest.get("type", "linux")), manifest["files"]
     if kind not in NEEDED:
         return f"{place / MANIFEST} says that it is of type {kind!r}, which this program does not know"
     lacking = [name for name in NEEDED[kind] if name not in files]

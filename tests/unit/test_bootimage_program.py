@@ -157,6 +157,7 @@ def test_a_hypervisor_that_cannot_be_taken_is_one_line_and_leaves_nothing(
     (lambda place: respell(place, lambda manifest: manifest["files"].update({"../../x": {"size": 1}})), "'../../x'"),
     (lambda place: respell(place, lambda manifest: manifest["files"].update({"x": 1})), "is not as this program"),
     (lambda place: respell(place, lambda manifest: manifest.update(type="bsd")), "of type 'bsd'"),
+    (lambda place: respell(place, lambda manifest: manifest.update(type=[])), "which this program does not know"),
 ])
 def test_all_that_the_manifest_names_is_looked_at(tmp_path: Path, images: Path, busybox: Path, spoil: object,
                                                   words: str) -> None:
