@@ -77,7 +77,7 @@ async def test_every_kind_is_counted_and_what_needs_attention_is_told(world: Wor
     # off is no trouble by itself, and a machine in maintenance may be silent; one that hangs in its boot is told
     assert set(alerts) == {"r5", "r6", "r7", "shop", "debian12", "tftpd"}
     assert alerts["r7"]["state"] == "idle" and alerts["r7"]["why"] == "somebody else showed its nonce"
-    assert alerts["shop"]["why"].startswith("r8 is off: ") and alerts["shop"]["next"] == "qrm resource power on r8"
+    assert alerts["shop"]["why"].startswith("r8 is off: ") and alerts["shop"]["next"] == "qrm resource power r8 on"
 
 
 @pytest.mark.asyncio
