@@ -17,7 +17,7 @@ from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import ImageWanted, Item, convert_wanted
 from qrm_tui.core.netboot import boot_settings
-from qrm_tui.core.plan import Await, Change, Inverse, Lock, Order, Record
+from qrm_tui.core.plan import Await, Change, EditTree, Inverse, Lock, Order, Record, Step
 
 #: Seconds that a start may take from the order to the system's agent.
 SECONDS = 900.0
@@ -150,6 +150,8 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     draft.steps = [ve_parts.record(item, started, f"note that VE {item.name} is being started", *taken)]
     for clone in clones.values():
         draft.steps += clone.steps
+    if wanted.partitioning:
+        draft.steps += [_let_in(farm, storage.name, roots[one.image].path) for one in placed]
     allowed = {one.image: msgspec.structs.replace(roots[one.image], allowed=(_address(one.resource),))
                for one in placed}
     draft.steps += ve_parts.exports(call, storage.name, roots, allowed, clones)
@@ -175,6 +177,14 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     draft.steps.append(Record(summary=f"note that VE {item.name} runs", changes=(Change(
         kind="ve", name=item.name, wanted=msgspec.to_builtins(running), former=msgspec.to_builtins(started)),)))
     return draft
+
+
+def _let_in(farm: Farm, machine: str, path: str) -> Step:
+    """qrmd may log in to a virtualization host: in a file of its own, which sshd_config(5) has read by default."""
+    return EditTree(machine=machine, root=path, summary=f"qrmd may log in as root of {path}, to speak with its libvirtd",
+                    edits=({"do": "folder", "path": "/root/.ssh", "mode": 0o700},
+                           {"do": "write", "path": "/root/.ssh/authorized_keys2", "mode": 0o600,
+                            "content": f"{farm.public_key}\n"}))
 
 
 def _locks(item: Item, storage: Item, placed: Sequence[_Placed]) -> list[Lock]:

@@ -26,6 +26,8 @@ class Farm:
         self.clock: Callable[[], float] = clock
         self.steady: Callable[[], float] = steady
         self.revision = 0
+        #: the ssh key that machines must accept which the server logs in to
+        self.public_key = ""
         self._items: dict[str, dict[str, Item]] = defaultdict(dict)
         self._clones: dict[str, set[str]] = defaultdict(set)
         self._images: dict[str, set[str]] = defaultdict(set)
