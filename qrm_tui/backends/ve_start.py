@@ -181,7 +181,7 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
 
 def _let_in(farm: Farm, machine: str, path: str) -> Step:
     """qrmd may log in to a virtualization host: in a file of its own, which sshd_config(5) has read by default."""
-    return EditTree(machine=machine, root=path, summary=f"qrmd may log in as root of {path}, to speak with its libvirtd",
+    return EditTree(machine=machine, root=path, summary=f"qrmd may log in to what runs from {path}",
                     edits=({"do": "folder", "path": "/root/.ssh", "mode": 0o700},
                            {"do": "write", "path": "/root/.ssh/authorized_keys2", "mode": 0o600,
                             "content": f"{farm.public_key}\n"}))
