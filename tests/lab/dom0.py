@@ -11,6 +11,7 @@ from tests.lab.golden import FILES, Golden, archived
 
 XEN = "4.17"
 """The hypervisor's version in Debian 12; tools of another one do not talk to it."""
+HYPERVISOR_PACKAGE = f"xen-hypervisor-{XEN}-amd64"
 PACKAGES = (
     "systemd-sysv", "udev", "kmod", "iproute2", "openssh-server", "nftables", "dbus",
     f"xen-utils-{XEN}", "libvirt-daemon-system", "libvirt-daemon-driver-xen", "libvirt-clients",

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.lab import debian
 from tests.lab.cache import LAB, cached, run
+from tests.lab.dom0 import HYPERVISOR_PACKAGE
 from tests.lab.image import PACKAGES as STORAGE_PACKAGES
 from tests.lab.image import Image, finish, ingredients
 
@@ -26,7 +27,7 @@ PACKAGES = (
     "iputils-ping", "tftp-hpa", "python3-libvirt",
 )  # fmt: skip
 
-LEFT_TO_INSTALL = ("tftpd-hpa", "linux-image-cloud-amd64")
+LEFT_TO_INSTALL = ("tftpd-hpa", "linux-image-cloud-amd64", "linux-image-amd64", HYPERVISOR_PACKAGE)
 """In the image's package source with all that they need, and not installed."""
 
 SWITCHED_OFF = ("isc-dhcp-server", "apache2", "nfs-server")
@@ -118,7 +119,7 @@ def _mask_generators(root: Path) -> None:
 
 
 def _machine_kernel(source: Path, folder: Path) -> None:
-    (package,) = source.glob("linux-image-[0-9]*.deb")
+    (package,) = source.glob("linux-image-[0-9]*-cloud-*.deb")
     unpacked = folder / "kernel"
     run(["dpkg-deb", "--extract", str(package), str(unpacked)])
     (kernel,) = (unpacked / "boot").glob("vmlinuz-*")

@@ -10,12 +10,11 @@ from pathlib import Path
 from qrm_tui.bootimage.initramfs import BUSYBOX
 from tests.lab.boot_machine import ROOT
 from tests.lab.cache import cached, run
-from tests.lab.dom0 import XEN
+from tests.lab.dom0 import HYPERVISOR_PACKAGE
 
 NAME = "xen"
 KERNEL_PACKAGE = "linux-image-amd64"
 """The kernel for clouds is no first domain."""
-HYPERVISOR_PACKAGE = f"xen-hypervisor-{XEN}-amd64"
 
 
 def packages() -> Path:
