@@ -76,7 +76,8 @@ class SshRunner(CommandRunner):
         command = "LC_ALL=C.UTF-8 exec " + shlex.join(words) if self._user == "root" else shlex.join(words)
         try:
             async with asyncio.timeout(seconds or None):
-                async with connection.create_process(command, encoding=None) as process:
+                process = await connection.create_process(command, encoding=None)
+                try:
                     # it may have ended already, without reading: then its answer is there, and the line is well
                     with contextlib.suppress(BrokenPipeError):
                         process.stdin.write(input.encode())
@@ -85,6 +86,8 @@ class SshRunner(CommandRunner):
                                                     collect(process.stderr, "err", on_line, MOST_OUTPUT))
                     await process.wait_closed()
                     status = process.returncode
+                finally:
+                    process.close()  # not awaited: a machine that hangs does not confirm it
         except TimeoutError:
             raise StepFailed(f"{argv[0]} on {self.name} did not end within {seconds:.0f} s") from None
         except _LOST as error:
