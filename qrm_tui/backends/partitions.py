@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import boot, partition_boot, ve_parts
+from qrm_tui.backends import boot, partition_boot, partition_filter, ve_parts
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.backends.virtualization import require, schedule, technologies
 from qrm_tui.core.errors import BadInput, Refused
@@ -131,6 +131,7 @@ def plan_create(call: Call) -> Draft:
     addresses = free_addresses(farm)
     taken = {item.wanted.mac for item in farm.all("resource")}
     made: dict[str, PartitionWanted] = {}
+    own: dict[str, str] = {}
     changes: list[Change] = []
     for name in names:
         identity = call.identity(name)
@@ -138,9 +139,12 @@ def plan_create(call: Call) -> Draft:
             id=identity, host=host.name, technology=technology, mac=_mac(technology, identity, taken),
             target=f"qrm{identity[:8]}", cpus=arguments["cpus"], memory=arguments["memory"],
             mhz=arguments["mhz"] or 0, life="creating")
-        made[name] = wanted
+        made[name], own[name] = wanted, next(addresses, "")
+        if not own[name]:
+            raise Refused(f"no address is left for partition {name}, and each is held to one of its own: qrm component "
+                          "configure dhcpd machines=FIRST-LAST")
         resource = ResourceWanted(id=identity, mac=wanted.mac, kind="partition", technology=host.wanted.partitioning,
-                                  host=host.name, address=next(addresses, ""))
+                                  host=host.name, address=own[name])
         changes += [_change(name, wanted, None), Change(kind="resource", name=name,
                                                         wanted=msgspec.to_builtins(resource))]
         draft.locks += [Lock(f"partition/{name}"), Lock(f"resource/{name}")]
@@ -156,7 +160,7 @@ def plan_create(call: Call) -> Draft:
     for name, wanted in made.items():
         draft.steps.append(partition_boot.define(farm, name, wanted, None))
     for name, wanted in made.items():
-        draft.steps += start_steps(host, name, wanted)
+        draft.steps += start_steps(host, name, wanted, own[name])
     draft.steps.append(Record(summary=f"note that partition {what} is there", changes=tuple(
         _change(name, msgspec.structs.replace(wanted, life="present", power="on"), wanted)
         for name, wanted in made.items())))
@@ -166,12 +170,19 @@ def plan_create(call: Call) -> Draft:
 # switching them
 
 
-def start_steps(host: Item, name: str, wanted: PartitionWanted) -> list[Step]:
-    """Switch it on: it stands until its console is recorded and its share of the CPUs is set, then it goes."""
+def start_steps(host: Item, name: str, wanted: PartitionWanted, address: str) -> list[Step]:
+    """Switch it on, held to its address: it stands until its console is recorded and its share of the CPUs is set, then
+    it goes."""
     seen: HostSeen = host.seen or HostSeen()
     share = schedule(wanted.technology, cpus=wanted.cpus, mhz=wanted.mhz, host_mhz=seen.mhz) if wanted.mhz else {}
-    return [Domain(summary=f"start {name} on {host.name}, recorded from its first byte", host=host.name,
-                   domain=wanted.id, do="start", parameters=share, undo="stop")]
+    return [partition_filter.load_step(name, wanted, address),
+            Domain(summary=f"start {name} on {host.name}, recorded from its first byte", host=host.name,
+                   domain=wanted.id, do="start", parameters=share, undo="stop",
+                   guards=(partition_filter.loaded(name, wanted, address),))]
+
+
+def _start_steps(call: Call, item: Item, host: Item) -> list[Step]:
+    return start_steps(host, item.name, item.wanted, call.reading.get("resource", item.name).wanted.address)
 
 
 def stop_step(name: str, wanted: PartitionWanted) -> Domain:
@@ -213,7 +224,7 @@ def plan_start(call: Call) -> Draft:
     if item.state in ("running", "paused"):
         raise Refused(f"partition {item.name} is {item.state} already")
     draft = _draft(item, Inverse("partition.stop", {"name": item.name}))
-    draft.steps = [*start_steps(host, item.name, item.wanted),
+    draft.steps = [*_start_steps(call, item, host),
                    record(item, msgspec.structs.replace(item.wanted, power="on"), f"note that {item.name} is on")]
     return draft
 
@@ -227,6 +238,7 @@ def plan_stop(call: Call) -> Draft:
         draft.warnings.append(f"VE {resource.wanted.ve} runs on {item.name}: it goes down with it")
     draft.point_of_no_return(0)
     draft.steps = [*down_steps(call, item.name, force=bool(call.arguments["force"])),
+                   partition_filter.drop_step(item.name, item.wanted),
                    record(item, msgspec.structs.replace(item.wanted, power="off"), f"note that {item.name} is off")]
     return draft
 
@@ -253,10 +265,11 @@ def plan_resume(call: Call) -> Draft:
     return _plan_clock(call, "resume", "on", "pause")
 
 
-def reset_steps(host: Item, name: str, wanted: PartitionWanted) -> list[Step]:
+def _reset_steps(call: Call, item: Item, host: Item) -> list[Step]:
     """Boot anew at once: in place where its host can, else off and on."""
+    name, wanted = item.name, item.wanted
     if "reset" in technologies()[wanted.technology].refuses:
-        return [stop_step(name, wanted), *start_steps(host, name, wanted)]
+        return [stop_step(name, wanted), *_start_steps(call, item, host)]
     return [Domain(summary=f"reset {name} on {wanted.host}", host=wanted.host, domain=wanted.id, do="reset")]
 
 
@@ -265,7 +278,7 @@ def plan_reset(call: Call) -> Draft:
     item, host = _running(call, "reset")
     draft = _draft(item)
     draft.point_of_no_return(0)
-    draft.steps = reset_steps(host, item.name, item.wanted)
+    draft.steps = _reset_steps(call, item, host)
     return draft
 
 
@@ -340,7 +353,7 @@ def boots(call: Call, resource: Item, root: boot.Root | None) -> list[Step]:
 def up_steps(call: Call, name: str) -> list[Step]:
     """Switch it on."""
     item = call.reading.get("partition", name)
-    return start_steps(need_host(call, item.wanted.host), name, item.wanted)
+    return _start_steps(call, item, need_host(call, item.wanted.host))
 
 
 def restart_steps(call: Call, name: str) -> list[Step]:
@@ -386,7 +399,7 @@ def plan_remove(call: Call) -> Draft:
                               "same root, the domain is there as a foreign one")
     else:
         need_host(call, item.wanted.host)
-        draft.steps += [stop_step(item.name, item.wanted),
+        draft.steps += [stop_step(item.name, item.wanted), partition_filter.drop_step(item.name, item.wanted),
                         Domain(summary=f"undefine {item.name} on {item.wanted.host}", host=item.wanted.host,
                                domain=item.wanted.id, do="undefine")]
     draft.steps += boot.removal_steps(item.name, item.wanted.mac, partial(call.reading.file, HERE))

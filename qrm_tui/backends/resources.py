@@ -98,6 +98,11 @@ def plan_edit(call: Call) -> Draft:
     if address != wanted.address and wanted.ve:
         raise Refused(f"{item.name} runs VE {wanted.ve}, whose image is exported to its present address: stop that "
                       "first")
+    if address != wanted.address and wanted.kind == "partition":
+        partition = call.reading.find("partition", item.name)
+        if partition is not None and partition.state not in ("off", "defined", "crashed"):
+            raise Refused(f"partition {item.name} is {partition.state}, and held to its present address until it is "
+                          f"off: qrm partition stop {item.name}")
     changed = _console(arguments, msgspec.structs.replace(wanted, power=switched, address=address))
     draft = _draft(item, _inverse(item))
     if changed == wanted:

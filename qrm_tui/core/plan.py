@@ -179,6 +179,8 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True, tag="domain", omit_defau
     undo: DomainDo | Literal[""] = ""
     former_xml: str = ""
     former_number: int = 0
+    #: asked on the host right before; one that does not hold fails the step
+    guards: tuple[Check, ...] = ()
     machine: str = HERE
 
 

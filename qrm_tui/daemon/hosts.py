@@ -12,16 +12,17 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from qrm_tui.core.errors import QrmError, Unreachable
+from qrm_tui.core.errors import GuardRefused, QrmError, Unreachable
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.partitions import DomainEvent, DomainSeen, HostSeen, HostWanted, PartitionSeen
 from qrm_tui.core.plan import Domain
 from qrm_tui.core.resources import ResourceSeen
-from qrm_tui.daemon.machines import Machines
+from qrm_tui.daemon.machines import RESOURCE, Machines
 from qrm_tui.daemon.rack import Rack
 from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, Received, Source
 from qrm_tui.runners.hypervisor import Hypervisor
+from qrm_tui.runners.steps import holds
 
 #: Seconds between two looks at a host; and from an event to the look that follows, so that many are one.
 PAUSE, SETTLES = 10.0, 0.1
@@ -142,6 +143,9 @@ class Hosts:
     async def perform(self, step: Domain, note: Callable[[str], None]) -> None:
         """Do what a step says; Unreachable, StepFailed, GuardRefused."""
         host = self._get(step.host)
+        for guard in step.guards:
+            if not await holds(guard, self._machines.runner(f"{RESOURCE}{step.host}")):
+                raise GuardRefused(guard.otherwise)
         await self._ask(host, step.do, step, note, step.xml, step.number)
         await host.look()
 

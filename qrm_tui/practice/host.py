@@ -106,6 +106,8 @@ class Host:
         self.software = Software()
         #: addresses of NFSv4 clients that hold something open
         self.sessions: set[str] = set()
+        #: of a virtualization host: filters in its kernel, by the card's device
+        self.filters: dict[str, str] = {}
         #: of the server: the machines that boot from it
         self.rack: PracticeRack | None = None
         #: what systemd and mount said of each unit

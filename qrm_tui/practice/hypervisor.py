@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qrm_tui.backends.domains import Domain, parse_domain
+from qrm_tui.backends.partition_filter import FOLDER
 from qrm_tui.core.errors import QrmError, Unreachable
 from qrm_tui.practice.console import PracticeSource
 from qrm_tui.practice.machine import SimulatedMachine
@@ -90,7 +92,10 @@ class PracticeHypervisor(LibvirtHypervisor):
         return PracticeSource(guest.console) if guest else None
 
     def _host_fell(self) -> None:
-        """Power is gone, or it boots anew: what ran there is off."""
+        """Power is gone, or it boots anew: what ran there is off, and the kernel's filters are gone."""
+        host = self.machine.host
+        host.filters.clear()
+        shutil.rmtree(host.root.here(FOLDER), ignore_errors=True)
         for uuid, guest in self._guests.items():
             if guest.on:
                 guest.pull(again=False)

@@ -14,9 +14,10 @@ from qrm_tui.backends.boot import ROOT
 from qrm_tui.backends.components import APACHE_CHECK_SCRIPT
 from qrm_tui.backends.dhcpd import CHECK_SCRIPT, KEY, KEY_PATTERN, KEY_SCRIPT, OMAPI_SCRIPT
 from qrm_tui.backends.partition_boot import FETCH_SCRIPT
+from qrm_tui.backends.partition_filter import FILTER_SCRIPT
 from qrm_tui.install.steps import START_AGAIN_SCRIPT
 from qrm_tui.practice import services
-from qrm_tui.practice.effects import Effects, NotPractised, bad, good, only
+from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good, only
 from qrm_tui.practice.host import Host
 from qrm_tui.runners.base import Completed
 
@@ -200,8 +201,42 @@ def _fetch_boot_image(host: Host, arguments: Sequence[str]) -> Completed | Effec
     return only(f"fetched {url}", good())
 
 
+def _filter(host: Host, arguments: Sequence[str]) -> Completed | Effects:
+    """What holds a partition to its addresses: in the kernel, and in a file."""
+    match arguments:
+        case ("load", path, device, _, rules):
+            if f"table bridge {device} {{" not in rules:
+                return bad(1, f"{path}.new:1:1-1: Error: syntax error\n")
+            return _load_filter(host, path, device, rules)
+        case ("loaded", path, device, _, rules):
+            good_file = host.root.exists(path) and host.root.read(path) == rules
+            return good() if good_file and host.filters.get(device) == rules else bad(1, "")
+        case ("drop", path, device):
+            return _drop_filter(host, path, device)
+    raise NotPractised("these arguments")
+
+
+def _load_filter(host: Host, path: str, device: str, rules: str) -> Effects:
+    host.root.write(f"{path}.new", rules)
+    yield Point(f"{path}: written beside")
+    host.filters[device] = rules
+    yield Point(f"nft {device}: loaded")
+    host.root.here(f"{path}.new").rename(host.root.here(path))
+    yield Point(f"{path}: in its place")
+    return good()
+
+
+def _drop_filter(host: Host, path: str, device: str) -> Effects:
+    host.filters.pop(device, None)
+    yield Point(f"nft {device}: gone")
+    for name in (path, f"{path}.new"):
+        host.root.here(name, follow=False).unlink(missing_ok=True)
+    yield Point(f"{path}: gone")
+    return good()
+
+
 SCRIPTS: Mapping[str, Script] = {
-    FETCH_SCRIPT: _fetch_boot_image,
+    FETCH_SCRIPT: _fetch_boot_image, FILTER_SCRIPT: _filter,
     KEY_SCRIPT: _make_key, OMAPI_SCRIPT: _omapi, START_AGAIN_SCRIPT: services.restart,
     CHECK_SCRIPT: _check(services.dhcpd_troubles), APACHE_CHECK_SCRIPT: _check(services.apache_troubles),
 }

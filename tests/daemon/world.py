@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from qrm_tui.backends.boot import IMAGES, ROOT, machine_paths
+from qrm_tui.backends.partition_filter import FOLDER, render_filter
 from qrm_tui.bootimage.build import trouble_of
+from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.plan import HERE, Change
 from qrm_tui.daemon.practice import PracticeMachines
@@ -210,11 +212,28 @@ class World:
             domains = {domain.uuid: domain for domain in self.qrmd.farm.get("host", item.name).seen.domains}
             wrong += [f"{item.name}: domains {sorted(partitions.keys() ^ domains.keys())}"] \
                 if partitions.keys() != domains.keys() else []
+            wrong += self._filter_leftovers(item.name, list(partitions.values()))
             wrong += [f"{found.name} is {found.state}, and wanted {found.wanted.power}" for found in partitions.values()
                       if {"on": "running"}.get(found.wanted.power, found.wanted.power) != found.state]
         nodes = {node.mac for node in self.rack.simulated.nodes.values() if isinstance(node, PartitionNode)}
         known = {item.wanted.mac for item in self.qrmd.farm.all("partition")}
         return wrong + ([f"partitions' machines: {sorted(nodes ^ known)}"] if nodes != known else [])
+
+    def machine_of(self, name: str) -> SimulatedMachine:
+        """What commands on a virtualization host run on."""
+        runner = self.qrmd.machines.runner(f"resource/{name}")
+        assert isinstance(runner, SimulatedMachine)
+        return runner
+
+    def _filter_leftovers(self, name: str, partitions: list[Item]) -> list[str]:
+        """Filters in a host's kernel: of each partition that runs its own, and no others; and their files."""
+        host, farm = self.machine_of(name).host, self.qrmd.farm
+        due = {item.wanted.target: render_filter(item.name, item.wanted, farm.get("resource", item.name).wanted.address)
+               for item in partitions if item.state in ("running", "paused")}
+        files = {path.read_text() for path in host.root.here(FOLDER).glob("*")}
+        return [f"{name}: {what}" for what, wrong in (
+            (f"filters of {sorted(host.filters)}, wanted of {sorted(due)}", host.filters != due),
+            (f"{len(files)} files of filters, wanted {len(due)}", files != set(due.values()))) if wrong]
 
     async def _rack_leftovers(self) -> list[str]:
         """Machines and virtual environments that are not as the farm says."""
