@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tests.lab import theft
 from tests.lab.dom0 import HYPERVISOR_PACKAGE
 from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, SECOND_DEVICE
 from tests.lab.netboot_farm import BOOT_SECONDS, NetbootFarm
@@ -15,7 +16,7 @@ from tests.services.command_line import until
 KINDS = ("resource", "ve", "job", "partition", "host")
 FIRST_KERNEL = "linux-image-amd64"
 """The kernel for clouds is no first domain."""
-HOSTS, CUSTOMER = "hosts", "customer1"
+HOSTS, CUSTOMER, OTHER = "hosts", "customer1", "customer2"
 UNPACK = "tar -x --numeric-owner --xattrs -C"
 
 
@@ -36,7 +37,7 @@ class Scenario:
         for step in (
             self.install, self.idle_boot_image, self.switch_on, self.roots, self.hypervisor, self.idle_machine,
             self.start_host, self.slice, self.idle_partitions, self.consoles, self.switch, self.deploy, self.log_in,
-            self.undeploy, self.remove_partitions, self.stop_host, self.remove,
+            self.hold, self.undeploy, self.remove_partitions, self.stop_host, self.remove,
         ):  # fmt: skip
             step()
 
@@ -164,6 +165,23 @@ class Scenario:
             told = self._farm.system(name).ssh("sh", "-ec", "hostname; findmnt -n -o SOURCE /").split()
             assert told == [CUSTOMER, f"{ADDRESS}:/{GROUP}/{CUSTOMER}"], told
             row.proof(f"/ is {told[1]}")
+
+    def hold(self) -> None:
+        with self._rows.row("H27", "root in a partition has neither another's address nor another's root") as row:
+            name, other = self._partitions()
+            address = str(self._farm.all("resource")[other]["address"])
+            self._line.do("image", "clone", "golden", OTHER)
+            self._line.do("image", "allow", OTHER, address)
+            # nobody is in the way of who takes its address
+            self._line.do("partition", "stop", other, "--force")
+            self._farm.await_state("partition", other, "off")
+            roots = [f"/{GROUP}/{image}" for image in (CUSTOMER, OTHER)]
+            assert f"{roots[1]}\t{address}" in self._manager.ssh("cat", "/var/lib/nfs/etab").stdout
+            said = self._farm.system(name).ssh("sh", "-uc", theft.SCRIPT, "sh", ADDRESS, roots[0], address, roots[1])
+            assert theft.outcome(said) == theft.HELD, said
+            row.proof("; ".join(said.splitlines()))
+            self._line.do("image", "revoke", OTHER, address)
+            self._line.do("image", "remove", OTHER)
 
     def undeploy(self) -> None:
         with self._rows.row("H26", "its VE stops, and it is idle again"):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from qrm_tui.backends.partition_filter import drop_step, load_step, loaded
+from qrm_tui.bootimage.initramfs import BUSYBOX
 from qrm_tui.core.partitionings import BRIDGE
 from qrm_tui.core.partitions import PartitionWanted
-from tests.lab import frames
+from tests.lab import frames, theft
 from tests.lab.fixtures import requirements
 from tests.lab.namespace import Namespace
 from tests.services.command_line import until
@@ -22,7 +24,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("faults")]
 
 CARDS = ("card1", "card2")
 """What the partitions have of the cables that end at the bridge."""
-ADDRESSES = ("10.77.0.11", "10.77.0.12")
+SERVER = "10.78.0.2"
+"""Not in the network of the namespace itself, which has it on another bridge."""
+ADDRESSES = ("10.78.0.11", "10.78.0.12")
 PARTITIONS = tuple(PartitionWanted(id=str(number), host="r1", technology="xen-pv", mac=f"00:16:3e:00:00:0{number}",
                                    target=f"qrm0000000{number}", memory=1 << 28) for number in (1, 2))
 MACS = tuple(bytes.fromhex(wanted.mac.replace(":", "")) for wanted in PARTITIONS)
@@ -98,6 +102,25 @@ class Wire:
         seen: dict[str, list[str]] = json.loads(self.run(*program, input=json.dumps(asked)))
         return seen
 
+    @contextmanager
+    def system(self) -> Iterator[Callable[..., str]]:
+        """The first partition's own network, with what the script of a theft needs; the other one is off."""
+        self.run("mkdir", "-p", "/run/qrm")
+        self.run("cp", str(BUSYBOX), "/run/qrm/busybox")
+        self.run("ip", "address", "add", f"{SERVER}/24", "dev", BRIDGE)
+        self.run("ip", "link", "del", CARDS[1])
+        kept = self._namespace.popen(["unshare", "--net", "sh", "-c", "echo $$; exec cat"], inside=True, text=True,
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert kept.stdout is not None
+        network = kept.stdout.readline().strip()
+        self.run("ip", "link", "set", CARDS[0], "netns", network)
+        enter = ("nsenter", "--target", network, "--net")
+        self.run(*enter, "ip", "address", "add", f"{ADDRESSES[0]}/24", "dev", CARDS[0])
+        self.run(*enter, "ip", "link", "set", CARDS[0], "up")
+        until("it forwards again", lambda: self._port_state(PARTITIONS[0].target) == FORWARDING)
+        yield lambda *argv: self.run(*enter, *argv)
+        kept.communicate()
+
     def port_of(self, mac: str) -> str:
         """Where the bridge sends what is for this MAC."""
         entries = json.loads(self.run("bridge", "-json", "fdb", "show", "br", BRIDGE))
@@ -158,7 +181,7 @@ def test_a_filter_is_replaced_whole_and_goes_without_a_trace(wire: Wire) -> None
     wire.hold(1)
     wire.hold(0)
     assert wire.is_held(0) and wire.tables() == [wanted.target for wanted in PARTITIONS]
-    wire.hold(0, "10.77.0.77")
+    wire.hold(0, "10.78.0.77")
     assert not wire.is_held(0)
     assert wire.send({"its former address": ALLOWED["TCP"]}, 1)["its former address"] == []
     wire.hold(0)
@@ -172,6 +195,19 @@ def test_a_filter_is_replaced_whole_and_goes_without_a_trace(wire: Wire) -> None
     for number in (0, 1, 1):
         wire.let_go(number)
     assert wire.tables() == [] and wire.run("find", "/run/qrm/partitions", "-type", "f") == ""
+
+
+def test_anothers_address_is_taken_where_nothing_holds_it_back(wire: Wire) -> None:
+    with wire.system() as run:
+        def steals() -> bool:
+            said = run("sh", "-uc", theft.SCRIPT, "sh", SERVER, "/vol/own", ADDRESSES[1], "/vol/other")
+            told = theft.outcome(said)
+            assert told.keys() == theft.HELD.keys() and told["own address answers"], said
+            return told["another's address answers"]
+
+        assert steals()
+        wire.hold(0)
+        assert not steals()
 
 
 def test_rules_that_the_kernel_does_not_take_change_nothing(wire: Wire) -> None:
