@@ -84,6 +84,7 @@ def allowed(mac: bytes, address: str, other: str) -> dict[str, bytes]:
         "UDP": (IP, ip(address, udp(4000, 4000))), "TCP": (IP, ip(address, b"\0" * 20, protocol=TCP)),
         "first fragment": (IP, ip(address, udp(4000, 4000, b"\0" * 8), part=0x2000)),
         "last fragment": (IP, ip(address, b"\0" * 16, part=2)),
+        "last fragment that reads like an offer": (IP, ip(address, udp(67, 68), part=2)),
         "UDP with IP options": (IP, ip(address, udp(4000, 4000), options=b"\x01" * 4)),
     }
     return {name: ether(mac, *what) for name, what in own.items()}
@@ -107,6 +108,7 @@ def forged(mac: bytes, address: str, other_mac: bytes, other: str) -> dict[str, 
         "DHCP offer to a relay": (IP, ip(address, udp(67, 67, offer))),
         "DHCP offer with IP options": (IP, ip(address, udp(67, 68, offer), options=b"\x01" * 4)),
         "DHCP offer, first fragment": (IP, ip(address, udp(67, 68, offer)[:64], part=0x2000)),
+        "UDP from a DHCP server's port": (IP, ip(address, udp(67, 4000))),
         "DHCP offer that is cut": (IP, ip(address, udp(67, 68, offer)[:8])),
         "DHCP discovery for another's MAC": (IP, ip("0.0.0.0", udp(68, 67, dhcp(other_mac)))),
         "DHCP renewal for another's MAC": (IP, ip(address, udp(68, 67, dhcp(other_mac)))),
