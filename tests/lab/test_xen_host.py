@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 
 from qrm_tui.backends import boot
 from qrm_tui.backends.components import table
+from qrm_tui.backends.partition_filter import drop_step, load_step, loaded
 from qrm_tui.core.netboot import BootSettings
 from qrm_tui.core.partitionings import BRIDGE
+from qrm_tui.core.partitions import PartitionWanted
 from qrm_tui.install import planner
 from tests.lab.boot_machine import BootMachine, NodeServer
 from tests.lab.dom0 import XEN, dom0
@@ -32,20 +35,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("crashes"), pytest.mark.t
 
 VE = "ve-1"
 PROCESSOR = "Nehalem"
-GUARD = """
-table bridge guard {
-    chain prerouting {
-        type filter hook prerouting priority 0; policy accept;
-        iifname vif1.0 meta ibrname qrm0 tcp dport 2049 reject with tcp reset
-    }
-    chain forward {
-        type filter hook forward priority 0; policy accept;
-        iifname vif1.0 ether saddr != 52:54:00:77:00:40 drop
-        iifname vif1.0 arp saddr ip != 10.77.0.40 drop
-        iifname vif1.0 udp sport 67 limit rate 1/second log prefix dhcp drop
-    }
-}
-"""
+WANTED = PartitionWanted(id="p", host="host", technology="xen-pv", mac="00:16:3e:77:00:40", target="qrm00000001",
+                         memory=1 << 28)
+FILTER = load_step("p", WANTED, "10.77.0.40")
 """What holds a partition to its own address: the kernel's part of it must be there, the root has no modules."""
 LOOK = f"""
 udevadm settle
@@ -54,8 +46,11 @@ for link in {BRIDGE} eth0; do
     udevadm info /sys/class/net/$link
     ip -o -4 address show dev $link
 done
-echo '{GUARD}' | nft --file -
-nft delete table bridge guard
+{shlex.join(FILTER.argv)}
+{shlex.join(loaded("p", WANTED, "10.77.0.40").argv)}
+nft list table bridge {WANTED.target}
+{shlex.join(drop_step("p", WANTED).argv)}
+test -z "$(nft list tables bridge)"
 systemctl --failed --plain --no-legend
 """
 """In one go: an emulated processor takes seconds for an ssh login."""
@@ -127,6 +122,7 @@ def test_it_boots_into_libvirt_with_its_address_on_a_bridge(
         assert lines.count("E: ID_NET_LINK_FILE=/run/systemd/network/00-qrm.link") == 2, "udev passed over them"
         assert [line.split()[3] for line in lines if " inet " in line] == [f"{event['from']}/24"], told
         assert "failed" not in told, told
+        assert f"table bridge {WANTED.target} {{" in lines, told
         node.say("order off")
         wait_for(node, machine, "good-bye", lambda e: e.get("body", {}).get("bye") == "off")
         machine.await_off()
