@@ -211,15 +211,19 @@ class Terminal(Widget, can_focus=True):
             self._timer = None
         if not self.is_mounted:
             return
-        self.frames += 1
         started = time.monotonic()
         self._painting, self._due = True, False
+        self.show_changes()
+        self.call_after_refresh(self._settled, started)
+
+    def show_changes(self) -> None:
+        """A frame: what differs from what is painted is painted anew."""
+        self.frames += 1
         top, width = self.top, self.size.width
         for y in range(self.size.height):
             start, stop = difference(self._painted.get(y), self._shown(y, top), width)
             if start < stop:
                 self.refresh(Region(start, y, stop - start, 1))
-        self.call_after_refresh(self._settled, started)
 
     def _settled(self, started: float) -> None:
         """The frame is out: the next one is timed from here, and the dearer a frame is the fewer there are."""
