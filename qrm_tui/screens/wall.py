@@ -47,12 +47,12 @@ class WallScreen(FarmScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="wall.open", tooltip="The console itself: to type, search, look back"),
-        Binding("left,h", "move(-1, 0)", show=False, id="wall.left"),
-        Binding("right,l", "move(1, 0)", show=False, id="wall.right"),
-        Binding("up,k", "move(0, -1)", show=False, id="wall.up"),
-        Binding("down,j", "move(0, 1)", show=False, id="wall.down"),
+        Binding("left,h", "move(-1, 0)", "Left", show=False, id="wall.left"),
+        Binding("right,l", "move(1, 0)", "Right", show=False, id="wall.right"),
+        Binding("up,k", "move(0, -1)", "Up", show=False, id="wall.up"),
+        Binding("down,j", "move(0, 1)", "Down", show=False, id="wall.down"),
         Binding("pagedown,space", "page(1)", "next page", key_display="pgdn", id="wall.next"),
-        Binding("pageup", "page(-1)", "page back", key_display="pgup", id="wall.previous"),
+        Binding("pageup", "page(-1)", "page back", show=False, id="wall.previous"),
         Binding("n", "next_alert", "next alert", id="wall.alert", tooltip="To the next console with an alert"),
         Binding("w", "why", "why", id="wall.why", tooltip="Why this machine is in its state, and what next"),
         Binding("escape,q", "leave", "back", key_display="esc", id="wall.leave"),
@@ -254,15 +254,13 @@ class WallScreen(FarmScreen[None]):
 
     def _show_head(self) -> None:
         count, alerts = len(self.tiles), self._alerts()
-        left = f" Wall: {count} console{'s' if count != 1 else ''}"
-        if self._more:
-            left += f" of {count + self._more}: mark others, or :wall FILTER"
+        left = f" Wall: {f'{count} of {count + self._more}' if self._more else count} console{'s' if count != 1 else ''}"
         if self.pages > 1:
             left += f"  page {self.chosen // self._grid.tiles + 1} of {self.pages}"
         names = ", ".join(self.tiles[at].machine for at in alerts)
         right = f" {len(alerts)} alert{'s' if len(alerts) != 1 else ''}: {names} " if alerts else ""
-        if self.live.line == "lost":
-            right = " NO LINE " + right
+        right += (" NO LINE " if self.live.line == "lost" else "")
+        right += " PRACTICE " if self.live.hello.get("practice") else ""
         room = max(0, self.size.width - width_of(line(left)) - 1)
         right = safe(right) if width_of(line(right)) <= room else safe(right)[:max(0, room - 1)] + "~"
         blanks = " " * max(0, self.size.width - width_of(line(left)) - width_of(line(right)))
@@ -316,6 +314,8 @@ class WallScreen(FarmScreen[None]):
             ("ALERT", "such words were found, and the farm's alerts have it. It stands until somebody who may type has "
                       "opened that console, the machine has come up anew, or login: was found there later."),
             ("seen", "somebody has opened the console since."),
+            ("", f"A wall has {MOST} consoles at the most: those that are marked in Resources or VEs, those with an "
+                 "alert first, or those that :wall FILTER or :wall NAME NAME ... names."),
             ("3s ago", "when the last byte came. A machine that says nothing is not off."),
         ])]
 

@@ -81,7 +81,7 @@ async def test_all_that_have_a_console_those_with_an_alert_first() -> None:
         screen = await d.at(WallScreen)
         names = [tile.machine for tile in screen.tiles]
         assert names == ["r29", *(f"r{number}" for number in range(1, 24))]
-        assert "Wall: 24 consoles of 30" in d.page("#wall-title")
+        assert "Wall: 24 of 30 consoles" in d.page("#wall-title")
 
 
 async def test_the_palette_offers_it_and_names_and_filters_choose() -> None:
