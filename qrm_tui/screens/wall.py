@@ -27,13 +27,13 @@ from qrm_tui.screens.wall_layout import MOST, Layout, layout_of, tile_title
 from qrm_tui.widgets.columns import safe
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.page import Page, line, width_of
-from qrm_tui.widgets.terminal import FRAME
 from qrm_tui.widgets.tile import Tile
 
 #: Lines of what was recorded that a tile begins with: a screenful.
 LINES = 50
-#: Seconds between two frames at the most, and how many times what a frame took is left to other things.
-_LONGEST_PAUSE, _SHARE = 1.0, 3
+#: Seconds between two frames, at the least and at the most, and how many times what a frame took is left to others. So
+#: many screens are glanced at, not read: half the frames of a console's own screen cost half.
+FRAME, _LONGEST_PAUSE, _SHARE = 0.1, 1.0, 3
 
 
 class WallScreen(FarmScreen[None]):
@@ -137,8 +137,10 @@ class WallScreen(FarmScreen[None]):
     def _came(self, event: Came) -> None:
         tile = event.tile
         tile.terminal.take(event.data, event.at)  # what it asks is answered where somebody types
-        tile.at = max(tile.at, event.at)
+        first, tile.at = not tile.at, max(tile.at, event.at)
         event.taken.set()
+        if first:
+            self._show_title(tile)
 
     @on(Told)
     def _told(self, message: Told) -> None:
@@ -254,7 +256,8 @@ class WallScreen(FarmScreen[None]):
 
     def _show_head(self) -> None:
         count, alerts = len(self.tiles), self._alerts()
-        left = f" Wall: {f'{count} of {count + self._more}' if self._more else count} console{'s' if count != 1 else ''}"
+        shown = f"{count} of {count + self._more}" if self._more else str(count)
+        left = f" Wall: {shown} console{'s' if count != 1 else ''}"
         if self.pages > 1:
             left += f"  page {self.chosen // self._grid.tiles + 1} of {self.pages}"
         names = ", ".join(self.tiles[at].machine for at in alerts)

@@ -245,8 +245,9 @@ class Terminal(Widget, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         """Lines without Textual's cache by line number; see VirtualTable."""
         strips = [self.render_line(y) for y in crop.line_range]
+        behind = self.background_colors[1]
         for line_filter in self.get_line_filters():
-            strips = [strip.apply_filter(line_filter, self.background_colors[1]) for strip in strips]
+            strips = [strip.apply_filter(line_filter, behind) for strip in strips]
         return [strip.crop(*crop.column_span) for strip in strips]
 
     def notify_style_update(self) -> None:
