@@ -74,9 +74,10 @@ class PlainBytes:
         elif _STRING_BEGUN.fullmatch(data, last):
             self._string = max(0, _LONGEST_STRING - (len(data) - last))
             data = data[:last] + data[last + _LONGEST_STRING:]
-        data = _STRING.sub(_short_string, data)
-        return _OTHER.sub(b"", _BLANK.sub(b" ", _ENDS_LINE.sub(b"\n", data)))
+        # a control stands where a sequence was, so that what is left and right of it does not become another one
+        data = _STRING.sub(_string_gone, data)
+        return _OTHER.sub(b"\0", _BLANK.sub(b"\t", _ENDS_LINE.sub(b"\n", data)))
 
 
-def _short_string(found: re.Match[bytes]) -> bytes:
-    return found[0][_LONGEST_STRING:]
+def _string_gone(found: re.Match[bytes]) -> bytes:
+    return b"\0" + found[0][_LONGEST_STRING:]

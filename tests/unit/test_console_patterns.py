@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from qrm_tui.core.console_text import PlainBytes
@@ -101,6 +101,7 @@ PARTS = st.sampled_from([b"\x1b", b"\x1b[", b"\x1b]", b"\x1bP", b"1;31", b"m", b
                          b"\xe2\x82"])
 
 
+@example([b"\x1b", b"\x1b[", b"C", b"1;31"], [1])
 @given(st.lists(PARTS | st.binary(max_size=8), max_size=60), st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_it_does_not_matter_how_bytes_are_cut(parts: list[bytes], sizes: list[int]) -> None:
     said = b"".join(parts) + b"\n"
