@@ -21,7 +21,7 @@ from qrm_tui.terminal.scrollback import Kept, Scrollback
 _TEXT = re.compile(r"(?:[ -~]+|\x1b\[[0-9;]{0,32}m|\r\n)*")
 _SGR = re.compile(r"(\x1b\[[0-9;]*m)")
 #: Characters that are looked at to find lines: those behind a line that is not taken are looked at again.
-_WINDOW = 1 << 14
+_WINDOW = 1 << 15
 
 #: Changes of a style that are remembered.
 _STEPS = 4096
