@@ -317,8 +317,9 @@ class WallScreen(FarmScreen[None]):
             ("ALERT", "such words were found, and the farm's alerts have it. It stands until somebody who may type has "
                       "opened that console, the machine has come up anew, or login: was found there later."),
             ("seen", "somebody has opened the console since."),
-            ("", f"A wall has {MOST} consoles at the most: those that are marked in Resources or VEs, those with an "
-                 "alert first, or those that :wall FILTER or :wall NAME NAME ... names."),
+            ("", f"A wall has {MOST} consoles at the most: those of marked resources (s), of machines and VEs that "
+                 ":wall NAME NAME ... names, of those that :wall FILTER finds, or of all (:wall); with the last two, "
+                 "those with an alert come first."),
             ("3s ago", "when the last byte came. A machine that says nothing is not off."),
         ])]
 

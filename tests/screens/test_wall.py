@@ -84,7 +84,17 @@ async def test_all_that_have_a_console_those_with_an_alert_first() -> None:
         assert "Wall: 24 of 30 consoles" in d.page("#wall-title")
 
 
-async def test_the_palette_offers_it_and_names_and_filters_choose() -> None:
+async def test_the_palette_offers_it() -> None:
+    async with running(WallClient(3)) as d:
+        await d.press("ctrl+p")
+        await d.type("wall")
+        await d.until(lambda: "side by side" in d.text())
+        await d.press("enter")
+        await d.until(lambda: isinstance(d.app.screen, WallScreen))
+        assert len(d.app.screen.tiles) == 3  # type: ignore[attr-defined]
+
+
+async def test_names_and_filters_choose() -> None:
     assert parse("wall r1 r2") == Wall(("r1", "r2"))
     assert [hint.text for hint in complete("wa", lambda kind: [])] == ["wall"]
     assert [hint.text for hint in complete("wall r1 ", lambda kind: ["r1", "r2"])] == ["r2"]
