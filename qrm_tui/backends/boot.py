@@ -9,9 +9,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from qrm_tui.backends import hypervisor
 from qrm_tui.backends.rendering import render
 from qrm_tui.core.facts import File
 from qrm_tui.core.netboot import BootSettings
+from qrm_tui.core.partitionings import BRIDGE, BootImageType
 from qrm_tui.core.plan import HERE, RemoveFile, Step, WriteFile
 from qrm_tui.core.resources import IDLE
 
@@ -34,6 +36,10 @@ class Root(NamedTuple):
     storage: str
     path: str
     hostname: str
+    #: of the boot-image
+    type: BootImageType = "linux"
+    #: the machine has partitions: its address is the bridge's
+    bridged: bool = False
 
 
 def _hyphens(mac: str) -> str:
@@ -61,26 +67,48 @@ def machine_paths(mac: str) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=64)  # thousands of machines without work have the same
-def _texts(settings: BootSettings, what: str, label: str, image: str, words: str) -> tuple[str, str]:
-    return (render("boot/pxelinux.cfg.j2", what=what, label=label, image=image, words=words),
+def _texts(settings: BootSettings, what: str, image: str, words: str) -> tuple[str, str]:
+    return (render("boot/pxelinux.cfg.j2", what=what, image=image, words=words),
             render("boot/machine.ipxe.j2", what=what, image=image, words=words, http=settings.http))
+
+
+def _xen_texts(settings: BootSettings, what: str, image: str, words: str) -> tuple[str, str]:
+    given = {"what": what, "image": image, "words": words, "http": settings.http, "server": settings.server,
+             "hypervisor": hypervisor.hypervisor_words(settings.options, settings.hypervisor)}
+    return render("boot/xen.pxelinux.cfg.j2", **given), render("boot/xen.ipxe.j2", **given)
+
+
+def _own_words(root: Root) -> str:
+    bridge = f" qrm.bridge={BRIDGE}" if root.bridged else ""
+    return f"qrm.ve={root.ve} qrm.root=nfs:{root.storage}:{root.path} qrm.hostname={root.hostname}{bridge}"
+
+
+def kernel_words(settings: BootSettings, options: str, root: Root | None) -> str:
+    """The command line of a kernel that no boot loader loads, with other options than those of boot files."""
+    return " ".join(filter(None, (settings.words_with(options), _own_words(root) if root else "")))
+
+
+def _ve_texts(settings: BootSettings, name: str, mac: str, root: Root) -> tuple[str, str]:
+    what, own = f"{name} runs virtual environment {root.name}", _own_words(root)
+    if root.type == "linux":
+        return _texts(settings, what, root.boot_image, f"{settings.words} {own}")
+    # loaders append words of theirs to the last file that they load, which is not the kernel
+    words = settings.words_with(hypervisor.first_domain_words(settings.options))
+    return _xen_texts(settings, what, root.boot_image, f"{words} {own} BOOTIF=01-{_hyphens(mac)}")
 
 
 def machine_files(settings: BootSettings, name: str, mac: str, root: Root | None = None) -> dict[str, str]:
     """Path → content of a machine's boot files; without `root` it boots idle, as all others without work do."""
     if root is None:
-        texts = _texts(settings, "no virtual environment", IDLE, IDLE, settings.words)
+        texts = _texts(settings, "no virtual environment", IDLE, settings.words)
     else:
-        words = (f"{settings.words} qrm.ve={root.ve} qrm.root=nfs:{root.storage}:{root.path} "
-                 f"qrm.hostname={root.hostname}")
-        texts = _texts(settings, f"{name} runs virtual environment {root.name}", root.boot_image, root.boot_image,
-                       words)
+        texts = _ve_texts(settings, name, mac, root)
     return dict(zip(machine_paths(mac), texts, strict=True))
 
 
 def default_files(settings: BootSettings) -> dict[str, str]:
     """Path → content of the files that do not depend on the machine: who is not known boots idle."""
-    bios, uefi = _texts(settings, "machines that nobody knows yet", IDLE, IDLE, settings.words)
+    bios, uefi = _texts(settings, "machines that nobody knows yet", IDLE, settings.words)
     return {f"{ROOT}/pxelinux.cfg/default": bios, f"{ROOT}/ipxe/default.ipxe": uefi,
             f"{ROOT}/ipxe/boot.ipxe": render("boot/boot.ipxe.j2", http=settings.http)}
 

@@ -51,20 +51,24 @@ def _modules(asked: Sequence[str]) -> list[str]:
     return [word for text in asked for word in ("--module", text)]
 
 
+def _checked(argument: str, word: str) -> str:
+    """A package's name, or a file on the server."""
+    if word.startswith("-"):
+        raise BadInput(f"{argument}: {names.printable(word)!r} is none")
+    if word.startswith("/"):
+        try:
+            return names.check_path(word)
+        except ValueError as error:
+            raise BadInput(f"{argument}: {error}") from None
+    return word
+
+
 def _source(arguments: Mapping[str, Any]) -> tuple[str, str]:
     package, kernel = arguments["package"], arguments["kernel"]
     if bool(package) == bool(kernel):
         raise BadInput("package, kernel: one of them: a kernel package (linux-image-amd64), or the version of a kernel "
                        "that is installed on the server (uname -r)")
-    word = str(package or kernel)
-    if word.startswith("-"):
-        raise BadInput(f"{'package' if package else 'kernel'}: {names.printable(word)!r} is none")
-    if package and word.startswith("/"):
-        try:
-            word = names.check_path(word)
-        except ValueError as error:
-            raise BadInput(f"package: {error}") from None
-    return ("--package" if package else "--kernel"), word
+    return ("--package", _checked("package", package)) if package else ("--kernel", _checked("kernel", kernel))
 
 
 def _change(name: str, wanted: BootImageWanted | None, former: BootImageWanted | None) -> Change:
@@ -85,24 +89,32 @@ def plan_create(call: Call) -> Draft:
     """Made beside its place, checked, and put into it at once."""
     name, (option, source) = call.arguments["name"], _source(call.arguments)
     modules = _modules(call.arguments["modules"] or ())
+    hypervisor = _checked("hypervisor", call.arguments["hypervisor"] or "")
+    if hypervisor and name == IDLE:
+        raise Refused(f"boot-image {IDLE} is what machines without work boot: it has no hypervisor")
     call.reading.absent("boot-image", name)
     if call.reading.ask(HERE, "path", place(name)) != "absent":
         raise Refused(f"{place(name)} is there already, and is no boot-image that is known: look at it, and remove it "
                       "or take another name")
-    wanted = BootImageWanted(id=call.identity("boot-image"), source=source,
+    wanted = BootImageWanted(id=call.identity("boot-image"), source=source, type="xen" if hypervisor else "linux",
+                             hypervisor=hypervisor,
                              version=source if option == "--kernel" else "")
     creating = msgspec.structs.replace(wanted, life="creating")
     draft = Draft(f"boot-image/{name}", locks=[Lock(f"boot-image/{name}")],
                   inverse=Inverse("boot-image.remove", {"name": name}))
     if name == IDLE:
         draft.notes.append("machines without work, and those that nobody knows yet, boot it from now on")
-    if option == "--package" and not source.startswith("/"):
-        draft.notes.append(f"{source} comes from the package sources of the server (apt-get download); it is not "
-                           "installed there")
+    fetched = [word for word in (source if option == "--package" else "", hypervisor)
+               if word and not word.startswith("/")]
+    if fetched:
+        draft.notes.append("taken from the package sources of the server (apt-get download), and not installed there: "
+                           + ", ".join(fetched))
     draft.steps = [
         _record(name, creating, None, f"note that boot-image {name} is being made"),
-        Run(machine=HERE, summary=f"make boot-image {name} from {source}", long=True,
-            argv=_argv("create", name, wanted.id, option, source, *modules), done=check_of(name, wanted.id),
+        Run(machine=HERE, summary=f"make boot-image {name} from {' and '.join(filter(None, (source, hypervisor)))}",
+            long=True, argv=_argv("create", name, wanted.id, option, source,
+                                  *(("--hypervisor", hypervisor) if hypervisor else ()), *modules),
+            done=check_of(name, wanted.id),
             undo=Undo(argv=_argv("remove", name, wanted.id))),
         _record(name, wanted, creating, f"note that boot-image {name} is there"),
     ]
@@ -154,5 +166,8 @@ def _seen(item: Item, row: Mapping[str, Any] | None) -> BootImageSeen:
     trouble, size = names.printable(str(row.get("trouble", "")), 300), row.get("size", 0)
     if not trouble and row.get("id") != item.wanted.id:
         trouble = f"{place(item.name)} is another boot-image than the one that was made here"
+    files = row.get("files")
     return BootImageSeen(size=size if isinstance(size, int) else 0, trouble=trouble,
+                         files=tuple(names.printable(str(name)) for name in files[:16])
+                         if isinstance(files, list) else (),
                          version=names.printable(str(row.get("version", ""))))

@@ -57,6 +57,9 @@ def plan_maintenance(call: Call) -> Draft:
 def plan_power(call: Call) -> Draft:
     """On, off or reset, by whoever can: its agent first, then its management controller."""
     item = call.reading.get("resource", call.arguments["name"])
+    if item.wanted.kind == "partition":
+        verb = {"on": "start", "off": "stop", "reset": "reset"}[call.arguments["action"]]
+        raise Refused(f"{item.name} is a partition of {item.wanted.host}: qrm partition {verb} {item.name}")
     action, now = call.arguments["action"], call.reading.farm.clock()
     draft = _draft(item)
     if action == "off":
@@ -165,6 +168,8 @@ def plan_remove(call: Call) -> Draft:
     if item.wanted.ve:
         raise Refused(f"{item.name} belongs to VE {item.wanted.ve}: stop that first, or take it out "
                       f"(qrm ve remove-resource {item.wanted.ve} {item.name})")
+    if call.reading.farm.find("partition", item.name) is not None:
+        raise Refused(f"{item.name} is a partition of {item.wanted.host}: qrm partition remove {item.name}")
     draft = _draft(item)
     draft.steps += boot.removal_steps(item.name, item.wanted.mac, partial(call.reading.file, HERE))
     draft.steps.append(record(item, None, f"forget resource {item.name}"))

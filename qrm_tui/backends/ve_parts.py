@@ -13,6 +13,7 @@ from qrm_tui.core.environments import VeWanted
 from qrm_tui.core.errors import Refused, Stale
 from qrm_tui.core.model import ImageWanted, Item
 from qrm_tui.core.netboot import boot_settings
+from qrm_tui.core.partitionings import PARTITIONINGS, XEN_EFI
 from qrm_tui.core.plan import HERE, Change, Record, Step
 
 
@@ -45,6 +46,31 @@ def need_no_job(call: Call, item: Item) -> None:
     if jobs:
         raise Refused(f"VE {item.name} is {item.state}: job {jobs[0]} is at it; wait for it, or cancel it "
                       f"(qrm job cancel {jobs[0]})")
+
+
+def need_fitting(partitioning: str, boot_image: Item) -> None:
+    """Refused where a VE's partitions have no hypervisor, or a hypervisor has no partitions to be for."""
+    kind = boot_image.wanted.type
+    needed = PARTITIONINGS.get(partitioning, "linux")
+    if kind == needed:
+        return
+    if partitioning:
+        raise Refused(f"partitioning {partitioning} needs a boot-image of type {needed}, and {boot_image.name} is of "
+                      f"type {kind}: name one with a hypervisor (qrm boot-image create NAME --package "
+                      f"linux-image-amd64 --hypervisor {needed}), or leave partitioning out")
+    fitting = [word for word, wanted in PARTITIONINGS.items() if wanted == kind]
+    raise Refused(f"boot-image {boot_image.name} is of type {kind}, which a VE without partitions does not boot: say "
+                  f"--partitioning {' or '.join(fitting)}, or name a boot-image of type {needed}")
+
+
+def need_firmware(boot_image: Item, resource: Item) -> None:
+    """Refused for a machine whose firmware cannot start this boot-image."""
+    seen = resource.seen
+    if (boot_image.wanted.type == "xen" and seen is not None and seen.inventory.firmware == "uefi"
+            and boot_image.seen is not None and XEN_EFI not in boot_image.seen.files):
+        raise Refused(f"resource {resource.name} boots by UEFI, and boot-image {boot_image.name} has no "
+                      f"{XEN_EFI}: its hypervisor's package has none. Make one of another package, or take "
+                      "a machine that boots by BIOS")
 
 
 def exports(call: Call, machine: str, before: Mapping[str, ImageWanted], after: Mapping[str, ImageWanted],

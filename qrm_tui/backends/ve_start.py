@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from qrm_tui.backends import boot, lvm_nfs, power, resources, ve_parts
+from qrm_tui.backends import boot, lvm_nfs, partitions, power, resources, ve_parts
 from qrm_tui.backends import lvm_nfs_checks as checks
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core import placement
@@ -17,7 +17,7 @@ from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import ImageWanted, Item, convert_wanted
 from qrm_tui.core.netboot import boot_settings
-from qrm_tui.core.plan import Await, Change, Inverse, Lock, Order, Record
+from qrm_tui.core.plan import Await, Change, EditTree, Inverse, Lock, Order, Record, Step
 
 #: Seconds that a start may take from the order to the system's agent.
 SECONDS = 900.0
@@ -134,11 +134,12 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     boot_image = call.reading.get("boot-image", wanted.boot_image)
     if boot_image.state not in ("ready", "in use"):
         raise Refused(f"boot-image {boot_image.name} is {boot_image.state}: no machine can boot it now")
+    ve_parts.need_fitting(wanted.partitioning, boot_image)
     storage = call.reading.get("storage", _storage(farm, item))
     draft = Draft(f"ve/{item.name}", inverse=inverse, notes=list(choice.why), locks=_locks(item, storage, placed))
     draft.locks += [Lock(f"image/{wanted.image}", shared=True)] if any(one.new for one in placed) else []
     for one in placed:
-        call.reading.get("resource", one.resource.name)
+        ve_parts.need_firmware(boot_image, call.reading.get("resource", one.resource.name))
     clones = _clones(call, item, storage, placed)
     roots = {one.image: _root_of(call, one, clones) for one in placed}
     assigned = (*wanted.assigned, *(Assignment(one.resource.name, one.image) for one in placed))
@@ -149,6 +150,8 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     draft.steps = [ve_parts.record(item, started, f"note that VE {item.name} is being started", *taken)]
     for clone in clones.values():
         draft.steps += clone.steps
+    if wanted.partitioning:
+        draft.steps += [_let_in(farm, storage.name, roots[one.image].path) for one in placed]
     allowed = {one.image: msgspec.structs.replace(roots[one.image], allowed=(_address(one.resource),))
                for one in placed}
     draft.steps += ve_parts.exports(call, storage.name, roots, allowed, clones)
@@ -157,11 +160,16 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     settings = boot_settings(farm)
     for one in placed:
         root = boot.Root(wanted.id, item.name, wanted.boot_image, _reached_at(storage, settings.server),
-                         roots[one.image].path, roots[one.image].hostname or one.image.replace("_", "-"))
+                         roots[one.image].path, roots[one.image].hostname or one.image.replace("_", "-"),
+                         boot_image.wanted.type, bool(wanted.partitioning))
         draft.steps += ve_parts.boot_files(call, one.resource, root)
+        draft.steps += partitions.boots(call, one.resource, root)
     now = farm.clock()
     for one in placed:
-        draft.steps += power.reset(one.resource, now)
+        if one.resource.wanted.kind == "partition":
+            draft.steps += partitions.restart_steps(call, one.resource.name)
+        else:
+            draft.steps += power.reset(one.resource, now)
     draft.steps += [Await(summary=f"wait until {one.resource.name} runs VE {item.name}", resource=one.resource.name,
                           until="active", ve=wanted.id, not_boot=ve_parts.boot_of(one.resource), seconds=SECONDS)
                     for one in placed]
@@ -169,6 +177,14 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     draft.steps.append(Record(summary=f"note that VE {item.name} runs", changes=(Change(
         kind="ve", name=item.name, wanted=msgspec.to_builtins(running), former=msgspec.to_builtins(started)),)))
     return draft
+
+
+def _let_in(farm: Farm, machine: str, path: str) -> Step:
+    """qrmd may log in to a virtualization host: in a file of its own, which sshd_config(5) has read by default."""
+    return EditTree(machine=machine, root=path, summary=f"qrmd may log in to what runs from {path}",
+                    edits=({"do": "folder", "path": "/root/.ssh", "mode": 0o700},
+                           {"do": "write", "path": "/root/.ssh/authorized_keys2", "mode": 0o600,
+                            "content": f"{farm.public_key}\n"}))
 
 
 def _locks(item: Item, storage: Item, placed: Sequence[_Placed]) -> list[Lock]:

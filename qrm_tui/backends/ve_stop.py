@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import power, resources, ve_parts
+from qrm_tui.backends import partitions, power, resources, ve_parts
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.environments import Assignment
 from qrm_tui.core.errors import Refused
@@ -61,6 +61,8 @@ def _plan_stop(call: Call, item: Item, leaving: list[Assignment]) -> Draft:
     wanted, force = item.wanted, bool(call.arguments["force"])
     whole = len(leaving) == len(wanted.assigned)
     machines = [call.reading.get("resource", assigned.resource) for assigned in leaving]
+    for machine in machines:
+        partitions.need_none_on(call, machine.name, item.name)
     images = {assigned.image: call.reading.get("image", assigned.image) for assigned in leaving}
     draft = Draft(f"ve/{item.name}", locks=[
         Lock(f"ve/{item.name}"), *(Lock(f"resource/{machine.name}") for machine in machines),
@@ -77,6 +79,7 @@ def _plan_stop(call: Call, item: Item, leaving: list[Assignment]) -> Draft:
         draft.steps += revoked
     for machine in machines:
         draft.steps += ve_parts.boot_files(call, machine, None)
+        draft.steps += partitions.boots(call, machine, None)
     draft.point_of_no_return()
     draft.steps += _send_home(call, item, machines, force)
     if not force:
@@ -110,7 +113,9 @@ def _send_home(call: Call, item: Item, machines: Sequence[Item], force: bool) ->
         if seen is not None and (seen.off or (seen.runs == IDLE and is_heard(seen, now))):
             continue  # it has left already
         try:
-            told += power.reset(machine, now)
+            told += (partitions.down_steps(call, machine.name, force=force)
+                     + partitions.up_steps(call, machine.name)) if machine.wanted.kind == "partition" else \
+                power.reset(machine, now)
         except Refused as error:
             if not force:
                 raise Refused(*error.reasons, f"or cut it off from its image, whatever it is doing: qrm ve stop "

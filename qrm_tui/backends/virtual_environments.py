@@ -11,6 +11,8 @@ from qrm_tui.backends.planning import Call, Draft
 from qrm_tui.core import placement
 from qrm_tui.core.environments import Profile, VeWanted
 from qrm_tui.core.errors import BadInput, Refused
+from qrm_tui.core.operations.ve import NO_PARTITIONS
+from qrm_tui.core.partitionings import Partitioning
 from qrm_tui.core.plan import Change, Inverse, Lock, Record
 
 
@@ -23,8 +25,15 @@ def _profile(arguments: Mapping[str, Any], known: Profile) -> Profile:
     return profile
 
 
-def _check_parts(call: Call, boot_image: str, image: str) -> None:
-    call.reading.get("boot-image", boot_image)
+def _partitioning(asked: Any, known: Partitioning) -> Partitioning:
+    if asked is None:
+        return known
+    word: Partitioning = "" if asked == NO_PARTITIONS else asked
+    return word
+
+
+def _check_parts(call: Call, boot_image: str, image: str, partitioning: str) -> None:
+    ve_parts.need_fitting(partitioning, call.reading.get("boot-image", boot_image))
     found = call.reading.get("image", image)
     if found.wanted.filesystem == "" or not found.wanted.managed:
         raise Refused(f"image {image} is only registered: no machine can be let to mount it from here")
@@ -35,9 +44,11 @@ def plan_create(call: Call) -> Draft:
     arguments = call.arguments
     name = arguments["name"]
     call.reading.absent("ve", name)
-    _check_parts(call, arguments["boot_image"], arguments["image"])
+    partitioning: Partitioning = arguments["partitioning"] or ""
+    _check_parts(call, arguments["boot_image"], arguments["image"], partitioning)
     wanted = VeWanted(id=call.identity("ve"), boot_image=arguments["boot_image"], image=arguments["image"],
-                      profile=_profile(arguments, Profile()), multi_server=arguments["multi_server"])
+                      partitioning=partitioning, profile=_profile(arguments, Profile()),
+                      multi_server=arguments["multi_server"])
     draft = Draft(f"ve/{name}", locks=[Lock(f"ve/{name}")], inverse=Inverse("ve.remove", {"name": name}))
     if wanted.multi_server > 1:
         draft.notes.append(f"each of its {wanted.multi_server} machines gets a clone of image {wanted.image}, made "
@@ -56,15 +67,16 @@ def plan_edit(call: Call) -> Draft:
     item, arguments = call.reading.get("ve", call.arguments["name"]), call.arguments
     wanted: VeWanted = item.wanted
     parts = {"boot_image": arguments["boot_image"] or wanted.boot_image, "image": arguments["image"] or wanted.image,
-             "multi_server": arguments["multi_server"] or wanted.multi_server}
+             "multi_server": arguments["multi_server"] or wanted.multi_server,
+             "partitioning": _partitioning(arguments["partitioning"], wanted.partitioning)}
     changed = msgspec.structs.replace(wanted, **parts, profile=_profile(
         arguments, Profile() if arguments["any"] else wanted.profile))
     if wanted.life != "stopped":
         if any(getattr(wanted, name) != value for name, value in parts.items()):
-            raise Refused(f"VE {item.name} is {item.state}: its boot-image, image and number of machines are changed "
-                          "while it is stopped (qrm ve add-resource gives it one more now)")
+            raise Refused(f"VE {item.name} is {item.state}: its boot-image, image, partitioning and number of machines "
+                          "are changed while it is stopped (qrm ve add-resource gives it one more now)")
     else:
-        _check_parts(call, changed.boot_image, changed.image)
+        _check_parts(call, changed.boot_image, changed.image, changed.partitioning)
     draft = Draft(f"ve/{item.name}", locks=[Lock(f"ve/{item.name}")])
     if changed == wanted:
         draft.notes.append("nothing of it is another: nothing to do")

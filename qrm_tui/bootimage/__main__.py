@@ -27,6 +27,8 @@ def _options() -> argparse.ArgumentParser:
             source = one.add_mutually_exclusive_group(required=True)
             source.add_argument("--package", default="", help="a kernel package by name, or a .deb file's path")
             source.add_argument("--kernel", default="", help="the version of a kernel that is installed here")
+            one.add_argument("--hypervisor", default="", help="Xen under it: a package by name, a .deb file's path, or "
+                             "the word xen for the one that the distribution has")
             one.add_argument("--module", action="append", default=[], help="goes into the initrd besides the usual")
         one.add_argument("name")
     shown = verbs.add_parser("look", help="show all, a JSON object a line")
@@ -44,7 +46,7 @@ def main() -> None:
     try:
         if options.verb == "create":
             build.create(options.images, options.name, options.id, package=options.package, version=options.kernel,
-                         modules=options.module, say=_say)
+                         hypervisor=options.hypervisor, modules=options.module, say=_say)
         elif options.verb == "check":
             trouble = build.trouble_of(options.images / options.name, options.id)
             if trouble:

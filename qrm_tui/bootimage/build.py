@@ -9,14 +9,17 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from qrm_tui.bootimage import initramfs
+from qrm_tui.bootimage import hypervisors, initramfs
 from qrm_tui.bootimage.errors import CannotBuild
 from qrm_tui.bootimage.kernels import InstalledKernel, Kernel, fetch
+from qrm_tui.core.partitionings import XEN
 
 MANIFEST = "boot-image.json"
 KERNEL, INITRD = "vmlinuz", "initrd.img"
+#: By type, what a boot-image cannot be without; all that its manifest names is looked at.
+NEEDED = {"linux": (KERNEL, INITRD), "xen": (XEN, KERNEL, INITRD)}
 Say = Callable[[str], None]
 
 
@@ -80,8 +83,16 @@ def trouble_of(place: Path, identity: str = "", *, deep: bool = True) -> str:
         return f"{place / MANIFEST} is missing, or cannot be read"
     if identity and manifest.get("id") != identity:
         return f"{place} is another boot-image (its id is {manifest.get('id')!r})"
-    for name in (KERNEL, INITRD):
-        said, path = manifest["files"].get(name) or {}, place / name
+    kind, files = str(manifest.get("type", "linux")), manifest["files"]
+    if kind not in NEEDED:
+        return f"{place / MANIFEST} says that it is of type {kind!r}, which this program does not know"
+    lacking = [name for name in NEEDED[kind] if name not in files]
+    if lacking:
+        return f"{place / MANIFEST} does not name {', '.join(lacking)}"
+    for name, said in files.items():
+        path = place / name
+        if path.parent != place or not isinstance(said, dict):
+            return f"{place / MANIFEST} is not as this program writes it: {name!r}"
         try:
             size = path.stat().st_size
             if size != said.get("size"):
@@ -94,8 +105,11 @@ def trouble_of(place: Path, identity: str = "", *, deep: bool = True) -> str:
 
 
 def create(images: Path, name: str, identity: str, *, package: str, version: str, modules: Sequence[str],
-           say: Say, busybox: Path = initramfs.BUSYBOX) -> None:
-    """Make a boot-image from a kernel package, or from the installed kernel of this version; CannotBuild if not."""
+           say: Say, hypervisor: str = "", busybox: Path = initramfs.BUSYBOX) -> None:
+    """Make a boot-image from a kernel package, or from the installed kernel of this version; CannotBuild if not.
+
+    `hypervisor`: a package with Xen, which makes it one of type `xen`.
+    """
     place = _place(images, name)
     new = _beside(place, "new")
     with _told(images):
@@ -112,7 +126,13 @@ def create(images: Path, name: str, identity: str, *, package: str, version: str
             if package:
                 say(f"fetching {package}")
             kernel: Kernel = fetch(package, work) if package else InstalledKernel(version)
-            _fill(new, kernel, modules, shell, {"id": identity, "name": name, "source": package or version}, say)
+            under = None
+            if hypervisor:
+                say(f"fetching {hypervisor}")
+                under = hypervisors.fetch(hypervisor, work)
+            _fill(new, Parts(kernel, modules, shell, under),
+                  {"id": identity, "name": name, "type": "xen" if under else "linux", "source": package or version,
+                   **({"hypervisor": {"source": hypervisor, "version": under.version}} if under else {})}, say)
             shutil.rmtree(work)
             _sync_folder(new)
             new.rename(place)
@@ -123,18 +143,35 @@ def create(images: Path, name: str, identity: str, *, package: str, version: str
     say(f"boot-image {name} is ready")
 
 
-def _fill(new: Path, kernel: Kernel, modules: Sequence[str], shell: bytes, words: dict[str, Any], say: Say) -> None:
+class Parts(NamedTuple):
+    """What a boot-image is made from."""
+
+    kernel: Kernel
+    modules: Sequence[str]
+    busybox: bytes
+    hypervisor: hypervisors.Hypervisor | None
+
+
+def _fill(new: Path, parts: Parts, words: dict[str, Any], say: Say) -> None:
+    kernel, names = parts.kernel, [KERNEL, INITRD]
+    if parts.hypervisor:
+        say(f"hypervisor Xen {parts.hypervisor.version}")
+        names = [*parts.hypervisor.files, *names]
+        for name, content in parts.hypervisor.files.items():
+            _write(new / name, content)
     say(f"kernel {kernel.version}: reading what its modules say")
-    choice = initramfs.Choice(kernel, modules)
+    choice = initramfs.Choice(kernel, parts.modules, words["type"])
+    if parts.hypervisor:
+        hypervisors.need_first_domain(kernel.version, choice.config)
     for note in choice.notes:
         say(f"note: {note}")
     say(f"packing {len(choice.chosen)} of {len(choice.all)} modules")
     with (new / INITRD).open("wb") as out:
-        image = initramfs.write(out, kernel, choice, shell)
+        image = initramfs.write(out, kernel, choice, parts.busybox)
         out.flush()
         os.fsync(out.fileno())
     _write(new / KERNEL, image)
-    files = {name: {"size": (new / name).stat().st_size, "sha256": _digest(new / name)} for name in (KERNEL, INITRD)}
+    files = {name: {"size": (new / name).stat().st_size, "sha256": _digest(new / name)} for name in names}
     for name, facts in files.items():
         say(f"{name}: {facts['size']} bytes")
     manifest = {**words, "version": kernel.version, "files": files, "modules": sorted(choice.chosen),
@@ -159,11 +196,12 @@ def remove(images: Path, name: str, identity: str) -> None:
 
 
 def look(images: Path, *, deep: bool) -> list[dict[str, Any]]:
-    """Every boot-image: name, id, version, size, trouble."""
+    """Every boot-image: name, id, version, size, files, trouble."""
     found = []
     for place in sorted(images.glob("[!.]*")) if images.is_dir() else []:
         manifest = manifest_of(place) or {"files": {}}
         size = sum(int(facts.get("size", 0)) for facts in manifest["files"].values() if isinstance(facts, dict))
         found.append({"name": place.name, "id": str(manifest.get("id", "")), "size": size,
-                      "version": str(manifest.get("version", "")), "trouble": trouble_of(place, deep=deep)})
+                      "version": str(manifest.get("version", "")), "files": sorted(manifest["files"]),
+                      "trouble": trouble_of(place, deep=deep)})
     return found

@@ -30,16 +30,17 @@ _PROGRAMS, _INTERPRETER = struct.Struct("<32x8x14xHH"), 3
 #: Files of templates/initramfs: where they lie in the archive, and their mode.
 _PROGRAM_FILES = {
     "initramfs/init": ("init", 0o755), "initramfs/agent": ("qrm/agent", 0o755),
+    "initramfs/bridge": ("qrm/bridge", 0o644),
     "initramfs/udhcpc": ("qrm/udhcpc", 0o755), "initramfs/qrm-agent.service": ("qrm/qrm-agent.service", 0o644),
 }
 _FIRMWARE = (Path("/lib/firmware"), Path("/usr/lib/firmware"))
 
 
-def module_sets() -> list[dict[str, Any]]:
-    """The table of what goes in: name, modules, folders, required."""
+def module_sets(kind: str) -> list[dict[str, Any]]:
+    """The table of what goes into boot-images of a type: name, modules, folders, required, load."""
     with (data_folder() / "boot.toml").open("rb") as file:
         sets: list[dict[str, Any]] = tomllib.load(file)["set"]
-    return sets
+    return [entry for entry in sets if kind in entry.get("types", (kind,))]
 
 
 def static_busybox(path: Path = BUSYBOX) -> bytes:
@@ -61,8 +62,12 @@ def static_busybox(path: Path = BUSYBOX) -> bytes:
 class Choice:
     """The modules that go in, and what is to be said of those that do not."""
 
-    def __init__(self, kernel: Kernel, asked: Sequence[str]) -> None:
+    def __init__(self, kernel: Kernel, asked: Sequence[str], kind: str) -> None:
         self.all: dict[str, Module] = {}
+        #: what the kernel was configured with; empty where that is not told
+        self.config = b""
+        #: by the moment at which init loads them, the modules of a set
+        self.load: dict[str, list[str]] = {}
         builtin: set[str] = set()
         for path, content in kernel.files():
             inner = path.removeprefix(kernel.folder)
@@ -71,10 +76,12 @@ class Choice:
                 self.all[module.name] = module
             elif inner == "modules.builtin":
                 builtin = {plain_name(Path(line).stem) for line in content.decode(errors="replace").splitlines()}
+            elif path == kernel.config:
+                self.config = content
         names: set[str] = set()
         absent: list[str] = []
         lacking: list[str] = []
-        for entry in module_sets():
+        for entry in module_sets(kind):
             required = {plain_name(name) for name in entry.get("required", ())}
             for folder in entry.get("folders", ()):
                 here = {module.name for module in self.all.values() if module.path.startswith(f"kernel/{folder}/")}
@@ -82,6 +89,8 @@ class Choice:
             for name in map(plain_name, entry.get("modules", ())):
                 if name in self.all:
                     names.add(name)
+                    if "load" in entry:
+                        self.load.setdefault(entry["load"], []).append(name)
                 elif name not in builtin:
                     (lacking if name in required else absent).append(name)
         for name in map(plain_name, asked):
@@ -125,6 +134,8 @@ def write(out: BinaryIO, kernel: Kernel, choice: Choice, busybox: bytes) -> byte
         for name, text in (("dep", dependencies_text(choice.chosen)), ("alias", aliases_text(choice.chosen)),
                            ("softdep", softdep_text(choice.chosen)), ("symbols", "")):
             archive.file(f"{kernel.folder}modules.{name}", text.encode())
+        for moment, modules in sorted(choice.load.items()):
+            archive.file(f"qrm/load/{moment}", " ".join(modules).encode() + b"\n")
         for path, content in choice.firmware():
             archive.file(path, content)
         archive.end()

@@ -21,7 +21,15 @@ COLUMNS = {
                         ("name", "state", "maintenance", "kind", "virtualization", "host", "mac", "address", "cpus",
                          "mhz", "memory", "ve", "stage", "since")),
     "ve": Columns(("name", "state", "stage", "resources", "image", "boot_image", "profile", "since"),
-                  ("name", "state", "boot_image", "image", "resources", "profile", "since", "multi_server", "stage")),
+                  ("name", "state", "boot_image", "image", "resources", "profile", "since", "multi_server", "stage",
+                   "partitioning")),
+    "partition": Columns(("name", "state", "host", "cpus", "mhz", "memory", "busy", "resource", "ve", "since"),
+                         ("name", "state", "host", "cpus", "mhz", "memory", "disk", "busy", "resource", "ve", "mac",
+                          "address", "technology", "since")),
+    "host": Columns(("name", "state", "technology", "partitions", "cpus", "cpus_given", "memory", "memory_free",
+                     "foreign", "ve", "since"),
+                    ("name", "state", "technology", "ve", "partitions", "cpus", "cpus_given", "mhz", "memory",
+                     "memory_free", "memory_given", "foreign", "since")),
     "boot-image": Columns(("name", "state", "version", "size", "used_by", "source", "since"),
                           ("name", "state", "type", "version", "source", "size", "used_by", "since")),
     "component": Columns(("name", "state", "services", "settings", "since"),
@@ -44,7 +52,7 @@ COLUMNS = {
 #: What stands above a column, where the field's name is too long for it.
 TITLES = {"maintenance": "MAINT", "boot_image": "BOOT-IMAGE"}
 #: Shares from 0 to 1.
-_SHARES = frozenset(("fill", "progress", "pool_data", "pool_metadata"))
+_SHARES = frozenset(("fill", "busy", "progress", "pool_data", "pool_metadata"))
 #: States that a person should look at.
 STATE_STYLES = {"error": "red", "failed": "red", "warning": "yellow", "degraded": "yellow", "undone": "yellow",
                 "unknown": "yellow"}

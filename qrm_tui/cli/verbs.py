@@ -26,6 +26,8 @@ NOUNS = {
     "farm": "the farm as a whole",
     "resource": "the machines of the rack",
     "ve": "virtual environments",
+    "partition": "slices of virtualization hosts",
+    "host": "virtualization hosts: what they have left, and what runs there",
     "image": "filesystem-images",
     "boot-image": "kernels that machines boot, with their initrds",
     "storage": "storage servers",
@@ -57,7 +59,8 @@ def kinds() -> list[str]:
 def _reading(kind: str) -> list[Verb]:
     name = Argument("name", _NAMED_BY.get(kind, kind), "which", required=True, positional=True)
     some = {"job": "12", "journal": "40", "storage": "lvm-nfs", "image": "webserver", "resource": "r1",
-            "ve": "customer1", "boot-image": "debian12", "component": "dhcpd"}.get(kind, "NAME")
+            "ve": "customer1", "partition": "r3-1", "host": "r3", "boot-image": "debian12",
+            "component": "dhcpd"}.get(kind, "NAME")
     verbs = [
         Verb(kind, "list", "list them", _LIST, f"qrm {kind} list --sort name --limit 20", "reading:list_rows"),
         Verb(kind, "show", "show one with all its fields", (name,), f"qrm {kind} show {some}", "reading:show"),

@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from qrm_tui.core.partitionings import BootImageType, Partitioning
+
 VeLife = Literal["stopped", "starting", "running", "stopping"]
 
 
@@ -33,6 +35,7 @@ class VeWanted(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     boot_image: str
     image: str
+    partitioning: Partitioning = ""
     profile: Profile = Profile()
     #: on how many machines; each has a clone of the image as its own root
     multi_server: int = 1
@@ -41,11 +44,13 @@ class VeWanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BootImageWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A boot-image: a kernel and the initrd that was made for it."""
+    """A boot-image: a kernel and the initrd that was made for it, perhaps with a hypervisor."""
 
     id: str
-    #: `linux`: kernel and initrd
-    type: str = "linux"
+    #: `linux`: kernel and initrd; `xen`: hypervisor, kernel and initrd
+    type: BootImageType = "linux"
+    #: of type `xen`, where Xen was taken from: a package, a package's file, or `xen` for the distribution's own
+    hypervisor: str = ""
     #: where it was made from: a kernel package, a package's file, or a running system's kernel version
     source: str = ""
     version: str = ""
@@ -58,5 +63,7 @@ class BootImageSeen(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     #: of its kernel
     version: str = ""
+    #: what it has of kernel, initrd, and the hypervisor for either kind of firmware
+    files: tuple[str, ...] = ()
     #: what is wrong with its files; empty: all there, and as they were made
     trouble: str = ""

@@ -26,6 +26,8 @@ class Farm:
         self.clock: Callable[[], float] = clock
         self.steady: Callable[[], float] = steady
         self.revision = 0
+        #: the ssh key that machines must accept which the server logs in to
+        self.public_key = ""
         self._items: dict[str, dict[str, Item]] = defaultdict(dict)
         self._clones: dict[str, set[str]] = defaultdict(set)
         self._images: dict[str, set[str]] = defaultdict(set)
@@ -33,6 +35,8 @@ class Farm:
         #: virtual environments by the images and boot-images that they use
         self._users: dict[str, set[str]] = defaultdict(set)
         self._macs: dict[str, str] = {}
+        #: partitions by their host
+        self._hosted: dict[str, set[str]] = defaultdict(set)
         self._listeners: list[Listener] = []
 
     # reading
@@ -71,6 +75,10 @@ class Farm:
     def ves_with(self, kind: str, name: str) -> list[str]:
         """Names of the virtual environments that use this image or boot-image."""
         return sorted(self._users.get(f"{kind}/{name}", ()))
+
+    def partitions_on(self, host: str) -> list[Item]:
+        """The partitions of a virtualization host."""
+        return [self._items["partition"][name] for name in sorted(self._hosted.get(host, ()))]
 
     def resource_of(self, mac: str) -> Item | None:
         """The resource that boots from the network card with this address."""
@@ -122,6 +130,9 @@ class Farm:
                 self._tell(kind, name, other)
                 if kind == "resource":  # and what runs on it
                     self._judge_others(other)
+        if item.kind == "host" or (item.kind == "resource" and self._hosted.get(item.name)):
+            for partition in sorted(self._hosted.get(item.name, ())):
+                self.judge_again("partition", partition)
         if item.kind == "storage":
             for image in self.images_on(item.name):
                 if self._judge(image):
@@ -142,6 +153,8 @@ class Farm:
                 self._open_jobs[held].add(item.name)
         elif item.kind == "resource":
             self._macs[item.wanted.mac] = item.name
+        elif item.kind == "partition":
+            self._hosted[item.wanted.host].add(item.name)
         elif item.kind == "ve":
             for used in _used(item):
                 self._users[used].add(item.name)
@@ -155,6 +168,8 @@ class Farm:
             self._clones[item.wanted.origin].discard(item.name)
         elif item.kind == "resource":
             self._macs.pop(item.wanted.mac, None)
+        elif item.kind == "partition":
+            self._hosted[item.wanted.host].discard(item.name)
         elif item.kind == "ve":
             for used in _used(item):
                 self._users[used].discard(item.name)

@@ -10,7 +10,8 @@ Row = dict[str, Any]
 TIMES = frozenset(("since", "seen_at", "created", "started", "ended", "asked", "full_at", "at", "stage_at",
                    "event_at"))
 #: Fields that hold bytes.
-SIZES = frozenset(("size", "used", "free", "pool_size", "pool_promised", "reserve", "memory"))
+SIZES = frozenset(("size", "used", "free", "pool_size", "pool_promised", "reserve", "memory", "disk",
+                   "memory_free", "memory_given"))
 
 
 def outside(row: Row) -> Row:

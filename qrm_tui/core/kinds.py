@@ -2,5 +2,6 @@
 from __future__ import annotations
 
 #: What people call the kinds.
-WORDS = {"resource": "resource", "ve": "virtual environment", "image": "filesystem-image", "boot-image": "boot-image",
-         "storage": "storage server", "component": "component", "job": "job", "journal": "journal entry"}
+WORDS = {"resource": "resource", "ve": "virtual environment", "partition": "partition", "host": "virtualization host",
+         "image": "filesystem-image", "boot-image": "boot-image", "storage": "storage server",
+         "component": "component", "job": "job", "journal": "journal entry"}

@@ -1,7 +1,8 @@
 """How the server is set up for netboot: addresses that boot files name, read from its components' settings."""
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Network
 from typing import NamedTuple
 
 from qrm_tui.core.components import ComponentWanted
@@ -11,6 +12,8 @@ from qrm_tui.core.farm import Farm
 #: The components without which no machine boots, and defaults of their settings that boot files need.
 NEEDED = ("dhcpd", "tftpd", "apache", "node")
 OPTIONS = "console=tty0 console=ttyS0,115200"
+#: A fixed share for the first domain: what it would give up later is slow to come, and Xen wants some of its own.
+HYPERVISOR = "dom0_mem=768M+5%,max:768M+5%"
 HTTP_PORT, NODE_PORT = "80", "8640"
 #: What reaches every machine of one network, whichever the kernel takes.
 EVERYWHERE = "255.255.255.255"
@@ -29,11 +32,17 @@ class BootSettings(NamedTuple):
     node: str
     #: kernel options that every machine gets
     options: str = OPTIONS
+    #: options that every hypervisor gets
+    hypervisor: str = HYPERVISOR
 
     @property
     def words(self) -> str:
         """The part of a kernel's command line that all machines share."""
-        return " ".join(filter(None, (f"qrm.node={self.node}", f"qrm.http={self.http}", self.options)))
+        return self.words_with(self.options)
+
+    def words_with(self, options: str) -> str:
+        """The same with other options."""
+        return " ".join(filter(None, (f"qrm.node={self.node}", f"qrm.http={self.http}", options)))
 
 
 def find_boot_settings(farm: Farm) -> BootSettings | None:
@@ -49,9 +58,24 @@ def find_boot_settings(farm: Farm) -> BootSettings | None:
         return None
     port, node = (found[name].settings.get("port", default)
                   for name, default in (("apache", HTTP_PORT), ("node", NODE_PORT)))
-    options = found["tftpd"].settings.get("options", OPTIONS)
+    options, hypervisor = (" ".join(found["tftpd"].settings.get(name, default).split())
+                           for name, default in (("options", OPTIONS), ("hypervisor", HYPERVISOR)))
     return BootSettings(server, f"http://{server}{'' if port == HTTP_PORT else f':{port}'}{HTTP_PATH}",
-                        f"http://{server}:{node}", " ".join(options.split()))
+                        f"http://{server}:{node}", options, hypervisor)
+
+
+def free_addresses(farm: Farm, coming: Iterable[str] = ()) -> Iterator[str]:
+    """Addresses for machines (the dhcpd component's setting `machines`) that nobody has; `coming`: nor will have."""
+    dhcpd = farm.find("component", "dhcpd")
+    settings: Mapping[str, str] = dhcpd.wanted.settings if dhcpd else {}
+    first, _, last = settings.get("machines", "").partition("-")
+    try:
+        start, end = int(IPv4Address(first.strip())), int(IPv4Address(last.strip()))
+    except ValueError:
+        return iter(())
+    used = {item.wanted.address for item in farm.all("resource")} | set(coming)
+    used |= {settings.get(word, "").partition("/")[0] for word in ("address", "router")}
+    return (address for number in range(start, end + 1) if (address := str(IPv4Address(number))) not in used)
 
 
 def broadcast_address(farm: Farm) -> str:

@@ -13,8 +13,9 @@ from qrm_tui.core.model import Item
 from qrm_tui.core.resources import Inventory
 from qrm_tui.core.units import format_size
 
-#: Share of its memory that firmware and kernel keep for themselves: a machine with 16 GB says 15.6.
-KEPT_BACK = 0.1
+#: What firmware and kernel keep of a machine's memory for themselves: a share, since a machine with 16 GB says 15.6,
+#: and some bytes, since a partition with 256 MB says 205.
+KEPT_BACK, KEPT_BYTES = 0.1, 32 << 20
 #: Machines named one by one in the explanation; more are counted.
 _NAMED = 6
 
@@ -45,7 +46,7 @@ def unfit(item: Item, profile: Profile) -> str:
         return f"has {has.cpus} CPU{'' if has.cpus == 1 else 's'}, {profile.cpus} are wanted"
     if has.mhz < profile.mhz:
         return f"has {has.mhz} MHz, {profile.mhz} are wanted"
-    if has.memory < profile.memory * (1 - KEPT_BACK):
+    if has.memory < profile.memory * (1 - KEPT_BACK) - KEPT_BYTES:
         return f"has {format_size(has.memory)} memory, {format_size(profile.memory)} is wanted"
     if len(has.nics) < profile.nics:
         return f"has {len(has.nics)} network cards, {profile.nics} are wanted"

@@ -158,7 +158,33 @@ class Await(msgspec.Struct, frozen=True, kw_only=True, tag="await", omit_default
     machine: str = HERE
 
 
-Step = WriteFile | RemoveFile | Run | EditTree | Tell | Wait | Record | Order | Await
+#: What can be asked of a domain (`runners.hypervisor`).
+DomainDo = Literal["define", "undefine", "start", "stop", "pause", "resume", "reset", "memory", "cpus", "schedule"]
+
+
+class Domain(msgspec.Struct, frozen=True, kw_only=True, tag="domain", omit_defaults=True):
+    """Something is asked of a virtualization host for one of its domains. What is so already is success."""
+
+    summary: str
+    #: the resource that the domain runs on
+    host: str
+    #: its UUID
+    domain: str
+    do: DomainDo
+    #: of define: the definition; of memory and cpus: bytes, a count; of schedule: parameters
+    xml: str = ""
+    number: int = 0
+    parameters: dict[str, int] = {}
+    #: what takes it back, with the definition or number that were before; empty: nothing does
+    undo: DomainDo | Literal[""] = ""
+    former_xml: str = ""
+    former_number: int = 0
+    machine: str = HERE
+
+
+Step = WriteFile | RemoveFile | Run | EditTree | Tell | Wait | Record | Order | Await | Domain
+#: Steps that are not the work of a machine's runner.
+OFF_RUNNER = (Record, Order, Await, Domain)
 
 
 class Lock(msgspec.Struct, frozen=True, order=True):
@@ -211,10 +237,13 @@ def diff_of(step: Step) -> str:
         before, after = step.former or "", step.content
     elif isinstance(step, RemoveFile):
         before, after = step.former, ""
+    elif isinstance(step, Domain):
+        before, after = step.former_xml, step.xml
     else:
         return ""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), step.path if before else "/dev/null",
-                                 step.path if after else "/dev/null", lineterm="", n=3)
+    path = f"domain {step.domain}" if isinstance(step, Domain) else step.path
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), path if before else "/dev/null",
+                                 path if after else "/dev/null", lineterm="", n=3)
     return "\n".join(lines)
 
 
@@ -237,6 +266,8 @@ def undo_of(step: Step) -> str:
         return f"put {step.path} back"
     if isinstance(step, Record):
         return "put the former records back"
+    if isinstance(step, Domain) and step.undo:
+        return f"{step.undo} it on {step.host}"
     if isinstance(step, Order) and step.undo:
         return f"tell {step.resource} to {step.undo}, if it has left its present boot"
     return ""
@@ -259,6 +290,8 @@ def describe_step(step: Step, done_already: bool = False) -> dict[str, Any]:
                             for change in step.changes]
     elif isinstance(step, (Order, Await)):
         shown["resource"] = step.resource
+    elif isinstance(step, Domain):
+        shown |= {"resource": step.host, "diff": diff_of(step)}
     else:
         shown["diff"] = diff_of(step)
     return shown

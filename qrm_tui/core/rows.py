@@ -11,6 +11,7 @@ from qrm_tui.core.environments import BootImageWanted, VeWanted
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.fields import Row
 from qrm_tui.core.model import ImageWanted, Item, JobRecord, StorageSeen, StorageWanted
+from qrm_tui.core.partitions import HostSeen, HostWanted, PartitionSeen, PartitionWanted
 from qrm_tui.core.resources import STAGES, ResourceSeen, ResourceWanted, standing_event
 from qrm_tui.core.units import format_size
 
@@ -57,8 +58,9 @@ def _resource(item: Item, farm: Farm) -> Row:
     wanted, seen = item.wanted, item.seen or ResourceSeen()
     has = seen.inventory
     return {
-        "maintenance": wanted.maintenance, "kind": wanted.kind, "virtualization": None, "host": wanted.host or None,
-        "technology": wanted.technology or None, "mac": wanted.mac, "address": seen.address or wanted.address,
+        "maintenance": wanted.maintenance, "kind": wanted.kind, "virtualization": _hosts(item, farm),
+        "host": wanted.host or None, "technology": wanted.technology or None, "mac": wanted.mac,
+        "address": seen.address or wanted.address,
         "cpus": has.cpus, "mhz": has.mhz, "memory": has.memory, "ve": wanted.ve or None,
         "stage": seen.stage if item.state in _BOOTS else "",
         "stage_at": seen.stage_at if item.state in _BOOTS else None,
@@ -82,10 +84,43 @@ def event_fields(seen: ResourceSeen | None) -> Row:
     }
 
 
+def _hosts(item: Item, farm: Farm) -> str | None:
+    """The technology that it hosts now."""
+    host = farm.find("host", item.name)
+    return host.wanted.partitioning if host else None
+
+
+def _partition(item: Item, farm: Farm) -> Row:
+    wanted, seen = item.wanted, item.seen or PartitionSeen()
+    resource, domain = farm.find("resource", item.name), seen.domain
+    return {
+        "host": wanted.host, "technology": wanted.technology, "cpus": domain.cpus if domain else wanted.cpus,
+        "mhz": wanted.mhz, "memory": domain.memory if domain else wanted.memory, "disk": wanted.disk,
+        "busy": seen.busy if item.state == "running" else None, "resource": resource.state if resource else None,
+        "ve": resource.wanted.ve or None if resource else None,
+        "address": resource.wanted.address if resource else None, "mac": wanted.mac, "power": wanted.power,
+        "device": wanted.target, "id": wanted.id,
+    }
+
+
+def _host(item: Item, farm: Farm) -> Row:
+    seen = item.seen or HostSeen()
+    ours = farm.partitions_on(item.name)
+    known = {partition.wanted.id for partition in ours}
+    foreign = [domain for domain in seen.domains if domain.uuid not in known]
+    promised = sum(partition.wanted.memory for partition in ours)
+    return {
+        "technology": item.wanted.partitioning, "ve": item.wanted.ve, "address": item.wanted.address,
+        "partitions": len(ours), "cpus": seen.cpus, "cpus_given": sum(partition.wanted.cpus for partition in ours),
+        "mhz": seen.mhz, "memory": seen.memory, "memory_free": seen.memory_free, "memory_given": promised,
+        "foreign": [domain.name for domain in foreign], "libvirt": seen.libvirt, "hypervisor": seen.hypervisor,
+    }
+
+
 def _ve(item: Item, farm: Farm) -> Row:
     wanted = item.wanted
     return {
-        "boot_image": wanted.boot_image, "image": wanted.image,
+        "boot_image": wanted.boot_image, "image": wanted.image, "partitioning": wanted.partitioning or None,
         "resources": [assigned.resource for assigned in wanted.assigned],
         "images": [assigned.image for assigned in wanted.assigned],
         "profile": {key: value for key, value in msgspec.to_builtins(wanted.profile).items() if value},
@@ -104,6 +139,7 @@ def _stage_of(ve: Item, farm: Farm) -> str:
 def _boot_image(item: Item, farm: Farm) -> Row:
     version = item.wanted.version or (item.seen.version if item.seen else "")
     return {"type": item.wanted.type, "version": version, "source": item.wanted.source,
+            "hypervisor": item.wanted.hypervisor or None,
             "size": item.seen.size if item.seen else 0, "used_by": farm.ves_with("boot-image", item.name),
             "id": item.wanted.id}
 
@@ -118,7 +154,7 @@ def _component(item: Item, farm: Farm) -> Row:
 _BOOTS = frozenset(("booting", "starting", "stopping", "error"))
 _FIELDS: dict[str, Callable[[Item, Farm], Row]] = {
     "storage": _storage, "image": _image, "job": _job, "resource": _resource, "ve": _ve, "boot-image": _boot_image,
-    "component": _component,
+    "component": _component, "partition": _partition, "host": _host,
 }
 
 
@@ -126,7 +162,9 @@ _SAMPLES = {
     "storage": StorageWanted(type="", address=""), "image": ImageWanted(id="", storage="", path=""),
     "job": JobRecord(id=0, operation="", object="", arguments={}), "resource": ResourceWanted(id="", mac=""),
     "ve": VeWanted(id="", boot_image="", image=""), "boot-image": BootImageWanted(id=""),
-    "component": ComponentWanted(),
+    "component": ComponentWanted(), "partition": PartitionWanted(
+        id="", host="", technology="test", mac="", target="", memory=0),
+    "host": HostWanted(partitioning="", ve="", address=""),
 }
 
 

@@ -275,6 +275,63 @@ VE: Sequence[Rule] = (
     Rule("error", lambda i, f: True, _chain, _first_remedy),
 )
 
+def _host(item: Item, farm: Farm) -> Item | None:
+    return farm.find("host", item.wanted.host)
+
+
+def _domain(item: Item) -> str:
+    """How its host's hypervisor shows it; empty: not, or not yet."""
+    return item.seen.domain.state if item.seen and item.seen.domain else ""
+
+
+def _partition_jobs(item: Item, farm: Farm) -> list[str]:
+    return farm.open_jobs(f"partition/{item.name}")
+
+
+def _host_gone(item: Item, farm: Farm) -> str:
+    """Why nothing is known of it by its host; empty while that answers."""
+    host = _host(item, farm)
+    if host is not None:
+        return f"its host {host.name} does not answer: {host.seen.silent}" if host.seen and host.seen.silent else ""
+    resource = farm.find("resource", item.wanted.host)
+    if resource is None:
+        return f"its host {item.wanted.host} is no resource any more"
+    return f"its host {resource.name} is {resource.state}, and runs no VE with partitioning"
+
+
+PARTITION: Sequence[Rule] = (
+    Rule("defined", lambda i, f: i.wanted.life == "creating" and _partition_jobs(i, f),
+         lambda i, f: f"job {_partition_jobs(i, f)[0]} is making it",
+         lambda i, f: f"qrm job show {_partition_jobs(i, f)[0]}"),
+    Rule("unknown", _host_gone, _host_gone, lambda i, f: f"qrm resource why {i.wanted.host}"),
+    Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "its host was not asked yet"),
+    Rule("unknown", lambda i, f: i.wanted.life != "present",
+         lambda i, f: f"a job that was {i.wanted.life} it failed half-way",
+         lambda i, f: f"mend the cause, and remove it: qrm partition remove {i.name}"),
+    Rule("unknown", lambda i, f: i.seen.domain is None,
+         lambda i, f: f"{i.wanted.host} has no domain of it: somebody has undefined it there",
+         lambda i, f: f"qrm partition remove {i.name}"),
+    Rule("crashed", lambda i, f: _domain(i) == "crashed",
+         lambda i, f: "its kernel panicked, or its hypervisor killed it",
+         lambda i, f: f"qrm console log {i.name}; qrm partition start {i.name}"),
+    Rule("paused", lambda i, f: _domain(i) == "paused", lambda i, f: "its clock stands still"
+         + ("" if i.wanted.power == "paused" else ", and nobody here has paused it"),
+         lambda i, f: f"qrm partition resume {i.name}"),
+    Rule("running", lambda i, f: _domain(i) == "running", lambda i, f: "it runs"
+         + (" though it was switched off here" if i.wanted.power == "off" else "")),
+    Rule("defined", lambda i, f: i.wanted.power == "new", lambda i, f: "it was not started yet",
+         lambda i, f: f"qrm partition start {i.name}"),
+    Rule("off", lambda i, f: True, lambda i, f: "it is switched off" if i.wanted.power == "off" else
+         "it went off by itself", lambda i, f: f"qrm partition start {i.name}"),
+)
+
+HOST: Sequence[Rule] = (
+    Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "its libvirtd was not asked yet"),
+    Rule("error", lambda i, f: i.seen.silent, lambda i, f: f"its libvirtd does not answer: {i.seen.silent}",
+         lambda i, f: f"systemctl status libvirtd there; qrm resource why {i.name}"),
+    Rule("ok", lambda i, f: True, lambda i, f: "its libvirtd answers"),
+)
+
 BOOT_IMAGE: Sequence[Rule] = (
     Rule("creating", lambda i, f: i.wanted.life == "creating" and f.open_jobs(f"boot-image/{i.name}"),
          lambda i, f: f"job {f.open_jobs(f'boot-image/{i.name}')[0]} is making it"),
@@ -336,7 +393,8 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
 )}
 
 TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": JOB, "resource": RESOURCE, "ve": VE,
-                                     "boot-image": BOOT_IMAGE, "component": COMPONENT}
+                                     "boot-image": BOOT_IMAGE, "component": COMPONENT, "partition": PARTITION,
+                                     "host": HOST}
 
 
 def _console_words(item: Item, farm: Farm) -> str:

@@ -14,7 +14,7 @@ from qrm_tui.daemon.console_log import ConsoleLog
 from qrm_tui.daemon.console_marks import Marks
 from qrm_tui.daemon.console_patterns import Hit, Matcher
 from qrm_tui.daemon.peer import Peer
-from qrm_tui.runners.console import ConsoleLine, NoLine, NotTaken, Source
+from qrm_tui.runners.console import ConsoleLine, NoLine, NotTaken, Source, Telling
 
 #: Seconds until a line that was lost is tried again, at first and at the most; one that held so long was a good one.
 FIRST_PAUSE, LONGEST_PAUSE, GOOD = 1.0, 60.0, 60.0
@@ -101,8 +101,18 @@ class Console:
                 self._stands("waiting", why)
             if loop.time() - begun >= GOOD:
                 pause = self._first_pause
-            await asyncio.sleep(pause)
+            await self._until_worth_trying(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _until_worth_trying(self, seconds: float) -> None:
+        if not isinstance(self.source, Telling):
+            await asyncio.sleep(seconds)
+            return
+        told = asyncio.create_task(self.source.worth_trying())
+        try:
+            await asyncio.wait((told,), timeout=seconds)
+        finally:
+            told.cancel()
 
     async def _hold_line(self) -> str:
         """Open the line and hold it until it is lost; why it was. NoLine."""

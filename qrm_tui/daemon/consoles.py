@@ -74,7 +74,7 @@ class Consoles:
         if kind != "resource" or not self._running:
             return
         wanted = item.wanted if item is not None else None
-        depends = (wanted.mac, wanted.console, wanted.console_command, wanted.power) if wanted else ()
+        depends = (wanted.mac, wanted.console, wanted.console_command, wanted.power, wanted.host) if wanted else ()
         if self._known.get(name, ()) == depends:
             return
         if depends:
@@ -163,6 +163,15 @@ class Consoles:
     def opened(self, console: Console, peer: Peer) -> None:
         """Somebody who may type looks at it alone, or types: what was found there is seen."""
         self._events.seen(console.name, peer.user)
+
+    async def recorded(self, name: str) -> None:
+        """Until what a resource's console says is recorded; NotFound if it has none."""
+        while True:
+            console = self.find(name)
+            changed = console.changed
+            if console.connection == "connected":
+                return
+            await changed.wait()
 
     async def take(self, console: Console, session: Session) -> None:
         """The right to type for this session; taken by force, it is in the journal."""

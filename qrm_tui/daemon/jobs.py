@@ -18,10 +18,11 @@ from qrm_tui.core.errors import Broken, GuardRefused, QrmError, Refused, StepFai
 from qrm_tui.core.facts import RECORDS
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import FINISHED, Item, JobRecord
-from qrm_tui.core.plan import Await, Order, Plan, Record, RemoveFile, Run, Step, Wait, WriteFile
+from qrm_tui.core.plan import OFF_RUNNER, Await, Domain, Order, Plan, Record, RemoveFile, Run, Step, Wait, WriteFile
+from qrm_tui.daemon.hosts import Hosts
 from qrm_tui.daemon.joblog import JobLog
 from qrm_tui.daemon.locks import Locks
-from qrm_tui.daemon.machines import Machines
+from qrm_tui.daemon.machines import RESOURCE, Machines
 from qrm_tui.daemon.rack import Rack
 from qrm_tui.daemon.records import Author, Records, forward, plan_digest
 from qrm_tui.db.store import Entry, Store, Write
@@ -63,11 +64,12 @@ class Job:
 class Jobs:
     """All jobs of this server."""
 
-    def __init__(self, farm: Farm, store: Store, machines: Machines, records: Records, rack: Rack, folder: Path, *,
+    def __init__(self, farm: Farm, store: Store, machines: Machines, records: Records, rack: Rack, hosts: Hosts,
+                 folder: Path, *,
                  check: Callable[[Plan], Awaitable[None]], look: Callable[[str], Awaitable[None]],
                  first_pause: float = FIRST_PAUSE) -> None:
         self._farm, self._store, self._machines, self._records = farm, store, machines, records
-        self._rack, self._folder = rack, folder
+        self._rack, self._hosts, self._folder = rack, hosts, folder
         self._check, self._look = check, look
         self._first_pause = first_pause
         self.locks = Locks()
@@ -254,6 +256,10 @@ class Jobs:
             if isinstance(step, Order):
                 await self._rack.tell(step)
                 return
+            if isinstance(step, Domain):
+                job.log.add(number, "note", step.summary)
+                await self._hosts.perform(step, lambda text: job.log.add(number, "note", text))
+                return
             if isinstance(step, Await):
                 job.log.add(number, "note", step.summary)
                 await self._rack.until(step, job.rows[number].started or self._farm.clock(),
@@ -327,7 +333,9 @@ class Jobs:
             if isinstance(step, Order):
                 await self._rack.take_back(step)
                 return
-            if isinstance(step, Await):
+            if isinstance(step, Domain):
+                await self._hosts.take_back(step, lambda text: job.log.add(number, "note", text))
+            if isinstance(step, (Await, Domain)):
                 return
             runner = self._machines.runner(step.machine)
             await running.undo(step, self._stage(job, number, runner))
@@ -363,9 +371,9 @@ class Jobs:
 
     async def _look_again(self, job: Job) -> None:
         """What is seen is true again before the job is told to have ended."""
-        touched = {step.machine for step in job.plan.steps if not isinstance(step, (Record, Order, Await))}
+        touched = {step.machine for step in job.plan.steps if not isinstance(step, OFF_RUNNER)}
         asked = {reliance.machine for reliance in job.plan.relies if reliance.question != RECORDS}
-        for machine in sorted(touched | asked):
+        for machine in sorted(machine for machine in touched | asked if not machine.startswith(RESOURCE)):
             try:
                 await self._look(machine)
             except QrmError as error:

@@ -5,6 +5,7 @@ import asyncio
 import shlex
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -12,17 +13,26 @@ import msgspec
 
 from qrm_tui.backends import power
 from qrm_tui.backends.planning import Probe
+from qrm_tui.backends.virtualization import technologies
+from qrm_tui.core.errors import Unreachable
 from qrm_tui.core.facts import MachineFacts
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item, StorageWanted
+from qrm_tui.core.partitionings import TECHNOLOGIES
+from qrm_tui.core.partitions import HostWanted
 from qrm_tui.core.plan import HERE
 from qrm_tui.daemon import look
 from qrm_tui.runners import ssh
 from qrm_tui.runners.base import Completed, Runner
 from qrm_tui.runners.console import Source
 from qrm_tui.runners.console_command import CommandSource, SolSource
+from qrm_tui.runners.hypervisor import Hypervisor
 from qrm_tui.runners.local import LocalRunner
 
+#: Before a resource's name: the machine that plans' commands run on is that resource.
+RESOURCE = "resource/"
+#: What sshd(8) has made for itself, in a root.
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 #: Seconds that a machine may take to show that it answers on ssh, and bytes of a line of its greeting.
 _ANSWERS, _BANNER = 5.0, 4096
 
@@ -48,6 +58,12 @@ class MakesRunners(Protocol):
     def console(self, item: Item) -> Source | None:
         """Where a resource's console is; None: it has none."""
 
+    def on_resource(self, item: Item, host_key: Callable[[], Awaitable[str]]) -> Runner:
+        """A runner for a machine of the rack that runs a VE."""
+
+    def hypervisor(self, item: Item, wanted: HostWanted, runner: Runner) -> Hypervisor:
+        """The hypervisor of a machine of the rack, by its runner."""
+
 
 def is_here(address: str) -> bool:
     """Whether an address is one of this machine's own."""
@@ -68,7 +84,7 @@ class RealMachines:
     """Runners for real machines: this one, and others over ssh with qrmd's own key."""
 
     def __init__(self, state: Path) -> None:
-        self._key_file = state / "ssh" / "id_ed25519"
+        self._key_file, self._sockets = state / "ssh" / "id_ed25519", state / "hosts"
         self.public_key = ssh.make_key(self._key_file)
 
     def here(self) -> Runner:
@@ -89,6 +105,19 @@ class RealMachines:
         return ssh.SshRunner(name, server.address, user=server.user, port=server.port, host_key=server.host_key,
                              key_file=self._key_file)
 
+
+    def on_resource(self, item: Item, host_key: Callable[[], Awaitable[str]]) -> Runner:
+        """A runner for a machine of the rack that runs a VE."""
+        return ssh.SshRunner(item.name, item.wanted.address, user="root", port=22, host_key=host_key,
+                             key_file=self._key_file)
+
+    def hypervisor(self, item: Item, wanted: HostWanted, runner: Runner) -> Hypervisor:
+        """Its libvirtd, over ssh."""
+        from qrm_tui.runners.libvirt import LibvirtHypervisor, SshReach  # the binding is for those who have partitions
+
+        assert isinstance(runner, ssh.SshRunner)
+        driver = technologies()[TECHNOLOGIES[wanted.partitioning]].driver
+        return LibvirtHypervisor(item.name, SshReach(runner, driver, self._sockets))
 
     async def answers(self, address: str) -> bool:
         """Whether an ssh server answers there: it speaks first (RFC 4253, 4.2), perhaps after lines of its own."""
@@ -123,6 +152,9 @@ class Machines:
         self._farm = farm
         self._real = real
         self._runners: dict[str, tuple[StorageWanted, Runner]] = {}
+        self._on_resources: dict[str, tuple[tuple[str, str], Runner]] = {}
+        #: of resources whose console nobody has said: partitions
+        self.partition_console: Callable[[Item], Source | None] = lambda item: None
         self._telling: dict[tuple[str, tuple[str, ...]], _Coalesced] = {}
         self._here: Runner | None = None
 
@@ -135,11 +167,38 @@ class Machines:
         if name == HERE:
             self._here = self._here or self._real.here()
             return self._here
+        if name.startswith(RESOURCE):
+            return self._on_resource(name.removeprefix(RESOURCE))
         wanted: StorageWanted = self._farm.get("storage", name).wanted
         known = self._runners.get(name)
         if known is None or known[0] != wanted:
             known = self._runners[name] = (wanted, self._real.make(name, wanted))
         return known[1]
+
+    def _on_resource(self, name: str) -> Runner:
+        item = self._farm.get("resource", name)
+        known, is_now = self._on_resources.get(name), (item.wanted.address, item.wanted.ve)
+        if known is None or known[0] != is_now:
+            known = is_now, self._real.on_resource(item, partial(self._host_key, name))
+            self._on_resources[name] = known
+        return known[1]
+
+    async def _host_key(self, name: str) -> str:
+        """The ssh host key of a machine that runs a VE: its root is here, so nobody in between can show another."""
+        item = self._farm.get("resource", name)
+        ve = self._farm.find("ve", item.wanted.ve) if item.wanted.ve else None
+        image = next((assigned.image for assigned in ve.wanted.assigned if assigned.resource == name), "") if ve else ""
+        if not image:
+            raise Unreachable(f"{name} runs no VE: nothing is known of its ssh host key")
+        wanted = self._farm.get("image", image).wanted
+        file = await self.runner(wanted.storage).read_file(f"{wanted.path}{HOST_KEY}")
+        if file is None:
+            raise Unreachable(f"image {image} has no {HOST_KEY}: its ssh server has not made one yet")
+        return " ".join(file.content.split()[:2])
+
+    def hypervisor(self, item: Item, wanted: HostWanted) -> Hypervisor:
+        """The hypervisor of a resource that runs a VE with partitioning."""
+        return self._real.hypervisor(item, wanted, self._on_resource(item.name))
 
     async def answers(self, address: str) -> bool:
         """Whether an ssh server answers there."""
@@ -147,10 +206,10 @@ class Machines:
 
     def console(self, item: Item) -> Source | None:
         """Where a resource's console is; None: it has none."""
-        return self._real.console(item)
+        return self._real.console(item) or (self.partition_console(item) if item.wanted.kind == "partition" else None)
 
     async def close(self) -> None:
-        for _, runner in self._runners.values():
+        for _, runner in (*self._runners.values(), *self._on_resources.values()):
             await runner.close()
 
     async def probe(self, probe: Probe) -> MachineFacts:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from qrm_tui.core.enlistment import identity_of
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
+from qrm_tui.core.netboot import free_addresses
 from qrm_tui.core.resources import Inventory, is_heard
 
 #: Resources that a farm may have.
@@ -56,17 +57,7 @@ class Newcomers:
 
     def free_addresses(self) -> Iterator[str]:
         """Addresses for machines (the dhcpd component's setting `machines`) that nobody has."""
-        dhcpd = self._farm.find("component", "dhcpd")
-        settings: Mapping[str, str] = dhcpd.wanted.settings if dhcpd else {}
-        first, _, last = settings.get("machines", "").partition("-")
-        try:
-            start, end = int(ipaddress.IPv4Address(first.strip())), int(ipaddress.IPv4Address(last.strip()))
-        except ValueError:
-            return iter(())
-        used = {item.wanted.address for items in (self._farm.all("resource"), self.coming.values()) for item in items}
-        used |= {settings.get(word, "").partition("/")[0] for word in ("address", "router")}
-        return (address for number in range(start, end + 1)
-                if (address := str(ipaddress.IPv4Address(number))) not in used)
+        return free_addresses(self._farm, (item.wanted.address for item in self.coming.values()))
 
     def serials(self) -> dict[str, str]:
         """Names of resources by serial number; the newest of those who share one."""

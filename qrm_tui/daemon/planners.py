@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qrm_tui.backends import boot_images, lvm_nfs, resources, storage_servers, ve_start, ve_stop
+from qrm_tui.backends import boot_images, lvm_nfs, partitions, resources, storage_servers, ve_start, ve_stop
 from qrm_tui.backends import virtual_environments as ves
 from qrm_tui.backends.planning import Call, Draft, Probe, probe_nothing
 from qrm_tui.core.farm import Farm
@@ -45,6 +45,14 @@ PLANNERS: Mapping[str, Planner] = {
     "image.remove": Planner(lvm_nfs.probe_image, lvm_nfs.plan_remove),
     "install.run": Planner(install.probe_server, install.plan_run),
     "component.configure": Planner(install.probe_server, install.plan_configure),
+    "partition.create": Planner(probe_nothing, partitions.plan_create),
+    "partition.start": Planner(probe_nothing, partitions.plan_start),
+    "partition.stop": Planner(probe_nothing, partitions.plan_stop),
+    "partition.pause": Planner(probe_nothing, partitions.plan_pause),
+    "partition.resume": Planner(probe_nothing, partitions.plan_resume),
+    "partition.reset": Planner(probe_nothing, partitions.plan_reset),
+    "partition.resize": Planner(probe_nothing, partitions.plan_resize),
+    "partition.remove": Planner(partitions.probe_files, partitions.plan_remove),
     "component.restart": Planner(install.probe_server, install.plan_restart),
     "component.enable": Planner(install.probe_server, install.plan_enable),
     "component.disable": Planner(install.probe_server, install.plan_disable),

@@ -14,7 +14,7 @@ from qrm_tui.core.farm import Farm
 from qrm_tui.core.operations.arguments import TYPES, check_arguments
 from qrm_tui.core.operations.declarations import Operation, Role
 from qrm_tui.core.operations.registry import find
-from qrm_tui.core.plan import HERE, Await, Order, Plan, Record, describe_step
+from qrm_tui.core.plan import HERE, OFF_RUNNER, Plan, describe_step
 from qrm_tui.daemon.machines import Machines
 from qrm_tui.daemon.planners import PLANNERS
 from qrm_tui.runners import ssh
@@ -154,7 +154,7 @@ class Planning:
         }
 
     async def _done(self, step: Any) -> bool:
-        if isinstance(step, (Record, Order, Await)):
+        if isinstance(step, OFF_RUNNER):
             return False
         try:
             return await is_done(step, self._machines.runner(step.machine))

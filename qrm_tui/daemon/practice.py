@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from qrm_tui.core.errors import BadInput, Unreachable
 from qrm_tui.core.model import Item, StorageWanted
 from qrm_tui.core.names import printable
 from qrm_tui.core.operations.declarations import Role
+from qrm_tui.core.partitions import HostWanted
 from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
 from qrm_tui.node.limits import LimitedProtocol, Limits
@@ -25,10 +26,13 @@ from qrm_tui.node.table import Machines
 from qrm_tui.practice import faults
 from qrm_tui.practice.console import PracticeSource
 from qrm_tui.practice.farms import POWER_ON, PracticeFarm, load_farm
+from qrm_tui.practice.hypervisor import PracticeHypervisor
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.rack import PracticeRack, inject
 from qrm_tui.practice.wire import HttpWire
+from qrm_tui.runners.base import Runner
 from qrm_tui.runners.console import Source
+from qrm_tui.runners.hypervisor import Hypervisor
 
 #: Says that a state folder is a practice farm's.
 _MARK = "PRACTICE"
@@ -67,6 +71,20 @@ class PracticeMachines:
     async def answers(self, address: str) -> bool:
         """Whether an ssh server answers there."""
         return address in self._farm.machines or (self._rack is not None and self._rack.answers(address))
+
+    def on_resource(self, item: Item, host_key: Callable[[], Awaitable[str]]) -> SimulatedMachine:
+        """The machine that a resource is."""
+        return self._hypervisor(item).machine
+
+    def hypervisor(self, item: Item, wanted: HostWanted, runner: Runner) -> Hypervisor:
+        """libvirt's simulated driver, and simulated machines."""
+        return self._hypervisor(item)
+
+    def _hypervisor(self, item: Item) -> PracticeHypervisor:
+        node = self._rack.by_mac(item.wanted.mac) if self._rack is not None else None
+        if self._rack is None or node is None:
+            raise Unreachable(f"{item.name} is no machine of the practice farm")
+        return self._rack.hypervisor(node)
 
     def console(self, item: Item) -> Source | None:
         """Each simulated machine has one, whatever is noted of it: nothing real is run."""

@@ -27,6 +27,7 @@ from qrm_tui.daemon.console_events import ConsoleEvents
 from qrm_tui.daemon.consoles import Consoles
 from qrm_tui.daemon.controllers import Controllers
 from qrm_tui.daemon.enlisting import Enlisting
+from qrm_tui.daemon.hosts import Hosts
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
 from qrm_tui.daemon.look import look_at_network
 from qrm_tui.daemon.machines import Machines, MakesRunners
@@ -45,7 +46,7 @@ from qrm_tui.install import answers
 _log = logging.getLogger("qrmd")
 
 #: Kinds that the farm's status counts, and states that a person should look at.
-_COUNTED = ("resource", "ve", "image", "boot-image", "storage", "component", "job")
+_COUNTED = ("resource", "ve", "partition", "host", "image", "boot-image", "storage", "component", "job")
 _BAD = frozenset(("error", "warning", "unknown", "degraded"))
 #: Rows that are made in one go.
 _ROWS = 500
@@ -65,6 +66,7 @@ class Qrmd:
         self.farm = Farm(clock)
         self.store = Store(database or f"sqlite:///{state / 'qrm.db'}", clock, durable=not practice)
         self.machines = Machines(self.farm, makes_runners)
+        self.farm.public_key = self.machines.public_key
         self.changes = Changes(self.farm)
         self.records = Records(self.farm, self.store)
         self.watchers = Watchers(self.farm, self.store, self.machines, look_every)
@@ -77,7 +79,9 @@ class Qrmd:
         self.nodes = Nodes(self.farm, self.rack, self.enlisting)
         self.controllers = Controllers(self.farm, self.machines, self.rack)
         self.silence = Silence(self.farm, self.rack, self.machines.answers)
-        self.jobs = Jobs(self.farm, self.store, self.machines, self.records, self.rack, state / "jobs",
+        self.hosts = Hosts(self.farm, self.machines, self.rack, lambda name: self.consoles.recorded(name))
+        self.machines.partition_console = self.hosts.console
+        self.jobs = Jobs(self.farm, self.store, self.machines, self.records, self.rack, self.hosts, state / "jobs",
                          check=self.planning.check, look=self.watchers.look, first_pause=first_pause)
 
         self.consoles = Consoles(self.farm, self.machines, state / "consoles", self._note_take,
@@ -89,6 +93,7 @@ class Qrmd:
         for item in await self.store.objects():
             self.farm.put(self.rack.taken_up(item))
         self.rack.start()
+        self.hosts.start()
         await self.jobs.start()
         self.watchers.start()
         self.silence.start()
@@ -110,6 +115,7 @@ class Qrmd:
         await self.controllers.stop()
         await self.watchers.stop()
         await self.jobs.stop()
+        await self.hosts.stop()
         await self.enlisting.stop()
         await self.upkeep.stop()
         await self.rack.stop()

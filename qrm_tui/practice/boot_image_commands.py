@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qrm_tui.backends.boot import IMAGES
-from qrm_tui.bootimage import build
+from qrm_tui.bootimage import build, hypervisors
 from qrm_tui.bootimage.errors import CannotBuild
+from qrm_tui.core.partitionings import XEN, XEN_EFI
 from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good
 from qrm_tui.practice.host import Host
 from qrm_tui.runners.base import Completed
@@ -18,6 +19,8 @@ from qrm_tui.runners.base import Completed
 _PACKAGES = {"linux-image-amd64": "6.1.0-42-amd64", "linux-image-cloud-amd64": "6.1.0-42-cloud-amd64",
              "linux-image-6.1.0-42-amd64": "6.1.0-42-amd64"}
 _INSTALLED = "6.1.0-42-amd64"
+#: Packages with a hypervisor → its version.
+_HYPERVISORS = {"xen": "4.17", "xen-system-amd64": "4.17", "xen-hypervisor-4.17-amd64": "4.17"}
 #: Seconds that the real one takes for its parts.
 _FETCHES, _READS, _PACKS = 3.0, 4.0, 6.0
 
@@ -26,8 +29,8 @@ def bootimage(host: Host, argv: Sequence[str]) -> Completed | Effects:
     """python -m qrm_tui.bootimage."""
     images = host.root.here(IMAGES)
     match tuple(argv[3:]) if tuple(argv[1:3]) == ("-m", "qrm_tui.bootimage") else ():
-        case ("create", "--id", identity, ("--package" | "--kernel") as option, source, *modules, "--", name):
-            return _create(images, name, identity, option, source, modules)
+        case ("create", "--id", identity, ("--package" | "--kernel") as option, source, *more, "--", name):
+            return _create(images, name, identity, option, source, more)
         case ("check", "--id", identity, "--", name):
             trouble = build.trouble_of(images / name, identity)
             return bad(1, f"boot-image: {_shown(images, trouble)}\n") if trouble else good()
@@ -57,24 +60,42 @@ def _version(option: str, source: str) -> str:
     return _PACKAGES[source]
 
 
-def _create(images: Path, name: str, identity: str, option: str, source: str, modules: Sequence[str]) -> Effects:
+def _under(option: str, source: str, hypervisor: str) -> str:
+    """The version of the hypervisor; none: empty."""
+    if not hypervisor:
+        return ""
+    if hypervisor.startswith("/"):
+        raise CannotBuild(f"there is no file {hypervisor}")
+    if hypervisor not in _HYPERVISORS:
+        raise CannotBuild(f"package {hypervisor} cannot be fetched: Unable to locate package {hypervisor} (is its name "
+                          "right? apt-get update brings the lists up to date)")
+    version = _version(option, source)
+    hypervisors.need_first_domain(version, b"" if "cloud" not in version else b"# CONFIG_XEN_DOM0 is not set\n")
+    return _HYPERVISORS[hypervisor]
+
+
+def _create(images: Path, name: str, identity: str, option: str, source: str, more: Sequence[str]) -> Effects:
+    hypervisor, modules = (more[1], more[2:]) if more[:1] == ["--hypervisor"] else ("", more)
     new = images / f".{name}.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     yield Point(f"{new.name}: made", _FETCHES, f"fetching {source}" if option == "--package" else "")
     try:
         version = _version(option, source)
+        under = _under(option, source, hypervisor)
     except CannotBuild as error:
         shutil.rmtree(new)
         return bad(1, f"boot-image: {error}\n")
     yield Point("", _READS, f"kernel {version}: reading what its modules say")
     files = {}
-    for file in (build.KERNEL, build.INITRD):
-        content = f"{file} of kernel {version}\n".encode()
+    kind = "xen" if under else "linux"
+    for file in (*((XEN, XEN_EFI) if under else ()), build.KERNEL, build.INITRD):
+        content = f"{file} of {f'Xen {under}' if file.startswith('xen') else f'kernel {version}'}\n".encode()
         (new / file).write_bytes(content)
         files[file] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         yield Point(f"{new.name}/{file}: written", _PACKS)
-    manifest = {"id": identity, "name": name, "source": source, "version": version, "files": files,
+    manifest = {"id": identity, "name": name, "type": kind, "source": source, "version": version, "files": files,
+                **({"hypervisor": {"source": hypervisor, "version": under}} if under else {}),
                 "modules": [word for word in modules if word != "--module"], "notes": []}
     (new / build.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     new.rename(images / name)

@@ -32,7 +32,7 @@ def _rsync(host: Host, argv: Sequence[str]) -> Completed | Effects:
 
 
 def _shell(host: Host, argv: Sequence[str]) -> Completed | Effects:
-    script = server_commands.SCRIPTS.get(argv[2]) if len(argv) > 3 and argv[1] == "-c" else None
+    script = server_commands.SCRIPTS.get(argv[2]) if len(argv) > 3 and argv[1] in ("-c", "-ec") else None
     return script(host, argv[4:]) if script else plain_commands.shell(host, argv)
 
 

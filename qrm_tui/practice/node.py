@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -99,6 +99,8 @@ class SimulatedNode:
         self._task: asyncio.Task[None] | None = None
         self._chatting: asyncio.Task[None] | None = None
         self._token = ""
+        #: called when what ran on it is gone
+        self.fell: Callable[[], None] = lambda: None
 
     # power
 
@@ -144,6 +146,7 @@ class SimulatedNode:
 
     def _dark(self) -> None:
         self.chatter(0)
+        self.fell()
         self.stage, self.address, self._token = "", "", ""
         self.enlisted.clear()
         self.console.dark()
@@ -333,6 +336,7 @@ class SimulatedNode:
                 if tree is not None:
                     tree.sessions.discard(self.address)
                 self.stage = ""
+                self.fell()
                 return order == "reboot"
             await asyncio.sleep(float(told.get("beat", 10)) if self.pace else 0.02)
 
@@ -347,6 +351,10 @@ def read_pxelinux(text: str) -> dict[str, str] | None:
     for line in text.splitlines():
         key, _, value = line.strip().partition(" ")
         found[key.upper()] = value.strip()
+    if found.get("COM32") == "mboot.c32":
+        # Xen's files and words, then the first domain's, then its initrd
+        _, (kernel, *words), (initrd, *_) = (part.split() for part in found["APPEND"].split(" --- "))
+        return {"files": f"{kernel} {initrd}", "words": " ".join(words)}
     if "LINUX" not in found:
         return None
     return {"files": f"{found['LINUX']} {found.get('INITRD', '')}", "words": found.get("APPEND", "")}
@@ -360,8 +368,13 @@ def read_ipxe(text: str) -> dict[str, str] | None:
         if words[:1] == ["kernel"]:
             found["kernel"], found["words"] = words[1], " ".join(words[2:])
         elif words[:1] == ["initrd"]:
-            found["initrd"] = words[-1]
+            found.setdefault(words[2] if "--name" in words else "initrd", words[-1])
+        elif line.startswith("kernel=vmlinuz "):  # of xen.efi
+            found["words"] = line.partition(" ")[2]
     if "kernel" not in found:
         return None
+    if "vmlinuz" in found:
+        found["kernel"] = found["vmlinuz"]
+    found["initrd"] = found.get("initrd.img", found.get("initrd", ""))
     files = " ".join(url.partition("/qrm/boot/")[2] for url in (found["kernel"], found.get("initrd", "")) if url)
     return {"files": files, "words": found["words"]}

@@ -68,6 +68,8 @@ def test(host: Host, argv: Sequence[str]) -> Completed:
     match argv:
         case ("test", "-d", path):
             return Completed(0 if host.root.here(path).is_dir() else 1, "", "")
+        case ("test", "-e", path):
+            return Completed(0 if host.root.exists(path) else 1, "", "")
         case ("test", "!", "-e", path):
             return Completed(1 if host.root.exists(path) else 0, "", "")
     raise NotPractised("these arguments")

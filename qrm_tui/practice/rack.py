@@ -5,7 +5,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qrm_tui.core.errors import BadInput
 from qrm_tui.core.resources import STAGES
@@ -13,6 +13,9 @@ from qrm_tui.core.units import parse_size
 from qrm_tui.practice.host import Host
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.node import Model, SimulatedNode, Trouble, Wire
+
+if TYPE_CHECKING:
+    from qrm_tui.practice.hypervisor import PracticeHypervisor
 
 _HOST = re.compile(r"hardware ethernet ([0-9a-f:]{17});\s*fixed-address ([0-9.]+);")
 _RANGE = re.compile(r"\brange ([0-9.]+) ([0-9.]+);")
@@ -30,6 +33,8 @@ class PracticeRack:
         self._leases: dict[str, str] = {}
         self._taken: set[str] = set()
         self._hosts: tuple[str, dict[str, str]] = ("", {})
+        self._numbers = 0
+        self.hypervisors: dict[int, PracticeHypervisor] = {}
         server.host.rack = self
 
     # the network
@@ -101,6 +106,33 @@ class PracticeRack:
             self._macs = {node.mac: node for node in self.nodes.values()}
         return self._macs.get(mac)
 
+    # partitions
+
+    def next_number(self) -> int:
+        """Of a machine that is a partition: none has it twice."""
+        self._numbers += 1
+        return self._numbers
+
+    def hang(self, name: str, node: SimulatedNode) -> None:
+        """One machine more in the network."""
+        self.nodes[name] = node
+        self._macs = {}
+
+    def unhang(self, node: SimulatedNode) -> None:
+        """It is gone."""
+        self.nodes = {name: other for name, other in self.nodes.items() if other is not node}
+        self._macs = {}
+
+    def hypervisor(self, node: SimulatedNode) -> PracticeHypervisor:
+        """A machine's, from the first time that it is one on."""
+        from qrm_tui.practice.hypervisor import PracticeHypervisor  # libvirt is for those who have partitions
+
+        known = self.hypervisors.get(node.number)
+        if known is None:
+            folder = self._machine.folder.parent.parent / f"node-{node.number}"
+            known = self.hypervisors[node.number] = PracticeHypervisor(node, self, folder)
+        return known
+
     def at_controller(self, address: str) -> SimulatedNode | None:
         """The machine whose management controller has this address: 192.168.89.N of machine N."""
         number = address.rpartition(".")[2]
@@ -124,6 +156,7 @@ class PracticeRack:
     async def stop(self) -> None:
         """The end of the practice farm."""
         await asyncio.gather(*(node.power_off() for node in self.nodes.values()))
+        await asyncio.gather(*(hypervisor.end() for hypervisor in self.hypervisors.values()))
 
     def pace(self, pace: float) -> None:
         """How fast life goes: 1 as on metal, 0 at once."""

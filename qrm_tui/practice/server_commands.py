@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Interface
 from urllib.parse import urlsplit
 
+from qrm_tui.backends.boot import ROOT
 from qrm_tui.backends.components import APACHE_CHECK_SCRIPT
 from qrm_tui.backends.dhcpd import CHECK_SCRIPT, KEY, KEY_PATTERN, KEY_SCRIPT, OMAPI_SCRIPT
+from qrm_tui.backends.partition_boot import FETCH_SCRIPT
 from qrm_tui.install.steps import START_AGAIN_SCRIPT
 from qrm_tui.practice import services
 from qrm_tui.practice.effects import Effects, NotPractised, bad, good, only
@@ -48,9 +50,10 @@ def cmp(host: Host, argv: Sequence[str]) -> Completed:
 
 def remove(host: Host, argv: Sequence[str]) -> Completed | Effects:
     match argv:
-        case ("rm", "-f", "--", path):
-            host.root.here(path, follow=False).unlink(missing_ok=True)
-            return only(f"rm {path}: gone", good())
+        case ("rm", "-f", "--", *paths):
+            for path in paths:
+                host.root.here(path, follow=False).unlink(missing_ok=True)
+            return only(f"rm {' '.join(paths)}: gone", good())
     raise NotPractised("these arguments")
 
 
@@ -186,7 +189,19 @@ def _omapi(host: Host, arguments: Sequence[str]) -> Completed | Effects:
     return only(f"omshell {verb} {name}: told", good())
 
 
+def _fetch_boot_image(host: Host, arguments: Sequence[str]) -> Completed | Effects:
+    """A boot-image comes to a virtualization host."""
+    url, folder = arguments
+    rack, source = host.rack, f"{ROOT}/{url.partition('/qrm/boot/')[2]}"
+    for name in ("vmlinuz", "initrd.img"):
+        if rack is None or not rack.server.root.exists(f"{source}/{name}"):
+            return bad(1, f"wget: server returned error: HTTP/1.1 404 Not Found ({url}/{name})\n")
+        host.root.write(f"{folder}/{name}", f"practice: {source}/{name}\n")
+    return only(f"fetched {url}", good())
+
+
 SCRIPTS: Mapping[str, Script] = {
+    FETCH_SCRIPT: _fetch_boot_image,
     KEY_SCRIPT: _make_key, OMAPI_SCRIPT: _omapi, START_AGAIN_SCRIPT: services.restart,
     CHECK_SCRIPT: _check(services.dhcpd_troubles), APACHE_CHECK_SCRIPT: _check(services.apache_troubles),
 }

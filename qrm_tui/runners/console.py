@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 #: Called with bytes as they come.
 Received = Callable[[bytes], None]
@@ -41,8 +41,16 @@ class ConsoleLine(Protocol):
 class Source(Protocol):
     """How a console is reached. Two sources that are equal are the same."""
 
-    #: ipmi-sol, command or practice
+    #: ipmi-sol, command, libvirt or practice
     kind: str
 
     async def open(self, received: Received, ended: Ended) -> ConsoleLine:
         """A line; NoLine says why not. `received` may be called before this returns."""
+
+
+@runtime_checkable
+class Telling(Source, Protocol):
+    """A source that hears when it is worth trying again."""
+
+    async def worth_trying(self) -> None:
+        """Returns as soon as something happened, since the last `open` began, that lets the next one succeed."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import asyncssh
 
-from qrm_tui.core.errors import Refused, StepFailed, Unreachable
+from qrm_tui.core.errors import Broken, Refused, StepFailed, Unreachable
 from qrm_tui.runners.base import MOST_OUTPUT, SHORT, Completed, OnLine
 from qrm_tui.runners.command import CommandRunner
 from qrm_tui.runners.lines import collect
@@ -40,7 +40,9 @@ def _words(error: BaseException) -> str:
 class SshRunner(CommandRunner):
     """Commands over OpenSSH's protocol; with another user than root through `sudo -n`."""
 
-    def __init__(self, name: str, address: str, *, user: str, port: int, host_key: str, key_file: Path) -> None:
+    def __init__(self, name: str, address: str, *, user: str, port: int,
+                 host_key: str | Callable[[], Awaitable[str]], key_file: Path) -> None:
+        """`host_key`: the pinned one, or what tells it when a line is opened (Unreachable while it cannot)."""
         self.name = name
         self._address, self._user, self._port = address, user, port
         self._host_key, self._key_file = host_key, key_file
@@ -51,7 +53,12 @@ class SshRunner(CommandRunner):
         async with self._lock:
             if self._connection is not None and not self._connection.is_closed():
                 return self._connection
-            trusted = asyncssh.import_public_key(self._host_key)
+            pinned = self._host_key if isinstance(self._host_key, str) else await self._host_key()
+            try:
+                trusted = asyncssh.import_public_key(pinned)
+            except asyncssh.KeyImportError:
+                raise Unreachable(f"the ssh host key that {self._address} should show is none: {pinned[:60]!r}") \
+                    from None
             try:
                 async with asyncio.timeout(CONNECT):
                     self._connection = await asyncssh.connect(
@@ -98,6 +105,25 @@ class SshRunner(CommandRunner):
             self._forget(connection)
             raise Unreachable(f"{self._address} went away in the middle of {argv[0]}")
         return Completed(status, out, err)
+
+    async def forward_socket(self, here: Path, there: str) -> asyncssh.SSHListener:
+        """A unix socket here leads to the one at `there`, until it is closed or the line is lost; Unreachable if
+        nothing listens there, Broken if there is no room for one here."""
+        connection = await self._connect()
+        try:
+            async with asyncio.timeout(CONNECT):
+                # asked first: what listens here could only hang up without a word
+                _, writer = await connection.open_unix_connection(there, encoding=None)
+                writer.close()
+        except asyncssh.ChannelOpenError as error:
+            raise Unreachable(f"nothing answers at {there} on {self._address}: {_words(error)}") from None
+        except (*_LOST, TimeoutError) as error:
+            self._forget(connection)
+            raise Unreachable(f"{self._address} went away: {_words(error)}") from None
+        try:
+            return await connection.forward_local_path(str(here), there)
+        except (OSError, asyncssh.Error) as error:
+            raise Broken(f"no socket can be made at {here}: {_words(error)}") from None
 
     def _forget(self, connection: asyncssh.SSHClientConnection) -> None:
         connection.abort()

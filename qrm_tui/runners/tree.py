@@ -111,6 +111,15 @@ def _write(folder, name, edit):
     return True
 
 
+def _make(folder, name, edit):
+    """A folder of root's; whatever has that name already stays."""
+    if _kind(folder, name) is not None:
+        return False
+    os.mkdir(name, edit["mode"], dir_fd=folder)
+    os.fsync(folder)
+    return True
+
+
 def _empty(folder, name, edit):
     info = _kind(folder, name)
     if info is None or (stat.S_ISREG(info.st_mode) and info.st_size == 0):
@@ -161,7 +170,7 @@ def _clear(folder, name, edit):
     return bool(names)
 
 
-_VERBS = {"write": _write, "empty": _empty, "set": _set, "remove": _remove_all, "clear": _clear}
+_VERBS = {"write": _write, "folder": _make, "empty": _empty, "set": _set, "remove": _remove_all, "clear": _clear}
 
 
 def edit(root, edits):

@@ -11,6 +11,8 @@ from qrm_tui.core.units import format_age, format_size
 from qrm_tui.widgets.columns import Column
 
 Row = Mapping[str, Any]
+#: Characters of a bar in a column.
+_BAR = 4
 
 #: What a state means to the eye; its word is always shown, too.
 STATE_STYLES = {
@@ -18,6 +20,7 @@ STATE_STYLES = {
     "booting": "strong", "starting": "strong", "stopping": "strong", "creating": "strong", "removing": "strong",
     "running": "strong", "waiting": "strong", "warning": "warning", "unknown": "warning", "degraded": "warning",
     "undoing": "warning", "undone": "warning", "error": "bad", "failed": "bad", "off": "muted", "inactive": "muted",
+    "defined": "muted", "paused": "warning", "crashed": "bad",
 }
 
 
@@ -90,6 +93,18 @@ def share_column(key: str, label: str, priority: int) -> Column:
         return "bad" if share >= 0.95 else "warning" if share >= 0.8 else None
 
     return Column(key, label, 5, "right", priority=priority, format=show, style=style)
+
+
+def bar_column(key: str, label: str, priority: int, share_of: Callable[[Row], float | None]) -> Column:
+    """A small bar with its share in words, of characters that every terminal has."""
+    def show(row: Row, now: float) -> str:
+        share = share_of(row)
+        if share is None:
+            return ""
+        filled = min(_BAR, max(0, round(share * _BAR)))
+        return f"{'#' * filled}{'.' * (_BAR - filled)}{share:>5.0%}"
+
+    return Column(key, label, _BAR + 5, priority=priority, format=show)
 
 
 def list_column(key: str, label: str, width: int, priority: int) -> Column:

@@ -131,6 +131,31 @@ async def _idle_r1(world: World, name: str) -> None:
     await world.rack.until(lambda: world.qrmd.farm.get("resource", "r1").state == "idle")
 
 
+async def _host(world: World, name: str) -> None:
+    """r1 is a virtualization host, without partitions."""
+    if world.qrmd.farm.find("ve", "hosts") is None:
+        await world.host()
+    for item in list(world.qrmd.farm.all("partition")):
+        assert await world.do("partition.remove", name=item.name) == "done"
+
+
+async def _partition(world: World, name: str) -> None:
+    """Besides, an idle partition of that name."""
+    await _host(world, name)
+    assert await world.do("partition.create", name=name, host="r1", memory="256M") == "done"
+    await world.rack.until(lambda: world.qrmd.farm.get("resource", name).state == "idle")
+
+
+async def _paused(world: World, name: str) -> None:
+    await _partition(world, name)
+    assert await world.do("partition.pause", name=name) == "done"
+
+
+async def _switched_off(world: World, name: str) -> None:
+    await _partition(world, name)
+    assert await world.do("partition.stop", name=name, force=True) == "done"
+
+
 def _second(name: str) -> dict[str, str]:
     """The machine that was added last is of the pair r1, r2: the one with the highest number of clones."""
     return {"name": "shop", "resource": "r2"}
@@ -165,5 +190,13 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "add-resource": ("ve.add-resource", _two_machines, lambda name: {"name": "shop"}),
     "remove-resource": ("ve.remove-resource", _both_machines, _second),
     "power": ("resource.power", _idle_r1, lambda name: {"name": "r1", "action": "reset"}),
+    "create partition": ("partition.create", _host, lambda name: {"name": name, "host": "r1", "memory": "256M"}),
+    "start partition": ("partition.start", _switched_off, lambda name: {"name": name}),
+    "stop partition": ("partition.stop", _partition, lambda name: {"name": name}),
+    "pause partition": ("partition.pause", _partition, lambda name: {"name": name}),
+    "resume partition": ("partition.resume", _paused, lambda name: {"name": name}),
+    "reset partition": ("partition.reset", _partition, lambda name: {"name": name}),
+    "resize partition": ("partition.resize", _partition, lambda name: {"name": name, "memory": "384M"}),
+    "remove partition": ("partition.remove", _partition, lambda name: {"name": name}),
     "forget": ("resource.remove", _forgotten, lambda name: {"name": "r1"}),
 }

@@ -48,3 +48,20 @@ async def test_one_that_is_gone_is_told(world: World) -> None:
     await world.qrmd.watchers.look(HERE)
     assert "/srv/qrm/boot/images/debian12 is gone" in judge(world.qrmd.farm.get("boot-image", "debian12"),
                                                            world.qrmd.farm).why
+
+
+async def test_one_with_a_hypervisor_has_it_among_its_files(world: World) -> None:
+    assert await world.do("boot-image.create", name="xen", package="linux-image-amd64", hypervisor="xen") == "done"
+    item = world.qrmd.farm.get("boot-image", "xen")
+    assert (item.state, item.wanted.type) == ("ready", "xen")
+    assert item.seen.files == ("initrd.img", "vmlinuz", "xen.efi", "xen.gz")
+    (world.server.folder / "srv/qrm/boot/images/xen/xen.gz").write_bytes(b"cut")
+    await world.qrmd.watchers.look(HERE)
+    assert "xen.gz has 3 bytes instead of" in judge(world.qrmd.farm.get("boot-image", "xen"), world.qrmd.farm).why
+
+
+async def test_a_kernel_that_is_no_first_domain_leaves_nothing(world: World) -> None:
+    job = await world.submit("boot-image.create", name="xen", package="linux-image-cloud-amd64", hypervisor="xen")
+    record = await world.qrmd.jobs.wait(job)
+    assert record.state == "undone" and "cannot run on Xen as the first domain" in record.error
+    assert await world.leftovers() == []

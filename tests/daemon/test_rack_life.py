@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from qrm_tui.backends import ve_start
 from qrm_tui.core.errors import Refused, Stale
 from qrm_tui.core.operations.declarations import Role
+from qrm_tui.core.partitionings import BRIDGE
 from qrm_tui.core.plan import HERE
 from qrm_tui.core.resources import STAGES
 from qrm_tui.core.states import judge
 from qrm_tui.practice.node import SimulatedNode, Trouble
+from tests.daemon.rack_world import MODEL
 from tests.daemon.world import ADMIN, World
 
 
@@ -300,3 +303,20 @@ async def test_a_boot_file_changed_by_hand_between_plan_and_run_is_refused(world
     with pytest.raises(Stale, match=f"on {HERE}: the file {path}"):
         await world.qrmd.run(plan.id, ADMIN, Role.administrator)
     assert world.server.host.root.read(path) == "# mine\n"
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+async def test_a_virtualization_host_boots_its_hypervisor_and_goes_home(world: World, firmware: str) -> None:
+    await world.set_up()
+    node = world.rack.add(dataclasses.replace(MODEL, firmware=firmware))
+    await world.do("resource.maintenance", name=await world.rack.boot(node), off=True)
+    assert await world.do("boot-image.create", name="xen", package="linux-image-amd64", hypervisor="xen") == "done"
+    assert await world.do("image.add", name="host", storage="s1", size="1G") == "done"
+    await world.do("ve.create", name="host", boot_image="xen", image="host", partitioning="xen")
+    with pytest.raises(Refused, match="is what VE host boots"):
+        await world.do("boot-image.remove", name="xen")
+    assert await world.do("ve.start", name="host") == "done"
+    assert state(world, "ve", "host") == "active" and node.words["qrm.bridge"] == BRIDGE
+    assert await world.do("ve.stop", name="host") == "done"
+    await world.rack.until(lambda: state(world, "resource", "r1") == "idle")
+    assert "qrm.bridge" not in node.words

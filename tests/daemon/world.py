@@ -1,6 +1,7 @@
 """A small farm of simulated machines with a server that can be killed and started again, in one process."""
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
 from qrm_tui.db.store import Write
 from qrm_tui.practice.farms import PracticeFarm, make_server
+from qrm_tui.practice.hypervisor import PartitionNode, PracticeHypervisor
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.packages import plant_server
 from qrm_tui.practice.software import Software
@@ -99,11 +101,26 @@ class World:
         await self.do("resource.maintenance", name=name, off=True)
         return name
 
+    async def host(self) -> str:
+        """A machine that runs VE `hosts` with partitioning; its name."""
+        name = await self.machine()
+        assert await self.do("boot-image.create", name="xen", package="linux-image-amd64", hypervisor="xen") == "done"
+        assert await self.do("image.add", name="xen_host", storage="s1", size="1G") == "done"
+        await self.do("ve.create", name="hosts", boot_image="xen", image="xen_host", partitioning="xen")
+        assert await self.do("ve.start", name="hosts") == "done"
+        await self.rack.until(lambda: (item := self.qrmd.farm.find("host", name)) and item.state == "ok")
+        return name
+
+    def _simulated(self) -> list[SimulatedMachine | PracticeHypervisor]:
+        """What tests put faults into."""
+        hypervisors = self.rack.simulated.hypervisors.values()
+        return [*self.machines.values(), self.server, *hypervisors, *(one.machine for one in hypervisors)]
+
     async def kill_and_start(self) -> None:
         """The server is gone; another one takes over its database and the same machines."""
         self.alive = False
         await self.qrmd.stop()
-        for machine in (*self.machines.values(), self.server):
+        for machine in self._simulated():
             machine.half = None
         self.qrmd = self._make()
         await self.start()
@@ -126,10 +143,13 @@ class World:
         chances = iter(range(1 << 30))
 
         def half(what: str) -> None:
-            if next(chances) == number:
+            task = asyncio.current_task()
+            # what the server keeps by itself has effects of its own, at any moment
+            kept = what.startswith("omshell") or (task is not None and task.get_name().startswith("upkeep"))
+            if not kept and next(chances) == number:
                 then()
 
-        for machine in (*self.machines.values(), self.server):
+        for machine in self._simulated():
             machine.half = half
 
     async def wipe_server(self) -> None:
@@ -173,12 +193,28 @@ class World:
         wrong += [f"boot-image {name}: {trouble}" for name, identity in known.items()
                   if (trouble := trouble_of(place / name, identity))]
         wrong += [f"server: command {unit}" for unit in self.server.named]
+        wrong += await self._host_leftovers()
         wrong += await self._server_leftovers()
         wrong += await self._rack_leftovers()
         held, trouble = await self.qrmd.store.verify_journal()
         if trouble:
             wrong.append(f"journal: {trouble} (after {held})")
         return wrong
+
+    async def _host_leftovers(self) -> list[str]:
+        """Domains that are not as the farm says, and machines that are no domains'."""
+        wrong: list[str] = []
+        for item in self.qrmd.farm.all("host"):
+            await self.qrmd.hosts.look(item.name)
+            partitions = {found.wanted.id: found for found in self.qrmd.farm.partitions_on(item.name)}
+            domains = {domain.uuid: domain for domain in self.qrmd.farm.get("host", item.name).seen.domains}
+            wrong += [f"{item.name}: domains {sorted(partitions.keys() ^ domains.keys())}"] \
+                if partitions.keys() != domains.keys() else []
+            wrong += [f"{found.name} is {found.state}, and wanted {found.wanted.power}" for found in partitions.values()
+                      if {"on": "running"}.get(found.wanted.power, found.wanted.power) != found.state]
+        nodes = {node.mac for node in self.rack.simulated.nodes.values() if isinstance(node, PartitionNode)}
+        known = {item.wanted.mac for item in self.qrmd.farm.all("partition")}
+        return wrong + ([f"partitions' machines: {sorted(nodes ^ known)}"] if nodes != known else [])
 
     async def _rack_leftovers(self) -> list[str]:
         """Machines and virtual environments that are not as the farm says."""
@@ -202,7 +238,7 @@ class World:
         # one that was forgotten and brought back shows nothing until it has enlisted anew
         macs, shown = (({item.wanted.mac.replace(":", "-") for item in farm.all("resource") if all_ or (
             item.seen and item.seen.nonce)}) for all_ in (True, False))
-        for pattern, there in (("pxelinux.cfg/01-*", macs), ("ipxe/52-*", macs), ("nonce/*", shown)):
+        for pattern, there in (("pxelinux.cfg/01-*", macs), ("ipxe/??-??-??-??-??-??.ipxe", macs), ("nonce/*", shown)):
             found = {path.name.removeprefix("01-").removesuffix(".ipxe") for path in root.here(ROOT).glob(pattern)}
             wrong += [f"{pattern}: {sorted(found ^ there)}"] if found != there else []
         return wrong

@@ -40,12 +40,17 @@ def golden() -> Golden:
         root = debian.bootstrap(folder, PACKAGES)
         shutil.copytree(FILES, root, dirs_exist_ok=True)
         debian.mask(root, (*debian.MASKED_UNITS, *MASKED_UNITS))
-        debian.key_pair(folder / "key")
-        debian.let_in(root, folder / "key.pub")
-        (root / "etc/machine-id").write_text("")
-        archive = ["tar", "--create", "--numeric-owner", "--xattrs", "--file", str(folder / "golden.tar")]
-        run([*archive, "--directory", str(root), "."])
-        shutil.rmtree(root)
+        archived(root, folder)
 
     parts = file_ingredients(Path(__file__), Path(debian.__file__), FILES)
     return Golden(cached("golden", [debian.host_suite(), *parts], build))
+
+
+def archived(root: Path, folder: Path) -> None:
+    """A root becomes the archive of a Golden in `folder`, with a key that logs in; `root` is gone afterwards."""
+    debian.key_pair(folder / "key")
+    debian.let_in(root, folder / "key.pub")
+    (root / "etc/machine-id").write_text("")
+    archive = ["tar", "--create", "--numeric-owner", "--xattrs", "--file", str(folder / "golden.tar")]
+    run([*archive, "--directory", str(root), "."])
+    shutil.rmtree(root)

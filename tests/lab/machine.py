@@ -37,6 +37,8 @@ class Hardware:
     vendor: str = "Lab"
     product: str = "Rack unit"
     serial: str = ""
+    processor: str = "max"
+    """Emulated; Xen's first domain wants an older one (SMAP and SMEP end it)."""
 
 
 class Machine:
@@ -144,8 +146,9 @@ class Machine:
     def _argv(self) -> list[str]:
         hardware = self.hardware
         card = f"virtio-net-pci,netdev=lan,mac={self.mac}"
+        processor = "host" if self._accel == "kvm" else hardware.processor
         argv = [
-            QEMU, "-name", self.name, "-accel", self._accel, "-cpu", "host" if self._accel == "kvm" else "max",
+            QEMU, "-name", self.name, "-accel", self._accel, "-cpu", processor,
             "-m", str(hardware.memory_mb), "-smp", str(hardware.cpus),
             "-nodefaults", "-display", "none", "-vga", "none",
             "-smbios", f"type=1,manufacturer={hardware.vendor},product={hardware.product},serial={hardware.serial}",

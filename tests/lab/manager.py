@@ -18,7 +18,7 @@ from tests.services.command_line import CommandLine, until
 ADDRESS = "10.77.0.2"
 INTERFACE = "vec0"
 GROUP = "vol"
-GOLDEN_DEVICE = "/dev/ubdc"
+GOLDEN_DEVICE, SECOND_DEVICE = "/dev/ubdc", "/dev/ubdd"
 SOCKET = "/run/qrm/qrmd.sock"
 PROGRAMS = f"/{VENV}/bin"
 INSTALL = f"""
@@ -32,9 +32,9 @@ ln -sf {PROGRAMS}/qrm {PROGRAMS}/qrm-tui /usr/local/bin/
 
 
 class Manager(UmlMachine):
-    """A fresh Debian at first; its data disk becomes an empty volume group, a third disk holds the golden root."""
+    """A fresh Debian at first; its data disk becomes an empty volume group, further disks hold golden roots."""
 
-    def __init__(self, namespace: Namespace, image: ServerImage, golden: Golden) -> None:
+    def __init__(self, namespace: Namespace, image: ServerImage, *roots: Golden) -> None:
         super().__init__(
             namespace,
             image,
@@ -42,7 +42,7 @@ class Manager(UmlMachine):
             address=ADDRESS,
             data_gb=8,
             memory_mb=1536,
-            extra_disks=[golden.archive],
+            extra_disks=[root.archive for root in roots],
         )
 
     def start(self) -> None:

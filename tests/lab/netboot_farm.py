@@ -44,7 +44,7 @@ class NetbootFarm:
         self.manager = manager
         self.line = line
         self.watch = watch
-        self.bios, self.uefi = machines
+        self.bios, self.uefi = machines[0], machines[-1]
         self._root = root
         self._stranger = stranger
         self._has_card = False

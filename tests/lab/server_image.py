@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.lab import debian
 from tests.lab.cache import LAB, cached, run
+from tests.lab.dom0 import HYPERVISOR_PACKAGE
 from tests.lab.image import PACKAGES as STORAGE_PACKAGES
 from tests.lab.image import Image, finish, ingredients
 
@@ -23,10 +24,10 @@ PACKAGES = (
     *STORAGE_PACKAGES,
     "python3", "python3-venv", "dbus", "isc-dhcp-server", "apache2", "pxelinux", "syslinux-common", "ipxe",
     "busybox-static", "cpio", "gzip", "xz-utils", "zstd", "curl", "ipmitool", "wakeonlan",
-    "iputils-ping", "tftp-hpa",
+    "iputils-ping", "tftp-hpa", "python3-libvirt",
 )  # fmt: skip
 
-LEFT_TO_INSTALL = ("tftpd-hpa", "linux-image-cloud-amd64")
+LEFT_TO_INSTALL = ("tftpd-hpa", "linux-image-cloud-amd64", "linux-image-amd64", HYPERVISOR_PACKAGE)
 """In the image's package source with all that they need, and not installed."""
 
 SWITCHED_OFF = ("isc-dhcp-server", "apache2", "nfs-server")
@@ -51,6 +52,10 @@ DOWNLOAD = (
 
 VENV = "opt/qrm"
 """Python environment with the project's dependencies, and without the project."""
+
+COMPILED = "libvirt-python"
+"""The one dependency that is published as source alone: pip would compile it, with a compiler and headers that this
+machine has no other use for. It gets what Debian built of the same source."""
 
 IMAGE_SIZE = 4 << 30
 """Bytes; sparse, so only what is used takes room."""
@@ -114,7 +119,7 @@ def _mask_generators(root: Path) -> None:
 
 
 def _machine_kernel(source: Path, folder: Path) -> None:
-    (package,) = source.glob("linux-image-[0-9]*.deb")
+    (package,) = source.glob("linux-image-[0-9]*-cloud-*.deb")
     unpacked = folder / "kernel"
     run(["dpkg-deb", "--extract", str(package), str(unpacked)])
     (kernel,) = (unpacked / "boot").glob("vmlinuz-*")
@@ -130,11 +135,14 @@ def _python_environment(root: Path, folder: Path) -> None:
     if python != sysconfig.get_python_version():
         fetch += ["--python-version", python]
         fetch += [word for tag in ("manylinux2014", "manylinux_2_28") for word in ("--platform", f"{tag}_x86_64")]
-    run([*fetch, *dependencies()])
+    wanted = [name for name in dependencies() if not name.startswith(COMPILED)]
+    run([*fetch, *wanted])
     script = f"""
     python3 -m venv /{VENV}
+    cp -a /usr/lib/python3/dist-packages/libvirt* /{VENV}/lib/python3*/site-packages/
     /{VENV}/bin/pip install --quiet --disable-pip-version-check --no-index --find-links /wheels "$@"
+    /{VENV}/bin/python -c 'import libvirt'
     """
     clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8"]
-    run(debian.fenced(["chroot", str(root), *clean, "sh", "-ec", script, "sh", *dependencies()]))
+    run(debian.fenced(["chroot", str(root), *clean, "sh", "-ec", script, "sh", *wanted]))
     shutil.rmtree(wheels)

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,8 @@ class Services(CommandRunner):
         self.name = "qrmd"
         self.namespace = namespace
         self.root = services_root()
-        self.scratch = namespace.scratch / "services"
+        self.scratch = Path(tempfile.mkdtemp(prefix="services-", dir=namespace.scratch))
+        self.scratch.chmod(0o755)
         for folder in WRITTEN:
             (self.scratch / folder).parent.mkdir(parents=True, exist_ok=True)
             shutil.copytree(self.root / folder, self.scratch / folder, symlinks=True)

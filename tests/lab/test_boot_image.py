@@ -13,8 +13,9 @@ import pytest
 from qrm_tui.backends import boot
 from qrm_tui.core.netboot import BootSettings
 from tests.lab.boot_machine import BootMachine, NodeServer, built_image
+from tests.lab.exported import exported
 from tests.lab.golden import golden
-from tests.lab.namespace import BRIDGE, BRIDGE_ADDRESS, NETWORK, Namespace
+from tests.lab.namespace import BRIDGE, BRIDGE_ADDRESS, Namespace
 from tests.lab.node_server import TOKEN
 from tests.lab.storage_server import StorageServer
 
@@ -26,7 +27,6 @@ MAC = "52:54:00:77:00:20"
 USER_NETWORK, LOOPBACK = "user,id=n0", "10.0.2.2"
 #: What a hostile firmware could say of itself.
 HOSTILE = 'type=1,manufacturer=A"}]\\n$(reboot)`,product=Rack\t9,serial=\'--\x1b[2J'
-EXPORT_ID = "0f0e7e1c-1de2-4b5f-8a44-7c1d2f3e4a5b"
 
 
 class Clock:
@@ -155,17 +155,10 @@ def test_by_its_own_script_as_soon_as_there_is_a_boot_image(server: NodeServer, 
 
 
 @pytest.fixture
-def exported_root(storage_server: StorageServer, lab_namespace: Namespace) -> str:
+def exported_root(storage_server: StorageServer, lab_namespace: Namespace) -> Iterator[str]:
     """A small Debian in a volume of the storage server, exported; its path."""
-    storage_server.ssh("lvcreate", "-y", "-L", "700m", "-n", "netboot", "vol")
-    storage_server.ssh("mkfs.ext4", "-q", "/dev/vol/netboot")
-    storage_server.shell("mkdir -p /vol/netboot && mount /dev/vol/netboot /vol/netboot")
-    with golden().archive.open("rb") as archive:
-        lab_namespace.run(storage_server.ssh_argv("tar", "-C", "/vol/netboot", "-xpf", "-"), stdin=archive, check=True)
-    storage_server.write("/etc/exports.d/netboot.exports",
-                         f"/vol/netboot {NETWORK}(rw,no_root_squash,no_subtree_check,fsid={EXPORT_ID})\n")
-    storage_server.ssh("exportfs", "-ra")
-    return "/vol/netboot"
+    with exported(lab_namespace, storage_server, golden(), "netboot", "700m") as path:
+        yield path
 
 
 @pytest.fixture
@@ -216,7 +209,3 @@ def test_a_root_over_nfs_up_to_its_agent_and_down_again(
         machine.power_cut()
         server.stop()
         lab_namespace.remove_tap("boot0")
-        # a machine that is off says nothing to the NFS server, which holds its files open for a while
-        storage_server.shell("rm /etc/exports.d/netboot.exports; exportfs -ra; "
-                             "for client in /proc/fs/nfsd/clients/*/ctl; do echo expire >$client; done; "
-                             "umount /vol/netboot; lvremove -qy vol/netboot")

@@ -58,7 +58,7 @@ def ve(name: str, state: str = "inactive", **more: Any) -> Row:
     return {
         "name": name, "state": state, "since": NOW - 3000, "seen_at": None, "revision": 1, "boot_image": "debian12",
         "image": name, "resources": [], "images": [], "profile": {}, "multi_server": 1, "stage": "", "id": f"ve-{name}",
-        **more,
+        "partitioning": None, **more,
     }
 
 
@@ -66,7 +66,7 @@ def boot_image(name: str, state: str = "ready", **more: Any) -> Row:
     """A boot-image's row."""
     return {"name": name, "state": state, "since": NOW - 86400, "seen_at": NOW - 4, "revision": 1, "type": "linux",
             "version": "6.1.0-41-amd64", "source": "linux-image-amd64", "size": 38 << 20, "used_by": [],
-            "id": f"id-{name}", **more}
+            "hypervisor": None, "id": f"id-{name}", **more}
 
 
 def component(name: str, state: str = "ok", **more: Any) -> Row:

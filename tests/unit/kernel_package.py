@@ -38,9 +38,14 @@ MODULES: Mapping[str, bytes] = {
 }
 
 
+#: What a first domain cannot be without.
+XEN_MODULES: Mapping[str, bytes] = {f"kernel/drivers/xen/{name}.ko": module() for name in (
+    "xen-evtchn", "xenfs", "xen-privcmd", "xen-gntdev", "xen-netback")}
+
+
 def package(folder: Path, name: str, *, modules: Mapping[str, bytes] | None = MODULES, depends: str = "",
-            builtin: str = "") -> Path:
-    """A .deb file; without modules there is no kernel in it."""
+            builtin: str = "", files: Mapping[str, bytes] | None = None) -> Path:
+    """A .deb file; without modules there is no kernel in it. `files`: what else is in it."""
     root = folder / name
     (root / "DEBIAN").mkdir(parents=True)
     control = f"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: nobody\nDescription: test\n"
@@ -53,6 +58,9 @@ def package(folder: Path, name: str, *, modules: Mapping[str, bytes] | None = MO
             (own / path).parent.mkdir(parents=True, exist_ok=True)
             (own / path).write_bytes(content)
         (own / "modules.builtin").write_text(builtin)
+    for path, content in (files or {}).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(content)
     file = folder / f"{name}_1_all.deb"
     subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "--build", root, file], check=True, capture_output=True)
     shutil.rmtree(root)

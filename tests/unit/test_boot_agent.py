@@ -108,6 +108,35 @@ def test_what_it_says_of_the_machine_is_always_json(agent: Agent, tmp_path: Path
     assert (tmp_path / "run/token").stat().st_mode & 0o077 == 0
 
 
+def smbios(kind: int, body: bytes, texts: bytes = b"") -> bytes:
+    """A structure of the System Management BIOS (DSP0134 6.1.2, 6.1.3)."""
+    return bytes([kind, 4 + len(body), 0, 0]) + body + (texts or b"\0") + b"\0"
+
+
+def memory_device(megabytes: int, large: int = 0) -> bytes:
+    """One memory device (DSP0134 7.18)."""
+    body = bytearray(0x28 - 4)
+    body[8:10], body[24:28] = megabytes.to_bytes(2, "little"), large.to_bytes(4, "little")
+    return smbios(17, bytes(body), b"DIMM 0\0")
+
+
+DEVICES = (smbios(0, bytes(20), b"vendor\0version\0") + memory_device(2048) + memory_device(0) + memory_device(0xffff)
+           + memory_device(0x7fff, 65536) + smbios(127, b""))
+
+
+@pytest.mark.parametrize(("hypervisor", "devices", "memory"), [
+    ("xen", DEVICES, (2048 + 65536) << 20), ("none", DEVICES, 2014312 << 10), ("xen", b"\x11\0" * 50, 2014312 << 10),
+    ("xen", DEVICES[:40], 2014312 << 10), ("xen", b"", 2014312 << 10), ("xen", bytes(range(256)) * 9, 2014312 << 10),
+])
+def test_on_a_hypervisor_the_memory_is_the_machines_and_not_the_first_domains(
+        agent: Agent, tmp_path: Path, hypervisor: str, devices: bytes, memory: int) -> None:
+    for path, content in (("hypervisor/type", hypervisor.encode()), ("firmware/dmi/tables/DMI", devices)):
+        (tmp_path / "sys" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sys" / path).write_bytes(content)
+    agent.start()
+    assert agent.wait_for("enlistment", is_enlisting)["body"]["inventory"]["memory"] == memory
+
+
 @pytest.mark.parametrize("nonce", ["not hex\n", "ab" * 100 + "\n", '","x":"\n', "\0\0\0\n"])
 def test_a_nonce_that_is_none_is_left_out(agent: Agent, tmp_path: Path, nonce: str) -> None:
     (tmp_path / "nonce/52-54-00-77-00-20").write_text(nonce)

@@ -50,7 +50,27 @@ def test_it_is_noted_made_checked_and_noted_again() -> None:
     assert draft.no_return is None and draft.inverse and draft.inverse.operation == "boot-image.remove"
 
 
+def test_with_a_hypervisor_it_is_of_another_type() -> None:
+    draft = draw("boot-image.create", a_farm(), name="debian12", package="linux-image-amd64", hypervisor="xen",
+                 modules=["r8169"])
+    first, make, last = draft.steps
+    assert isinstance(first, Record) and isinstance(make, Run) and isinstance(last, Record)
+    wanted = last.changes[0].wanted
+    assert wanted and (wanted["type"], wanted["hypervisor"]) == ("xen", "xen")
+    assert make.argv[3:-2] == ("create", "--id", "new-boot-image", "--package", "linux-image-amd64", "--hypervisor",
+                               "xen", "--module", "r8169")
+    assert draft.notes == ["taken from the package sources of the server (apt-get download), and not installed there: "
+                           "linux-image-amd64, xen"]
+
+
+def test_idle_has_no_hypervisor() -> None:
+    with pytest.raises(Refused, match="has no hypervisor"):
+        draw("boot-image.create", a_farm(), name="idle", package="linux-image-amd64", hypervisor="xen")
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
+    ({"package": "x", "hypervisor": "--root=/"}, "is none"),
+    ({"package": "x", "hypervisor": "/a/../etc/x.deb"}, "no absolute path"),
     ({}, "one of them"), ({"package": "a", "kernel": "b"}, "together with"), ({"package": "--root=/"}, "is none"),
     ({"kernel": "-x"}, "is none"), ({"package": "/a/../etc/x.deb"}, "no absolute path"),
     ({"package": "x", "modules": ["../x"]}, "no module's name"), ({"package": "x", "modules": ["a b"]}, "no module's"),
@@ -90,11 +110,11 @@ def test_removing_idle_warns() -> None:
 
 def test_a_look_tells_of_each() -> None:
     items = [boot_image(name) for name in ("good", "bad", "gone", "other")]
-    rows = [{"name": "good", "id": "id-good", "size": 7, "version": "6.1", "trouble": ""},
+    rows = [{"name": "good", "id": "id-good", "size": 7, "version": "6.1", "trouble": "", "files": ["xen.gz", "\x1b"]},
             {"name": "bad", "id": "id-bad", "size": 7, "version": "6.1", "trouble": "cut\x1b[2J short"},
             {"name": "other", "id": "id-x", "size": "many", "trouble": ""}, {"name": 7}, []]
     text = "\n".join([*map(json.dumps, rows), "{nonsense", ""])
     seen = boot_images.see_images(text, items)
-    assert seen["good"] == BootImageSeen(size=7, version="6.1")
+    assert seen["good"] == BootImageSeen(size=7, version="6.1", files=("xen.gz", "\\x1b"))
     assert seen["bad"].trouble == "cut\\x1b[2J short" and "is gone" in seen["gone"].trouble
     assert "is another boot-image" in seen["other"].trouble and seen["other"].size == 0

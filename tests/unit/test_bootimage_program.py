@@ -9,7 +9,9 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ from qrm_tui.bootimage import build
 from qrm_tui.bootimage.errors import CannotBuild
 from qrm_tui.bootimage.initramfs import static_busybox
 from qrm_tui.bootimage.modules import closure, dependencies_text, read_module
-from tests.unit.kernel_package import MODULES, VERSION, module, package
+from tests.unit.kernel_package import MODULES, VERSION, XEN_MODULES, module, package
 
 PLACES = f"lib/modules/{VERSION}/"
 
@@ -78,6 +80,104 @@ def test_a_boot_image_from_a_package(tmp_path: Path, images: Path, busybox: Path
     assert build.trouble_of(place, "id-1") == ""
     assert any("has no module" in line and "ena" in line and "autofs4" not in line for line in said)
     assert sorted(path.name for path in images.iterdir()) == ["debian12"]
+
+
+CONFIG = f"boot/config-{VERSION}"
+XEN = {"boot/xen-4.17-amd64.gz": b"xen\n", "boot/xen-4.17-amd64.efi": b"xen, efi\n", "boot/xen-4.17-amd64.config": b"x"}
+
+
+def hypervisor(folder: Path, **more: object) -> Path:
+    return package(folder, "xen-hypervisor-4.17-amd64", **{"modules": None, "files": XEN, **more})  # type: ignore[arg-type]
+
+
+def first_domain(folder: Path, config: bytes = b"# x\nCONFIG_XEN_DOM0=y\n", modules: object = XEN_MODULES) -> Path:
+    return package(folder, "linux-image-test", modules={**MODULES, **modules}, files={CONFIG: config})  # type: ignore[dict-item]
+
+
+def create_xen(images: Path, busybox: Path, kernel: Path, under: Path | str) -> list[str]:
+    said: list[str] = []
+    build.create(images, "xen", "id-1", package=str(kernel), version="", modules=(), say=said.append,
+                 hypervisor=str(under), busybox=busybox)
+    return said
+
+
+def test_one_with_a_hypervisor(tmp_path: Path, images: Path, busybox: Path) -> None:
+    said = create_xen(images, busybox, first_domain(tmp_path), hypervisor(tmp_path))
+    place = images / "xen"
+    assert sorted(path.name for path in place.iterdir()) == ["boot-image.json", "initrd.img", "vmlinuz", "xen.efi",
+                                                             "xen.gz"]
+    assert (place / "xen.gz").read_bytes() == b"xen\n" and (place / "xen.efi").read_bytes() == b"xen, efi\n"
+    manifest = json.loads((place / "boot-image.json").read_text())
+    assert manifest["type"] == "xen" and list(manifest["files"]) == ["xen.gz", "xen.efi", "vmlinuz", "initrd.img"]
+    assert manifest["hypervisor"]["version"] == "4.17" and "hypervisor Xen 4.17" in said
+    inside = entries(gzip.decompress((place / "initrd.img").read_bytes()))
+    assert inside["qrm/load/xen"][1] == b"xen_evtchn xenfs xen_privcmd xen_gntdev xen_netback\n"
+    assert f"{PLACES}kernel/drivers/xen/xenfs.ko" in inside
+    (row,) = build.look(images, deep=True)
+    assert row["files"] == ["initrd.img", "vmlinuz", "xen.efi", "xen.gz"] and row["trouble"] == ""
+    assert row["size"] == sum((place / name).stat().st_size for name in row["files"])
+
+
+def test_a_plain_one_has_nothing_of_the_hypervisors(tmp_path: Path, images: Path, busybox: Path) -> None:
+    create(images, busybox, first_domain(tmp_path))
+    inside = entries(gzip.decompress((images / "debian12/initrd.img").read_bytes()))
+    assert "qrm/load/xen" not in inside and not [path for path in inside if "xenfs" in path]
+    assert json.loads((images / "debian12/boot-image.json").read_text())["type"] == "linux"
+
+
+def test_a_hypervisor_without_efi_is_one_too(tmp_path: Path, images: Path, busybox: Path) -> None:
+    create_xen(images, busybox, first_domain(tmp_path), hypervisor(tmp_path, files={"boot/xen-4.8-amd64.gz": b"old"}))
+    assert build.look(images, deep=True)[0]["files"] == ["initrd.img", "vmlinuz", "xen.gz"]
+
+
+def test_a_hypervisor_that_cannot_be_taken_is_one_line_and_leaves_nothing(
+        tmp_path: Path, images: Path, busybox: Path) -> None:
+    good = hypervisor(tmp_path)
+    cut = tmp_path / "cut.deb"
+    cut.write_bytes(good.read_bytes()[:200])
+    kernel = first_domain(tmp_path)
+    for under, words in (
+        (cut, "is no Debian package, or cut short"), (kernel, "is no hypervisor's package"),
+        (tmp_path / "nosuch.deb", "there is no file"), ("-x", "neither a package's name nor"),
+    ):
+        with pytest.raises(CannotBuild, match=r"(?s)^[^\n]*$") as caught:
+            create_xen(images, busybox, kernel, under)
+        assert words in str(caught.value)
+    with pytest.raises(CannotBuild, match="cannot run on Xen as the first domain"):
+        create_xen(images, busybox, first_domain(tmp_path, b"# CONFIG_XEN_DOM0 is not set\n"), good)
+    with pytest.raises(CannotBuild, match="no module xen_evtchn, xenfs, xen_privcmd, xen_gntdev, xen_netback, and"):
+        create_xen(images, busybox, first_domain(tmp_path, modules={}), good)
+    assert list(images.iterdir()) == []
+
+
+@pytest.mark.parametrize(("spoil", "words"), [
+    (lambda place: (place / "xen.gz").write_bytes(b"XEN\n"), "xen.gz was changed: its SHA-256 is another one"),
+    (lambda place: (place / "xen.efi").unlink(), "xen.efi: No such file"),
+    (lambda place: respell(place, lambda manifest: manifest["files"].pop("xen.gz")), "does not name xen.gz"),
+    (lambda place: respell(place, lambda manifest: manifest["files"].update({"../../x": {"size": 1}})), "'../../x'"),
+    (lambda place: respell(place, lambda manifest: manifest["files"].update({"x": 1})), "is not as this program"),
+    (lambda place: respell(place, lambda manifest: manifest.update(type="bsd")), "of type 'bsd'"),
+    (lambda place: respell(place, lambda manifest: manifest.update(type=[])), "which this program does not know"),
+])
+def test_all_that_the_manifest_names_is_looked_at(tmp_path: Path, images: Path, busybox: Path, spoil: object,
+                                                  words: str) -> None:
+    create_xen(images, busybox, first_domain(tmp_path), hypervisor(tmp_path))
+    spoil(images / "xen")  # type: ignore[operator]
+    assert words in build.trouble_of(images / "xen", "id-1")
+    build.remove(images, "xen", "id-1")
+
+
+def respell(place: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """A manifest becomes another."""
+    manifest = json.loads((place / "boot-image.json").read_text())
+    change(manifest)
+    (place / "boot-image.json").write_text(json.dumps(manifest))
+
+
+def test_one_of_before_there_were_types_is_good(tmp_path: Path, images: Path, busybox: Path) -> None:
+    create(images, busybox, package(tmp_path, "linux-image-test"))
+    respell(images / "debian12", lambda manifest: manifest.pop("type"))
+    assert build.trouble_of(images / "debian12", "id-1") == ""
 
 
 def test_the_same_makes_the_same(tmp_path: Path, images: Path, busybox: Path) -> None:

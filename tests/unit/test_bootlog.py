@@ -18,6 +18,8 @@ MAC = "52:54:00:77:00:20"
     ("in.tftpd", "RRQ from ::ffff:10.77.0.100 filename /pxelinux.cfg/01-52-54-00-77-00-20",
      Step("loader", mac=MAC, address="10.77.0.100")),
     ("in.tftpd", "RRQ from 10.77.0.100 filename images/idle/vmlinuz", Step("kernel", address="10.77.0.100")),
+    ("in.tftpd", "RRQ from 10.77.0.100 filename images/xen/xen.gz", Step("kernel", address="10.77.0.100")),
+    ("qrm-http", "10.77.0.100 GET /qrm/boot/images/xen/xen.efi 200 300", Step("kernel", address="10.77.0.100")),
     ("qrm-http", "10.77.0.101 GET /qrm/boot/ipxe/boot.ipxe 200 312", Step("loader", address="10.77.0.101")),
     ("qrm-http", "10.77.0.101 GET /qrm/boot/ipxe/52-54-00-77-00-20.ipxe 200 312",
      Step("loader", mac=MAC, address="10.77.0.101")),

@@ -110,3 +110,11 @@ def test_clearing_a_folder_does_not_follow_links_in_it(image: Path, outside: Pat
     _seal(image)
     assert os.listdir(ssl) == []
     assert os.listdir(outside / "keys") == ["ssh_host_rsa_key"]
+
+
+def test_a_folder_is_made_once_and_only_inside(image: Path, outside: Path) -> None:
+    (image / "out").symlink_to(outside)
+    wish = [{"do": "folder", "path": path, "mode": 0o700} for path in ("/made", "/out/made")]
+    assert tree.edit(str(image), wish) == ["/made"]
+    assert (image / "made").stat().st_mode & 0o777 == 0o700
+    assert tree.edit(str(image), wish) == [] and not (outside / "made").exists()

@@ -7,11 +7,12 @@ import pytest
 
 from qrm_tui.backends import boot, ve_start, ve_stop
 from qrm_tui.backends import virtual_environments as ves
-from qrm_tui.core.environments import Assignment
+from qrm_tui.core.environments import Assignment, BootImageSeen, BootImageWanted
 from qrm_tui.core.errors import BadInput, NotFound, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item, JobRecord
 from qrm_tui.core.plan import Await, Order, Record, Run, Step, Tell, WriteFile
+from qrm_tui.core.resources import Inventory
 from tests.unit.allocation import image, volume
 from tests.unit.racks import NOW, change, define, mac, plan, rack, resource
 
@@ -237,3 +238,74 @@ def test_what_runs_is_changed_only_for_its_next_start() -> None:
     with pytest.raises(Refused, match="stop it first"):
         plan(ves.plan_remove, "ve.remove", farm, name="shop")
     assert plan(ves.plan_edit, "ve.edit", farm, name="shop").steps == []
+
+
+def host_rack(**seen: Any) -> Farm:
+    """A farm with the boot-image `xen` besides."""
+    farm = rack(image("web"))
+    farm.put(Item(kind="boot-image", name="xen", created=1, revision=1, wanted=BootImageWanted(id="b2", type="xen"),
+                  seen=BootImageSeen(**{"size": 1, "files": ("xen.gz", "xen.efi", "vmlinuz", "initrd.img"), **seen})))
+    return farm
+
+
+def test_a_host_boots_a_hypervisor_and_has_a_bridge() -> None:
+    farm = host_rack()
+    define(farm, "shop", "web", boot_image="xen", partitioning="xen")
+    bios, uefi = (step.content for step in start(farm).steps if isinstance(step, WriteFile) and "boot" in step.path)
+    assert "COM32 mboot.c32" in bios and "images/xen/xen.gz dom0_mem=" in bios and "qrm.bridge=qrm0" in bios
+    assert "/images/xen/xen.efi" in uefi and "qrm.bridge=qrm0" in uefi
+
+
+@pytest.mark.parametrize(("partitioning", "boot_image", "words"), [
+    ("xen", "debian12", "needs a boot-image of type xen, and debian12 is of type linux"),
+    (None, "xen", "is of type xen, which a VE without partitions does not boot: say --partitioning xen"),
+])
+def test_partitions_and_boot_image_must_fit_whenever_they_meet(partitioning: str | None, boot_image: str,
+                                                               words: str) -> None:
+    farm = host_rack()
+    with pytest.raises(Refused, match=words):
+        plan(ves.plan_create, "ve.create", farm, name="shop", image="web", boot_image=boot_image,
+             partitioning=partitioning)
+    other = {"debian12": "xen", "xen": "debian12"}[boot_image]
+    define(farm, "shop", "web", boot_image=other, partitioning=partitioning or "")
+    with pytest.raises(Refused, match="is of type"):
+        plan(ves.plan_edit, "ve.edit", farm, name="shop", partitioning="none" if partitioning else "xen")
+    with pytest.raises(Refused, match=words):
+        plan(ves.plan_edit, "ve.edit", farm, name="shop", boot_image=boot_image)
+    # records of before, or a boot-image that was made anew as another
+    change(farm, "ve", "shop", boot_image=boot_image)
+    with pytest.raises(Refused, match=words):
+        start(farm)
+
+
+def test_partitioning_is_given_changed_and_taken_away() -> None:
+    farm = host_rack()
+
+    def made(draft: Any) -> Any:
+        (step,) = draft.steps
+        return step.changes[0].wanted
+
+    assert made(plan(ves.plan_create, "ve.create", farm, name="shop", image="web", boot_image="xen",
+                     partitioning="xen"))["partitioning"] == "xen"
+    define(farm, "shop", "web", boot_image="xen", partitioning="xen")
+    assert made(plan(ves.plan_edit, "ve.edit", farm, name="shop", memory="1G"))["partitioning"] == "xen"
+    both = made(plan(ves.plan_edit, "ve.edit", farm, name="shop", boot_image="debian12", partitioning="none"))
+    assert (both["boot_image"], both["partitioning"]) == ("debian12", "")
+    change(farm, "ve", "shop", life="running")
+    with pytest.raises(Refused, match="partitioning and number of machines are changed while it is stopped"):
+        plan(ves.plan_edit, "ve.edit", farm, name="shop", partitioning="none")
+    with pytest.raises(BadInput, match="not one of xen"):
+        plan(ves.plan_create, "ve.create", farm, name="x", image="web", boot_image="xen", partitioning="vmware")
+
+
+def test_a_uefi_machine_needs_a_hypervisor_for_uefi() -> None:
+    for files, fits in ((("xen.gz", "vmlinuz", "initrd.img"), False), (("xen.gz", "xen.efi"), True)):
+        farm = host_rack(files=files)
+        define(farm, "shop", "web", boot_image="xen", partitioning="xen")
+        farm.put(resource(1, state={"inventory": Inventory(cpus=2, mhz=2400, memory=1 << 32, firmware="uefi")}))
+        if fits:
+            assert "await active r1" in words(start(farm, resource=["r1"]).steps)
+        else:
+            with pytest.raises(Refused, match=r"r1 boots by UEFI, and boot-image xen has no xen\.efi"):
+                start(farm, resource=["r1"])
+            assert "await active r2" in words(start(farm, resource=["r2"]).steps)

@@ -93,6 +93,8 @@ TYPES: Mapping[str, Type] = {
     "storage": Type("STORAGE", names.check_name, "a storage server's name"),
     "image": Type("IMAGE", names.check_name, "a filesystem-image's name"),
     "resource": Type("RESOURCE", names.check_name, "a resource's name"),
+    "partition": Type("PARTITION", names.check_name, "a partition's name"),
+    "host": Type("HOST", names.check_name, "a virtualization host: a resource that runs a VE with partitioning"),
     "ve": Type("VE", names.check_name, "a virtual environment's name"),
     "boot-image": Type("BOOT-IMAGE", names.check_name, "a boot-image's name"),
     "component": Type("COMPONENT", names.check_name, "a component's name"),

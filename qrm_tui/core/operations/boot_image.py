@@ -14,6 +14,8 @@ OPERATIONS = (
                      "server"),
             Argument("kernel", "text", "from a kernel that is installed on the server, by its version",
                      excludes=("package",)),
+            Argument("hypervisor", "text", "for virtualization hosts, with Xen under it: `xen` for the distribution's "
+                     "own, a package (xen-hypervisor-...), or a file on the server"),
             Argument("modules", "text", "modules that the initrd holds besides the usual ones", many=True),
         ),
         "qrm boot-image create debian12 --package linux-image-amd64", role=Role.administrator, key="a",

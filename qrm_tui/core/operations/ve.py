@@ -3,10 +3,15 @@ from __future__ import annotations
 
 from qrm_tui.core.operations.arguments import Argument
 from qrm_tui.core.operations.declarations import Operation
+from qrm_tui.core.partitionings import PARTITIONINGS
 
 KINDS = ("physical", "partition")
+#: The word that takes partitioning away.
+NO_PARTITIONS = "none"
 
 _NAME = Argument("name", "ve", "which VE", required=True, positional=True)
+_PARTITIONING = Argument("partitioning", "choice", "its machines are sliced into partitions by this hypervisor",
+                         choices=tuple(PARTITIONINGS), otherwise=NO_PARTITIONS)
 _PROFILE = (
     Argument("kind", "choice", "only machines of this kind", choices=KINDS, otherwise="any"),
     Argument("technology", "name", "of partitions: only of this technology, as in xen"),
@@ -24,6 +29,7 @@ OPERATIONS = (
             Argument("boot_image", "boot-image", "the kernel that it boots", required=True),
             Argument("image", "image", "its root file system; of several machines each gets a clone of it",
                      required=True),
+            _PARTITIONING,
             Argument("multi_server", "count", "on how many machines", default=1),
             *_PROFILE,
         ),
@@ -35,6 +41,7 @@ OPERATIONS = (
             _NAME,
             Argument("boot_image", "boot-image", "the kernel that it boots"),
             Argument("image", "image", "its root file system"),
+            _PARTITIONING._replace(choices=(*PARTITIONINGS, NO_PARTITIONS), otherwise=""),
             Argument("multi_server", "count", "on how many machines"),
             *_PROFILE,
             Argument("any", "flag", "first forget what machines it wanted so far"),

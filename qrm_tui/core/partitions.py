@@ -1,0 +1,140 @@
+"""Virtualization hosts and what runs on them, as libvirt was last seen to tell it.
+
+Sizes are bytes, clocks MHz, times seconds.
+"""
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+#: How a partition is virtualized; what each can is in `data/virtualization.toml`.
+Technology = Literal["xen-pv", "kvm", "qemu", "test", "lxc", "esx"]
+DomainState = Literal["running", "paused", "off", "crashed"]
+#: What befell a domain, or (without a domain) the line to its host.
+Event = Literal["defined", "undefined", "started", "paused", "resumed", "shutdown", "stopped", "crashed", "changed",
+                "line-back", "line-lost"]
+
+
+class DomainNic(msgspec.Struct, frozen=True):
+    """A domain's network card."""
+
+    mac: str
+    #: the device on the host that it comes out at; empty while it does not run and none was asked for
+    target: str = ""
+
+
+class DomainSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A domain of a host."""
+
+    uuid: str
+    name: str
+    state: DomainState
+    #: CPUs and memory that it has now, or at its next start
+    cpus: int = 0
+    memory: int = 0
+    #: what its memory can be set to while it runs
+    memory_most: int = 0
+    #: CPU time that it has used since it was started
+    cpu_time: float = 0
+    #: the id of the resource that it is, from our tag in its definition; empty: it is not ours, and is never touched
+    resource: str = ""
+    nics: tuple[DomainNic, ...] = ()
+    #: False: it is gone from the host when it goes off
+    persistent: bool = True
+
+
+class HostSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtualization host as its libvirtd answered last."""
+
+    technology: str = ""
+    #: versions, as `9.0.0`; the hypervisor's with its name
+    libvirt: str = ""
+    hypervisor: str = ""
+    cpus: int = 0
+    mhz: int = 0
+    memory: int = 0
+    memory_free: int = 0
+    domains: tuple[DomainSeen, ...] = ()
+    #: not answering: the reason; empty while it answers
+    silent: str = ""
+
+
+class DomainEvent(msgspec.Struct, frozen=True):
+    """Something befell a domain; `uuid` empty: the line to the host, with `why`."""
+
+    event: Event
+    uuid: str = ""
+    why: str = ""
+
+
+class PartitionWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A partition as it should be; the resource of the same name is what it is once it has booted."""
+
+    #: libvirt's UUID, and the id of its resource
+    id: str
+    #: the resource that it is a slice of
+    host: str
+    technology: Technology
+    mac: str
+    #: the card's device on the host
+    target: str
+    cpus: int = 1
+    memory: int
+    #: of each CPU: never more than so much; 0: no limit
+    mhz: int = 0
+    #: bytes of a local disk; 0: none
+    disk: int = 0
+    life: Literal["creating", "present", "removing"] = "present"
+    #: new: it was never started
+    power: Literal["new", "on", "paused", "off"] = "new"
+
+
+class PartitionSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """A partition as its host showed it last."""
+
+    #: None: its host has no such domain
+    domain: DomainSeen | None = None
+    #: how much of its CPUs it used lately, 0 to 1; None: not known yet
+    busy: float | None = None
+
+
+class HostWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A virtualization host: a resource that runs a VE with partitioning."""
+
+    #: the word of the VE: xen, kvm
+    partitioning: str
+    ve: str
+    address: str
+
+
+class DomainWish(msgspec.Struct, frozen=True, kw_only=True):
+    """A partition as it is to be defined on its host."""
+
+    name: str
+    uuid: str
+    #: id of the resource that it is
+    resource: str
+    technology: Technology
+    cpus: int = 1
+    memory: int
+    #: what CPUs and memory can be raised to while it runs; 0: no more than they are
+    cpus_most: int = 0
+    memory_most: int = 0
+    #: of each of its CPUs: never more than so much, and in proportion where CPUs are scarce; 0: no limit
+    mhz: int = 0
+    #: the host's own clock, which `mhz` is a part of
+    host_mhz: int = 0
+    #: files on the host; no kernel: it boots from its network card
+    kernel: str = ""
+    initrd: str = ""
+    cmdline: str = ""
+    #: no bridge: no network card
+    bridge: str = ""
+    mac: str = ""
+    #: the card's device on the host
+    target: str = ""
+    #: a block device of the host; empty: no local disk
+    disk: str = ""
+    #: a file on the host that its console is written to besides, where the driver can
+    console_log: str = ""

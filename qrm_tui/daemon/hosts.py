@@ -1,0 +1,308 @@
+"""Virtualization hosts: which there are, how they and their domains stand, and what jobs ask of them.
+
+A resource that runs a VE with partitioning is one, from the moment that VE is active on it until it is taken out of
+it. What its hypervisor shows decides the partitions' states; it is asked after each event, and from time to time.
+"""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from qrm_tui.core.errors import QrmError, Unreachable
+from qrm_tui.core.farm import Farm
+from qrm_tui.core.model import Item
+from qrm_tui.core.partitions import DomainEvent, DomainSeen, HostSeen, HostWanted, PartitionSeen
+from qrm_tui.core.plan import Domain
+from qrm_tui.core.resources import ResourceSeen
+from qrm_tui.daemon.machines import Machines
+from qrm_tui.daemon.rack import Rack
+from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, Received, Source
+from qrm_tui.runners.hypervisor import Hypervisor
+
+#: Seconds between two looks at a host; and from an event to the look that follows, so that many are one.
+PAUSE, SETTLES = 10.0, 0.1
+#: Seconds that a partition stands and waits for its recorder.
+RECORDED = 10.0
+
+_log = logging.getLogger("qrmd.hosts")
+
+
+class Hosts:
+    """All virtualization hosts of the farm, by their resource's name."""
+
+    def __init__(self, farm: Farm, machines: Machines, rack: Rack, recorded: Callable[[str], Awaitable[None]],
+                 pause: float = PAUSE) -> None:
+        """`recorded(name)`: returns when the console of that resource is being recorded."""
+        self._farm, self._machines, self._rack, self._recorded = farm, machines, rack, recorded
+        self._pause = pause
+        self._hosts: dict[str, _Host] = {}
+        self._came = asyncio.Event()
+        self._running = False
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Watch those that are there, and those that come."""
+        self._running = True
+        self._farm.listen(self._changed)
+        for item in list(self._farm.all("resource")):
+            self._changed("resource", item.name, item)
+
+    async def stop(self) -> None:
+        """Let go of every line; what runs there goes on."""
+        self._running = False
+        await asyncio.gather(*(host.end() for host in self._hosts.values()), *self._ending)
+        self._hosts.clear()
+
+    # which there are
+
+    def _changed(self, kind: str, name: str, item: Item | None) -> None:
+        if not self._running:
+            return
+        if kind == "resource":
+            self._consider(name, item)
+        elif kind == "ve" and item is not None:
+            for assigned in item.wanted.assigned:
+                self._consider(assigned.resource, self._farm.find("resource", assigned.resource))
+
+    def _consider(self, name: str, item: Item | None) -> None:
+        known, wanted = self._hosts.get(name), self._wanted(item)
+        if known is not None and known.wanted != wanted and (wanted is None or item is None or item.state == "active"):
+            del self._hosts[name]
+            self._farm.delete("host", name)
+            task = asyncio.create_task(known.end(), name=f"host {name} ends")
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+            known = None
+        if known is None and wanted is not None and item is not None and item.state == "active":
+            self._begin(name, item, wanted)
+
+    def _wanted(self, item: Item | None) -> HostWanted | None:
+        ve = self._farm.find("ve", item.wanted.ve) if item is not None and item.wanted.ve else None
+        if item is None or ve is None or not ve.wanted.partitioning:
+            return None
+        return HostWanted(partitioning=ve.wanted.partitioning, ve=ve.name, address=item.wanted.address)
+
+    def _begin(self, name: str, item: Item, wanted: HostWanted) -> None:
+        host = self._hosts[name] = _Host(name, wanted, lambda: self._machines.hypervisor(item, wanted), self._publish,
+                                         self._pause)
+        self._farm.put(Item(kind="host", name=name, wanted=wanted, created=self._farm.clock()))
+        host.start()
+        _log.info("%s is a virtualization host (%s)", name, wanted.partitioning)
+        came, self._came = self._came, asyncio.Event()
+        came.set()
+
+    # what is seen
+
+    def _publish(self, name: str, seen: HostSeen, busy: dict[str, float]) -> None:
+        item = self._farm.find("host", name)
+        if item is None:
+            return
+        now = self._farm.clock()
+        if item.seen != seen:
+            self._farm.put(msgspec.structs.replace(item, seen=seen, seen_at=now))
+        else:
+            item.seen_at = now
+        if seen.silent:
+            return
+        domains = {domain.uuid: domain for domain in seen.domains}
+        for partition in self._farm.partitions_on(name):
+            domain = domains.get(partition.wanted.id)
+            shown = PartitionSeen(domain=domain, busy=busy.get(partition.wanted.id))
+            if partition.seen != shown:
+                self._farm.put(msgspec.structs.replace(partition, seen=shown, seen_at=now))
+            self._tell_resource(partition.name, domain)
+
+    def _tell_resource(self, name: str, domain: DomainSeen | None) -> None:
+        """Its resource is proved off, or is not, by its host."""
+        item = self._farm.find("resource", name)
+        seen = (item.seen if item else None) or ResourceSeen()
+        on = domain is not None and domain.state in ("running", "paused")
+        if on and seen.off == "proved":
+            self._rack.show_and_keep(name, off="")
+        elif domain is not None and not on and seen.off != "proved":
+            self._rack.show_and_keep(name, off="proved", stage="")
+
+    # what jobs ask
+
+    def _get(self, name: str) -> _Host:
+        host = self._hosts.get(name)
+        if host is None:
+            item = self._farm.find("resource", name)
+            raise Unreachable(f"{name} is {item.state if item else 'gone'}, and no virtualization host now")
+        return host
+
+    async def look(self, name: str) -> None:
+        """Look at a host now; Unreachable if it does not answer."""
+        await self._get(name).look()
+
+    async def perform(self, step: Domain, note: Callable[[str], None]) -> None:
+        """Do what a step says; Unreachable, StepFailed, GuardRefused."""
+        host = self._get(step.host)
+        await self._ask(host, step.do, step, note, step.xml, step.number)
+        await host.look()
+
+    async def take_back(self, step: Domain, note: Callable[[str], None]) -> None:
+        """Do what takes it back; a host that is none any more has nothing of it."""
+        if step.undo:
+            host = self._get(step.host)
+            if step.undo == "undefine":
+                await host.hypervisor.destroy(step.domain)
+            await self._ask(host, step.undo, step, note, step.former_xml, step.former_number)
+            await host.look()
+
+    async def _ask(self, host: _Host, do: str, step: Domain, note: Callable[[str], None], xml: str,
+                   number: int) -> None:
+        hypervisor, uuid = host.hypervisor, step.domain
+        if do == "define":
+            await hypervisor.define(xml)
+        elif do == "undefine":
+            await hypervisor.undefine(uuid)
+        elif do == "start":
+            await self._start(hypervisor, step, note)
+        elif do == "stop":
+            await hypervisor.destroy(uuid)
+        elif do == "pause":
+            await hypervisor.suspend(uuid)
+        elif do == "resume":
+            await hypervisor.resume(uuid)
+        elif do == "reset":
+            await hypervisor.reset(uuid)
+        elif do == "memory":
+            await hypervisor.set_memory(uuid, number)
+        elif do == "cpus":
+            await hypervisor.set_cpus(uuid, number)
+        else:
+            await hypervisor.set_schedule(uuid, step.parameters)
+
+    async def _start(self, hypervisor: Hypervisor, step: Domain, note: Callable[[str], None]) -> None:
+        """It stands before its first instruction until somebody records it; a recorder that does not come holds up
+        nobody."""
+        await hypervisor.start(step.domain, paused=True)
+        name = next((item.name for item in self._farm.partitions_on(step.host) if item.wanted.id == step.domain), "")
+        try:
+            async with asyncio.timeout(RECORDED):
+                await self._recorded(name)
+        except TimeoutError:
+            note(f"the console of {name} is not recorded yet: what it says first may be lost")
+        except QrmError as error:
+            note(f"the console of {name} is not recorded: {error}")
+        if step.parameters:
+            await hypervisor.set_schedule(step.domain, step.parameters)
+        await hypervisor.resume(step.domain)
+
+    # consoles
+
+    def console(self, item: Item) -> Source | None:
+        """The console of a partition, whether its host is there now or not."""
+        partition = self._farm.find("partition", item.name)
+        return PartitionSource(self, partition.wanted.host, partition.wanted.id) if partition is not None else None
+
+    def hypervisor_of(self, name: str) -> Hypervisor | None:
+        """The hypervisor of a host, while it is one."""
+        host = self._hosts.get(name)
+        return host.hypervisor if host else None
+
+    async def came(self) -> None:
+        """Until there is another host."""
+        await self._came.wait()
+
+
+class _Host:
+    """One host: its hypervisor, looked at after events and from time to time."""
+
+    def __init__(self, name: str, wanted: HostWanted, make: Callable[[], Hypervisor],
+                 publish: Callable[[str, HostSeen, dict[str, float]], None], pause: float) -> None:
+        self.name, self.wanted = name, wanted
+        self.hypervisor = make()
+        self._publish, self._pause = publish, pause
+        self._happened, self._looking = asyncio.Event(), asyncio.Lock()
+        self._forget = self.hypervisor.listen(self._befell)
+        self._task: asyncio.Task[None] | None = None
+        self._seen = HostSeen()
+        self._used: dict[str, tuple[float, float]] = {}
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._watch(), name=f"host {self.name}")
+
+    async def end(self) -> None:
+        self._forget()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.hypervisor.close()
+
+    def _befell(self, event: DomainEvent) -> None:
+        self._happened.set()
+
+    async def _watch(self) -> None:
+        await self.hypervisor.start_line()
+        while True:
+            self._happened.clear()
+            with contextlib.suppress(QrmError):  # it is shown
+                await self.look()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause):
+                    await self._happened.wait()
+                    await asyncio.sleep(SETTLES)
+
+    async def look(self) -> None:
+        """Look now, and show what is seen; Unreachable."""
+        async with self._looking:
+            try:
+                self._seen = await self.hypervisor.look()
+            except QrmError as error:
+                self._seen = msgspec.structs.replace(self._seen, silent=str(error))
+                self._publish(self.name, self._seen, {})
+                raise
+            self._publish(self.name, self._seen, self._busy())
+
+    def _busy(self) -> dict[str, float]:
+        """By domain, how much of its CPUs it used since the look before."""
+        now, found, used = asyncio.get_running_loop().time(), {}, {}
+        for domain in self._seen.domains:
+            at, before = self._used.get(domain.uuid, (now, domain.cpu_time))
+            if now > at and domain.cpu_time >= before:
+                found[domain.uuid] = round(min(1.0, (domain.cpu_time - before) / (now - at) / max(1, domain.cpus)), 2)
+            used[domain.uuid] = (now, domain.cpu_time)
+        self._used = used
+        return found
+
+
+class PartitionSource:
+    """A partition's console, through whatever its host is at the moment."""
+
+    kind = "libvirt"
+
+    def __init__(self, hosts: Hosts, host: str, uuid: str) -> None:
+        self._hosts, self._host, self._uuid = hosts, host, uuid
+        self._inner: Source | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PartitionSource) and (self._host, self._uuid) == (other._host, other._uuid)
+
+    def __hash__(self) -> int:
+        return hash((self._host, self._uuid))
+
+    async def open(self, received: Received, ended: Ended) -> ConsoleLine:
+        """It is there while the host is, and the domain is on."""
+        hypervisor = self._hosts.hypervisor_of(self._host)
+        if hypervisor is None:
+            self._inner = None
+            raise NoLine(f"{self._host} is no virtualization host now")
+        self._inner = hypervisor.console(self._uuid)
+        if self._inner is None:
+            raise NoLine(f"partitions of {self._host} have no console", lasting=True)
+        return await self._inner.open(received, ended)
+
+    async def worth_trying(self) -> None:
+        """Until its domain was started, or its host came back."""
+        from qrm_tui.runners.console import Telling
+
+        if isinstance(self._inner, Telling):
+            await self._inner.worth_trying()
+        else:
+            await self._hosts.came()

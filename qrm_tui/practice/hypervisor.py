@@ -1,0 +1,168 @@
+"""Simulated virtualization hosts: libvirt's own simulated driver behind the real calls, and a machine for each domain.
+
+`test:///` keeps definitions and states, and runs nothing; what a domain would do, a simulated machine does.
+"""
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qrm_tui.backends.domains import Domain, parse_domain
+from qrm_tui.core.errors import QrmError, Unreachable
+from qrm_tui.practice.console import PracticeSource
+from qrm_tui.practice.machine import SimulatedMachine
+from qrm_tui.practice.node import AGAIN, Model, SimulatedNode
+from qrm_tui.practice.volumes import SimulatedGroup
+from qrm_tui.runners.console import Source
+from qrm_tui.runners.libvirt import LibvirtHypervisor, LocalReach
+from qrm_tui.runners.libvirt_line import SHORT
+
+if TYPE_CHECKING:
+    from qrm_tui.practice.rack import PracticeRack
+
+_HOST = """<node><cpu><mhz>{mhz}</mhz><model>x86_64</model><active>{cpus}</active><nodes>1</nodes><sockets>1</sockets>
+<cores>{cpus}</cores><threads>1</threads></cpu><memory>{memory}</memory></node>"""
+#: Numbers of machines that are partitions begin here.
+_FIRST = 100_000
+
+
+class PartitionNode(SimulatedNode):
+    """A domain as a machine: its host gives it kernel and command line."""
+
+    domain: Domain
+    #: called when it went off by itself
+    gone: Callable[[], None]
+
+    async def _load(self) -> dict[str, str]:
+        await self._reach("kernel")
+        while True:
+            self.address = self.network.lease(self.mac)
+            if self.address:
+                return {"files": "", "words": self.domain.cmdline}
+            await asyncio.sleep(AGAIN * max(self.pace, 0.02))
+
+    async def _live(self, panics: float | None = None) -> None:
+        await super()._live(panics)
+        self.gone()
+
+
+class PracticeHypervisor(LibvirtHypervisor):
+    """The hypervisor of a simulated machine. It outlives every qrmd that speaks with it."""
+
+    def __init__(self, node: SimulatedNode, rack: PracticeRack, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        place = folder / "host.xml"
+        place.write_text(_HOST.format(mhz=node.model.mhz, cpus=node.model.cpus, memory=node.model.memory >> 10))
+        super().__init__(f"node-{node.number}", LocalReach(f"test://{place}"))
+        self._node, self._rack = node, rack
+        self._guests: dict[str, PartitionNode] = {}
+        self._falling: set[asyncio.Task[None]] = set()
+        call = self._call = self.line.call
+
+        async def answers(what: str, function: object, seconds: float = SHORT, **more: object) -> object:
+            if node.stage != "system":
+                raise Unreachable(f"{node.address or self.name} does not answer: its libvirtd is not there")
+            return await call(what, function, seconds, **more)  # type: ignore[arg-type]
+
+        self.line.call = answers  # type: ignore[assignment,method-assign]
+        node.fell = self._host_fell
+        #: called after each effect; what it raises ends the caller there
+        self.half: Callable[[str], None] | None = None
+        #: what plans' commands run on
+        self.machine = SimulatedMachine(self.name, "", folder / "machine", SimulatedGroup("none", 0))
+        self.machine.host.rack = rack
+
+    async def close(self) -> None:
+        """It is asked for again by the next server."""
+
+    async def end(self) -> None:
+        """The end of the practice farm."""
+        for guest in self._guests.values():
+            await guest.power_off()
+        await asyncio.gather(*self._falling, return_exceptions=True)
+        await super().close()
+
+    def console(self, uuid: str) -> Source | None:
+        guest = self._guests.get(uuid)
+        return PracticeSource(guest.console) if guest else None
+
+    def _host_fell(self) -> None:
+        """Power is gone, or it boots anew: what ran there is off."""
+        for uuid, guest in self._guests.items():
+            if guest.on:
+                guest.pull(again=False)
+                self._fall(uuid)
+
+    def _fall(self, uuid: str) -> None:
+        task = asyncio.create_task(self._destroy(uuid), name=f"domain {uuid} falls")
+        self._falling.add(task)
+        task.add_done_callback(self._falling.discard)
+
+    async def _destroy(self, uuid: str) -> None:
+        with contextlib.suppress(QrmError):  # it is off already
+            await self._call("stop a domain", lambda connection: connection.lookupByUUIDString(uuid).destroy())
+
+    # domains
+
+    def _half(self, what: str) -> None:
+        if self.half is not None:
+            self.half(f"{self.name}: {what}")
+
+    async def define(self, xml: str) -> None:
+        domain = parse_domain(xml)
+        # its driver has one type alone
+        await super().define(xml.replace('type="xen"', 'type="test"', 1).replace(' machine="xenpv"', "")
+                             .replace('<target type="xen" port="0"/>', '<target type="serial" port="0"/>'))
+        guest = self._guests.get(domain.uuid)
+        if guest is None:
+            number = _FIRST + self._rack.next_number()
+            model = Model(domain.name, "Xen", "domU", self._node.model.cpu, domain.cpus, self._node.model.mhz,
+                          domain.memory)
+            guest = self._guests[domain.uuid] = PartitionNode(model, number, self._rack, self._node.wire,
+                                                              pace=self._node.pace)
+            guest.mac = domain.nics[0].mac if domain.nics else guest.mac
+            guest.gone = lambda: self._fall(domain.uuid)
+            self._rack.hang(domain.name, guest)
+        guest.domain = domain
+        self._half("define")
+
+    async def undefine(self, uuid: str) -> None:
+        await super().undefine(uuid)
+        guest = self._guests.pop(uuid, None)
+        if guest is not None:
+            self._rack.unhang(guest)
+        self._half("undefine")
+
+    async def start(self, uuid: str, *, paused: bool = False) -> None:
+        await super().start(uuid, paused=paused)
+        if not paused:
+            self._guests[uuid].power_on()
+        self._half("start")
+
+    async def resume(self, uuid: str) -> None:
+        await super().resume(uuid)
+        guest = self._guests[uuid]
+        guest.trouble.silent = False
+        guest.power_on()
+        self._half("resume")
+
+    async def suspend(self, uuid: str) -> None:
+        await super().suspend(uuid)
+        self._guests[uuid].trouble.silent = True
+        self._half("pause")
+
+    async def destroy(self, uuid: str) -> None:
+        await super().destroy(uuid)
+        if uuid in self._guests:
+            await self._guests[uuid].power_off()
+        self._half("stop")
+
+    async def set_memory(self, uuid: str, size: int) -> None:
+        await super().set_memory(uuid, size)
+        self._half("memory")
+
+    async def set_schedule(self, uuid: str, parameters: Mapping[str, int]) -> None:
+        await super().set_schedule(uuid, {name: value for name, value in parameters.items() if name == "weight"})

@@ -1,0 +1,102 @@
+"""Partitions on simulated hosts, through libvirt's own simulated driver: made, booted, deployed, switched, removed."""
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from qrm_tui.core.errors import Refused
+from qrm_tui.core.model import Item
+from tests.daemon.world import World
+
+
+def partition(world: World, name: str) -> Item:
+    return world.qrmd.farm.get("partition", name)
+
+
+def resource(world: World, name: str) -> Item:
+    return world.qrmd.farm.get("resource", name)
+
+
+async def idle(world: World, name: str) -> None:
+    await world.rack.until(lambda: resource(world, name).state == "idle")
+
+
+async def make(world: World, on: str, **arguments: Any) -> str:
+    state = await world.do("partition.create", host=on, **{"memory": "256M", **arguments})
+    assert state == "done", [job.wanted.error for job in world.qrmd.farm.all("job")][-1]
+    return state
+
+
+async def test_partitions_are_made_boot_idle_and_arrive_in_maintenance(world: World) -> None:
+    name = await world.host()
+    assert await make(world, name, count=2, cpus=1, mhz=400) == "done"
+    for made in (f"{name}-1", f"{name}-2"):
+        await idle(world, made)
+        item = resource(world, made)
+        assert (item.wanted.kind, item.wanted.technology, item.wanted.host) == ("partition", "xen", name)
+        assert item.wanted.maintenance and item.wanted.address
+        assert partition(world, made).state == "running"
+    row = (await world.qrmd.show("host", name))
+    assert (row["partitions"], row["foreign"], row["technology"]) == (2, [], "xen")
+    assert (await world.qrmd.show("resource", name))["virtualization"] == "xen"
+
+
+async def test_one_is_deployed_like_any_machine_and_goes_back_to_idle(world: World) -> None:
+    name = await world.host()
+    assert await make(world, name) == "done"
+    made = f"{name}-1"
+    await idle(world, made)
+    await world.do("resource.maintenance", name=[made], off=True)
+    assert await world.do("image.add", name="customer1", storage="s1", size="1G") == "done"
+    await world.do("ve.create", name="customer1", boot_image="debian12", image="customer1", kind="partition",
+                   technology="xen", memory="256M")
+    assert await world.do("ve.start", name="customer1") == "done"
+    assert resource(world, made).state == "active"
+    with pytest.raises(Refused, match="belongs to VE customer1"):
+        await world.do("partition.remove", name=made)
+    with pytest.raises(Refused, match=f"hosts {made}"):
+        await world.do("ve.stop", name="hosts")
+    assert await world.do("ve.stop", name="customer1") == "done"
+    await idle(world, made)
+
+
+async def test_paused_resumed_stopped_and_started(world: World) -> None:
+    name = await world.host()
+    assert await make(world, name) == "done"
+    made = f"{name}-1"
+    await idle(world, made)
+    for operation, state in (("pause", "paused"), ("resume", "running"), ("reset", "running"), ("stop", "off"),
+                             ("start", "running")):
+        assert await world.do(f"partition.{operation}", name=made) == "done", operation
+        assert partition(world, made).state == state
+        if state == "off":
+            await world.rack.until(lambda: resource(world, made).state == "off")
+    await idle(world, made)
+
+
+async def test_removed_nothing_is_left(world: World) -> None:
+    name = await world.host()
+    before = await world.leftovers()
+    assert await make(world, name, name="small", count=1) == "done"
+    await idle(world, "small")
+    assert await world.do("partition.remove", name="small") == "done"
+    assert world.qrmd.farm.find("partition", "small") is None and world.qrmd.farm.find("resource", "small") is None
+    assert await world.leftovers() == before == []
+    assert (await world.qrmd.show("host", name))["foreign"] == []
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ({"cpus": 999}, "999 are wanted"), ({"memory": "900T"}, "fits"), ({"disk": "1G"}, "no volume group"),
+    ({"mhz": 99999}, "MHz"), ({"count": 1000}, "at most"), ({"name": "r1"}, "is there already"),
+])
+async def test_what_does_not_fit_is_refused(world: World, arguments: dict[str, Any], words: str) -> None:
+    name = await world.host()
+    with pytest.raises(Exception, match=words):
+        await make(world, name, **arguments)
+
+
+async def test_a_machine_that_is_no_host_is_told(world: World) -> None:
+    name = await world.machine()
+    with pytest.raises(Refused, match="runs no VE with partitioning"):
+        await make(world, name)

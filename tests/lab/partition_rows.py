@@ -1,0 +1,202 @@
+"""The rows of the partitions lab, in the order in which an admin goes through them."""
+
+from __future__ import annotations
+
+import time
+
+from tests.lab.dom0 import HYPERVISOR_PACKAGE
+from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, SECOND_DEVICE
+from tests.lab.netboot_farm import BOOT_SECONDS, NetbootFarm
+from tests.lab.netboot_rows import ANSWERS, KERNEL, MIB
+from tests.lab.rows import Rows
+from tests.lab.server_inventory import difference, inventory
+from tests.services.command_line import until
+
+KINDS = ("resource", "ve", "job", "partition", "host")
+FIRST_KERNEL = "linux-image-amd64"
+"""The kernel for clouds is no first domain."""
+HOSTS, CUSTOMER = "hosts", "customer1"
+UNPACK = "tar -x --numeric-owner --xattrs -C"
+
+
+class Scenario:
+    """One machine, two partitions, one customer; `run` goes through it all."""
+
+    def __init__(self, rows: Rows, farm: NetbootFarm) -> None:
+        self._rows = rows
+        self._farm = farm
+        self._line = farm.line
+        self._manager = farm.manager
+        self._machine = farm.bios
+        self._host = ""
+        self._before: set[str] = set()
+
+    def run(self) -> None:
+        """All rows."""
+        for step in (
+            self.install, self.idle_boot_image, self.switch_on, self.roots, self.hypervisor, self.idle_machine,
+            self.start_host, self.slice, self.idle_partitions, self.consoles, self.switch, self.deploy, self.log_in,
+            self.undeploy, self.remove_partitions, self.stop_host, self.remove,
+        ):  # fmt: skip
+            step()
+
+    # the server
+
+    def install(self) -> None:
+        with self._rows.row("H4", "the server is set up from an answers file"):
+            self._manager.write("/root/answers.toml", ANSWERS)
+            self._manager.qrm("install", "run", "--answers", "/root/answers.toml", "--yes")
+            self._before = inventory(self._manager)
+
+    def idle_boot_image(self) -> None:
+        with self._rows.row("H14", "boot-image idle, which partitions boot, too") as row:
+            self._line.do("boot-image", "create", "idle", "--package", KERNEL)
+            row.proof(str(self._farm.await_state("boot-image", "idle", "ready")["version"]))
+
+    def switch_on(self) -> None:
+        self._machine.on()
+
+    def roots(self) -> None:
+        with self._rows.row("H9", "two golden images: a virtualization host's root, and a customer's"):
+            self._line.qrm_json("storage", "add", "store", "--type", "lvm-nfs", "--address", ADDRESS, "--env",
+                                f"SERVER_VOL={GROUP}")  # fmt: skip
+            for name, size, device in (("xen_host", "1200M", SECOND_DEVICE), ("golden", "400M", GOLDEN_DEVICE)):
+                self._line.do("image", "add", name, "--storage", "store", "--size", size)
+                self._manager.ssh("sh", "-ec", f'{UNPACK} "$1" -f "$2"', "sh", f"/{GROUP}/{name}", device)
+
+    def hypervisor(self) -> None:
+        with self._rows.row("H14", "boot-image Xen-Hypervisor: hypervisor, kernel, initrd") as row:
+            self._line.do("boot-image", "create", "Xen-Hypervisor", "--package", FIRST_KERNEL, "--hypervisor",
+                          HYPERVISOR_PACKAGE)  # fmt: skip
+            made = self._farm.await_state("boot-image", "Xen-Hypervisor", "ready")
+            row.proof(f"type {made['type']}, {made['version']}, {made['size'] // MIB} MiB")
+
+    # the host
+
+    def idle_machine(self) -> None:
+        with self._rows.row("H6", "an unknown machine is listed and idle") as row:
+            self._host = self._farm.await_resource(self._machine, "idle")["name"]
+            self._line.qrm_json("resource", "maintenance", self._host, "--off")
+            row.proof(self._host)
+
+    def start_host(self) -> None:
+        with self._rows.row("H15", "a VE with Partitioning Xen; an impossible choice is refused") as row:
+            said = self._line.refused("ve", "create", HOSTS, "--boot-image", "idle", "--image", "xen_host",
+                                      "--partitioning", "xen")  # fmt: skip
+            row.proof(said.strip().splitlines()[0][:160])
+            self._line.qrm_json("ve", "create", HOSTS, "--boot-image", "Xen-Hypervisor", "--image", "xen_host",
+                                "--partitioning", "xen")  # fmt: skip
+        with self._rows.row("H17", "it boots Xen and its first domain, with its root over NFS") as row:
+            began = time.monotonic()
+            self._farm.done(("ve", "start", HOSTS))
+            row.proof(f"active after {time.monotonic() - began:.0f} s ({self._farm.stages(self._host, began)})")
+            host = until("its libvirtd answers", lambda: self._state("host", self._host, "ok"), BOOT_SECONDS)
+            row.proof(f"{host['hypervisor']}, libvirt {host['libvirt']}, {host['memory_free'] // MIB} MiB free")
+
+    def _state(self, kind: str, name: str, state: str) -> dict[str, object] | None:
+        found = self._farm.all(kind).get(name)
+        return found if found is not None and found["state"] == state else None
+
+    # its partitions
+
+    def _partitions(self) -> list[str]:
+        return [f"{self._host}-1", f"{self._host}-2"]
+
+    def slice(self) -> None:
+        with self._rows.row("H19", "two partitions; more than there is, is refused") as row:
+            base = ("partition", "create", "--host", self._host)
+            said = self._line.refused(*base, "--memory", "90G")
+            row.proof(said.strip().splitlines()[0].removeprefix("qrm: ")[:160])
+            self._line.do(*base, "--count", "2", "--cpus", "1", "--mhz", "400", "--memory", "256M")
+            for name in self._partitions():
+                self._farm.await_state("partition", name, "running")
+
+    def idle_partitions(self) -> None:
+        with self._rows.row("H21", "they netboot, and are idle resources in maintenance") as row:
+            for name in self._partitions():
+                fields = until(f"{name} is idle", lambda name=name: self._state("resource", name, "idle"), BOOT_SECONDS)
+                told = tuple(fields[key] for key in ("kind", "technology", "host", "maintenance"))
+                assert told == ("partition", "xen", self._host, True), fields
+                row.proof(f"{name} {fields['address']}, {fields['memory'] // MIB} MiB")
+
+    def consoles(self) -> None:
+        with self._rows.row("H20", "their consoles are recorded from the first line") as row:
+            for name in self._partitions():
+                lines = self._line.qrm("console", "log", name).stdout.splitlines()
+                assert any("Linux version" in line for line in lines[:3]), lines[:5]
+                assert any("waiting for work" in line for line in lines), lines[-5:]
+                row.proof(f"{name}: {len(lines)} lines, first {lines[0][:60]!r}")
+
+    def switch(self) -> None:
+        with self._rows.row("H19", "paused, resumed, resized, stopped and started") as row:
+            name = self._partitions()[1]
+            for words, state in ((("pause",), "paused"), (("resume",), "running"),
+                                 (("resize", "--memory", "320M"), "running"), (("stop", "--force"), "off"),
+                                 (("start",), "running")):  # fmt: skip
+                self._line.do("partition", words[0], name, *words[1:])
+                self._farm.await_state("partition", name, state)
+                row.proof(f"{words[0]}: {state}")
+
+    # a customer
+
+    def deploy(self) -> None:
+        with self._rows.row("H22", "a customer's clone") as row:
+            self._line.do("image", "clone", "golden", CUSTOMER, "--hostname", CUSTOMER)
+            self._line.qrm_json("resource", "maintenance", self._partitions()[0], "--off")
+            self._line.qrm_json("ve", "create", CUSTOMER, "--boot-image", "idle", "--image", CUSTOMER, "--kind",
+                                "partition", "--technology", "xen", "--memory", "192M")  # fmt: skip
+            row.proof(f"profile {self._farm.all('ve')[CUSTOMER]['profile']}")
+        with self._rows.row("H26", "the partition restarts into it, and is active") as row:
+            began = time.monotonic()
+            self._farm.done(("ve", "start", CUSTOMER))
+            ve = self._farm.all("ve")[CUSTOMER]
+            assert (ve["state"], ve["resources"]) == ("active", self._partitions()[:1]), ve
+            row.proof(f"active after {time.monotonic() - began:.0f} s")
+
+    def log_in(self) -> None:
+        with self._rows.row("H27", "its console asks for a login, and its root is the clone") as row:
+            name = self._partitions()[0]
+
+            def asks() -> bool:
+                return "login:" in self._line.qrm("console", "log", name).stdout
+
+            until("its console asks for a login", asks, BOOT_SECONDS)
+            told = self._farm.system(name).ssh("sh", "-ec", "hostname; findmnt -n -o SOURCE /").split()
+            assert told == [CUSTOMER, f"{ADDRESS}:/{GROUP}/{CUSTOMER}"], told
+            row.proof(f"/ is {told[1]}")
+
+    def undeploy(self) -> None:
+        with self._rows.row("H26", "its VE stops, and it is idle again"):
+            said = self._line.refused("ve", "stop", HOSTS)
+            assert self._partitions()[0] in said, said
+            self._farm.done(("ve", "stop", CUSTOMER))
+            until("it is idle", lambda: self._state("resource", self._partitions()[0], "idle"), BOOT_SECONDS)
+
+    # and back
+
+    def remove_partitions(self) -> None:
+        with self._rows.row("H19", "partitions are removed, their domains with them"):
+            self._farm.done(*(("partition", "remove", name) for name in self._partitions()))
+            assert self._farm.all("partition") == {}
+            assert set(self._farm.all("resource")) == {self._host}
+            host = self._farm.all("host")[self._host]
+            assert host["foreign"] == [], host
+
+    def stop_host(self) -> None:
+        with self._rows.row("H17", "the host's VE stops; the machine is idle again, and off"):
+            self._farm.done(("ve", "stop", HOSTS))
+            self._farm.await_resource(self._machine, "idle")
+            self._farm.done(("resource", "power", self._host, "off"))
+            self._machine.await_off()
+
+    def remove(self) -> None:
+        with self._rows.row("lab", "everything is removed, and nothing is left on the server") as row:
+            for name in (CUSTOMER, HOSTS):
+                self._line.qrm_json("ve", "remove", name, "--yes")
+            self._farm.done(("image", "remove", CUSTOMER), ("resource", "remove", self._host))
+            self._farm.done(*(("image", "remove", name) for name in ("golden", "xen_host")),
+                            *(("boot-image", "remove", name) for name in ("Xen-Hypervisor", "idle")))  # fmt: skip
+            self._line.qrm_json("storage", "remove", "store", "--yes")
+            left = difference(self._before, inventory(self._manager))
+            assert not left, left
+            row.proof(f"{len(self._before)} facts as before")

@@ -1,0 +1,34 @@
+"""The partitions lab: a machine netboots into Xen and is sliced, and a slice runs a customer's system.
+
+Run as `python -m tests.lab.partitions`; exit code 0 when all rows hold. `--keep` waits at the end, or where it failed,
+until enter is pressed, and tells how to look around.
+"""
+
+from __future__ import annotations
+
+from tests.lab.acceleration import EMULATED
+from tests.lab.dom0 import dom0
+from tests.lab.golden import golden
+from tests.lab.machine import Hardware
+from tests.lab.netboot_farm import NetbootFarm
+from tests.lab.partition_rows import KINDS, Scenario
+from tests.lab.rows import Rows
+from tests.lab.server_image import server_image
+from tests.lab.whole_server import go, lacks
+
+HOST = Hardware("bios", cpus=2, memory_mb=3072, vendor="Lab Xen", serial="LAB-X-1", processor="Nehalem")
+
+
+def main() -> int:
+    if lacks():
+        return 1
+
+    def through(rows: Rows, farm: NetbootFarm) -> None:
+        Scenario(rows, farm).run()
+
+    # Xen under KVM wants a processor that it can have nested: emulated, it runs anywhere
+    return go(server_image(), [golden(), dom0()], {0x40: HOST}, EMULATED, KINDS, through)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,80 @@
+"""What the labs of a whole server share: it is made, installed, gone through, told of where that fails, and ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from tests.lab.fixtures import NETBOOT_PROGRAMS, requirements
+from tests.lab.golden import Golden
+from tests.lab.image import image
+from tests.lab.machine import Hardware, Machine
+from tests.lab.manager import Manager
+from tests.lab.namespace import Namespace
+from tests.lab.netboot_farm import NetbootFarm
+from tests.lab.rows import Failed, Rows
+from tests.lab.server_image import ServerImage
+from tests.lab.watch import Watch
+
+
+def lacks() -> bool:
+    """Whether programs are missing that the lab needs; they are told."""
+    lacking = requirements(NETBOOT_PROGRAMS)
+    if lacking:
+        print("the lab needs:", *lacking, sep="\n", file=sys.stderr)
+    return bool(lacking)
+
+
+def go(server: ServerImage, roots: Sequence[Golden], rack: dict[int, Hardware], accel: str, kinds: tuple[str, ...],
+       through: Callable[[Rows, NetbootFarm], None]) -> int:
+    """A fresh server with these roots on disks of its own, and machines by their numbers; the exit code.
+
+    `--keep` on the command line waits at the end, or where it failed, until enter is pressed."""
+    stranger, rows, started = image(), Rows(), time.monotonic()
+    with Namespace() as namespace, ExitStack() as stack:
+        manager = Manager(namespace, server, *roots)
+        machines = [Machine(namespace, number, hardware, accel) for number, hardware in rack.items()]
+        try:
+            with rows.row("lab", f"a fresh Debian as server, machines on {accel}") as row:
+                manager.start()
+                row.proof(f"systemd: {manager.settle()}")
+            with rows.row("lab", "this checkout's package is installed there as README.md tells") as row:
+                manager.install_program()
+                row.proof(manager.qrm("--version").stdout.strip())
+            line = stack.enter_context(manager.line())
+            watch = stack.enter_context(Watch(line.socket, kinds))
+            through(rows, NetbootFarm(namespace, manager, line, watch, machines, roots[0], stranger))
+        except Failed:
+            _tell(manager, machines)
+        except BaseException:
+            _tell(manager, machines)
+            raise
+        finally:
+            if "--keep" in sys.argv[1:]:
+                login = subprocess.list2cmdline(namespace.argv(manager.ssh_argv()))
+                input(f"log in by: {login}\nenter ends the lab ")
+    print(f"{time.monotonic() - started:.0f} s in all\n{rows.summary()}", flush=True)
+    return 1 if rows.failed else 0
+
+
+def _tell(manager: Manager, machines: list[Machine]) -> None:
+    """What is needed to understand a failure."""
+    for machine in machines:
+        print(f"--- console of {machine.name}\n{machine.console_tail()}", file=sys.stderr)
+    print(f"--- console of {manager.name}\n{manager.console_tail(15)}", file=sys.stderr)
+    for script in (
+        "tail -n 60 /var/log/qrm/qrm.log",
+        "for kind in resource ve image boot-image component host partition job; do qrm $kind list; done",
+        "for job in $(qrm job list --filter 'not state=done' --plain | cut -f1); do qrm job show $job; "
+        "qrm job log $job; done",
+        "systemctl --failed --no-legend; journalctl --no-pager --quiet -n 60",
+    ):
+        try:
+            done = manager.shell(script, check=False)
+            print(f"--- {script}\n{done.stdout}{done.stderr}", file=sys.stderr)
+        except Exception as error:  # the server may be what is broken
+            print(f"--- {script}: {error}", file=sys.stderr)
+    sys.stderr.flush()
