@@ -46,8 +46,8 @@ class PartitionNode(SimulatedNode):
                 return {"files": "", "words": self.domain.cmdline}
             await asyncio.sleep(AGAIN * max(self.pace, 0.02))
 
-    async def _live(self) -> None:
-        await super()._live()
+    async def _live(self, panics: float | None = None) -> None:
+        await super()._live(panics)
         self.gone()
 
 

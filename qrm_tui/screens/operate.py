@@ -77,7 +77,7 @@ def refusal(live: Live, operation: Operation, subjects: Sequence[str]) -> str:
         return "read-only: started with --read-only, nothing can be changed from here"
     if live.role < operation.role:
         return f"{operation.name} wants the role {Role(operation.role).name}; yours is {live.role.name}"
-    if len(subjects) > 1 and (operation.target != operation.subject or operation.sort == "session"):
+    if len(subjects) > 1 and operation.target != operation.subject:
         return f"{operation.verb} takes one {operation.kind} at a time: unmark with esc, and put the cursor on it"
     return ""
 
