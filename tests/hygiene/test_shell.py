@@ -23,6 +23,7 @@ def test_the_shell_that_runs_it_can_read_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["fetch.sh", "filter.sh"])
 def test_shellcheck_finds_nothing_in_what_a_host_runs(name: str) -> None:
-    done = subprocess.run(["shellcheck", "--shell=sh", FOLDER.parent / "libvirt" / name], capture_output=True, text=True,
-                          check=False, timeout=120)
+    script = FOLDER.parent / "libvirt" / name
+    done = subprocess.run(["shellcheck", "--shell=sh", script], capture_output=True, text=True, check=False,
+                          timeout=120)
     assert done.returncode == 0, done.stdout
