@@ -108,6 +108,7 @@ class SimulatedConsole:
                      f"Command line: {words}", f"DMI: {model.vendor} {model.product}",
                      f"Memory: {model.memory >> 10}K available",
                      f"smpboot: CPU0: {model.cpu}", f"smp: Brought up 1 node, {model.cpus} CPUs",
+                     "Xen: console [hvc0] enabled" if self._node.line == "hvc0" else
                      "Serial: 8250/16550 driver, 4 ports, IRQ sharing enabled",
                      *(f"sd {at}:0:0:0: [sd{chr(97 + at)}] Attached SCSI disk ({format_size(size)})"
                        for at, size in enumerate(model.disks)),
@@ -125,7 +126,7 @@ class SimulatedConsole:
         for service in services:
             self.put(f"[  OK  ] Started {service}.\n")
         self.put("[  OK  ] Reached target Multi-User System.\n")
-        self._shell = Shell(self, host)
+        self._shell = Shell(self, host, self._node.line)
         self._shell.greet()
 
     def down(self, order: str) -> None:
