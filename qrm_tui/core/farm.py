@@ -194,4 +194,6 @@ def _related(item: Item) -> list[tuple[str, str]]:
     if item.kind == "ve":
         return [("resource", assigned.resource) for assigned in wanted.assigned] + [
             ("image", assigned.image) for assigned in wanted.assigned] + [("boot-image", wanted.boot_image)]
+    if item.kind == "partition":
+        return [("resource", item.name)]
     return []
