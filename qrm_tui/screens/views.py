@@ -191,7 +191,8 @@ VIEWS: tuple[View, ...] = (
         leads=(Lead("resource"),),
         applies={"partition.start": frozenset(("off", "defined", "crashed")),
                  "partition.stop": frozenset(("running", "paused")), "partition.pause": frozenset(("running",)),
-                 "partition.resume": frozenset(("paused",)), "partition.reset": frozenset(("running", "paused"))},
+                 "partition.resume": frozenset(("paused",)), "partition.reset": frozenset(("running", "paused")),
+                 "partition.resize": frozenset(("running", "paused", "off", "defined", "crashed"))},
     ),
     View(
         "hosts", "host", "", "Hosts",

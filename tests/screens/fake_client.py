@@ -429,6 +429,11 @@ class FakeClient:
 
 #: Why and what next, by kind and state; otherwise as of an image that nobody uses.
 REASONS = {
+    ("partition", "running"): ("it runs", ""),
+    ("partition", "crashed"): ("its kernel panicked, or its hypervisor killed it",
+                               "qrm console log {name}; qrm partition start {name}"),
+    ("host", "ok"): ("its libvirtd answers", ""),
+    ("host", "error"): ("its libvirtd does not answer: connection refused", ""),
     ("image", "error"): ("its room for changes is 97% full: at 100% the clone is lost",
                          "give it more now: qrm image resize {name} --size SIZE"),
     ("storage", "warning"): ("volume group vol has only 7.0G free of 200G", "add a disk: vgextend vol DEVICE"),
