@@ -68,6 +68,9 @@ class SimulatedConsole:
         if letter == "b":
             self._say("sysrq: Resetting")
             self._node.pull(again=True)
+        elif letter == "c":
+            self._say("sysrq: Trigger a crash")
+            self._node.crash()
         else:
             self._say("sysrq: HELP : loglevel(0-9) reboot(b) crash(c) sync(s) show-task-states(t) unmount(u)")
 
@@ -135,6 +138,12 @@ class SimulatedConsole:
             self._shell = None
             self.put("\n[  OK  ] Reached target System Shutdown.\n")
         self._say("reboot: Restarting system" if order == "reboot" else "reboot: Power down")
+
+    def panic(self) -> None:
+        """The kernel's last words."""
+        self._say("Kernel panic - not syncing: sysrq triggered crash" if self._kernel and "Trigger" in self._kernel[-1]
+                  else "Kernel panic - not syncing: Fatal exception in interrupt")
+        self.dark()
 
     def _say(self, text: str) -> None:
         """A line of the kernel's log, with its time."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import libvirt
 import msgspec
 
 from qrm_tui.backends.domains import Domain, parse_domain
@@ -40,8 +41,9 @@ class PartitionNode(SimulatedNode):
     has_button = False
     line = "hvc0"
     domain: Domain
-    #: called when it went off by itself
+    #: called when it went off by itself, and when it crashed
     gone: Callable[[], None]
+    crashed: Callable[[], None]
 
     def __init__(self, model: Model, number: int, network: Network, wire: Wire, *, pace: float = 0) -> None:
         super().__init__(model, number, network, wire, pace=pace)
@@ -69,6 +71,10 @@ class PartitionNode(SimulatedNode):
     async def _live(self) -> None:
         await super()._live()
         self.gone()
+
+    def crash(self) -> None:
+        super().crash()
+        self.crashed()
 
     async def unplug(self) -> None:
         await super().unplug()
@@ -142,14 +148,20 @@ class PracticeHypervisor(LibvirtHypervisor):
                 guest.pull(again=False)
                 self._fall(uuid)
 
-    def _fall(self, uuid: str) -> None:
-        task = asyncio.create_task(self._destroy(uuid), name=f"domain {uuid} falls")
+    def _fall(self, uuid: str, *, crashed: bool = False) -> None:
+        task = asyncio.create_task(self._crash(uuid) if crashed else self._destroy(uuid), name=f"domain {uuid} falls")
         self._falling.add(task)
         task.add_done_callback(self._falling.discard)
 
     async def _destroy(self, uuid: str) -> None:
         with contextlib.suppress(QrmError):  # it is off already
             await self._call("stop a domain", lambda connection: connection.lookupByUUIDString(uuid).destroy())
+
+    async def _crash(self, uuid: str) -> None:
+        """Its driver keeps how a domain ended only where somebody takes a dump of it."""
+        with contextlib.suppress(QrmError):
+            await self._call("crash a domain", lambda connection: connection.lookupByUUIDString(uuid).coreDump(
+                "/dev/null", libvirt.VIR_DUMP_CRASH))
 
     async def look(self) -> HostSeen:
         """Domains have used as much of their CPUs as their machines say; for its driver all are busy all the time."""
@@ -178,6 +190,7 @@ class PracticeHypervisor(LibvirtHypervisor):
                                                               pace=self._node.pace)
             guest.mac = domain.nics[0].mac if domain.nics else guest.mac
             guest.gone = lambda: self._fall(domain.uuid)
+            guest.crashed = lambda: self._fall(domain.uuid, crashed=True)
             self._rack.hang(domain.name, guest)
         guest.domain = domain
         self._defined[domain.uuid].set()

@@ -138,11 +138,22 @@ class SimulatedNode:
         if again:
             self.power_on()
 
+    def crash(self) -> None:
+        """Its kernel panics: it does nothing more until its power goes."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        self.console.panic()
+        self._fall()
+
     def _dark(self) -> None:
+        self._fall()
+        self.console.dark()
+
+    def _fall(self) -> None:
         self.fell()
         self.stage, self.address, self._token = "", "", ""
         self.enlisted.clear()
-        self.console.dark()
 
     # life
 

@@ -176,6 +176,7 @@ NODE_FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "hang": ("its next boot hangs at a stage: dhcp, loader, kernel, agent, root or system", ("stage",)),
     "silent": ("its agent says nothing more", ()),
     "unplug": ("its power is pulled", ()),
+    "crash": ("its kernel panics", ()),
     "none": ("it is mended", ()),
 }
 
@@ -193,6 +194,10 @@ async def inject(node: SimulatedNode, name: str, given: Mapping[str, Any]) -> No
         raise BadInput(f"stage: {stage!r} is none of {', '.join(STAGES)}")
     if name == "unplug":
         await node.unplug()
+    elif name == "crash":
+        if not node.on:
+            raise BadInput("it is off: nothing runs that could crash")
+        node.crash()
     elif name == "none":
         node.trouble = Trouble()
     else:

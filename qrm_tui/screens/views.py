@@ -116,7 +116,7 @@ VIEWS: tuple[View, ...] = (
     View(
         "resources", "resource", "2", "Resources",
         (
-            Column("name", "name", 10, flexible=True, priority=10),
+            Column("name", "name", 9, flexible=True, priority=10),
             state_column(),
             _stage(),
             Column("maintenance", "maint", 5, priority=7, format=lambda row, now: "maint" if row.get("maintenance")
