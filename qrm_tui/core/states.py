@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NEARLY_FULL, FULL = 0.8, 0.95
 #: A volume group with less free than this share cannot take another clone soon.
 LITTLE_FREE = 0.05
+#: Seconds from a partition's start that its agent may take to be heard.
+_STARTS = 120.0
 
 Words = Callable[["Item", "Farm"], str]
 
@@ -198,6 +200,14 @@ def is_paused(item: Item, farm: Farm) -> bool:
     return partition is not None and partition.state == "paused"
 
 
+def _started(item: Item, farm: Farm) -> bool:
+    """Its host has started it lately, and this boot's agent was not heard yet: no packet tells of it before that."""
+    partition = farm.find("partition", item.name) if item.wanted.kind == "partition" else None
+    return (partition is not None and partition.state == "running"
+            and farm.clock() - partition.since <= _STARTS and not (item.seen and item.seen.boot)
+            and not _ve_job(item, farm))
+
+
 RESOURCE: Sequence[Rule] = (
     Rule("off", lambda i, f: i.seen and i.seen.off,
          lambda i, f: ("its host" if i.wanted.kind == "partition" else "its management controller")
@@ -211,6 +221,7 @@ RESOURCE: Sequence[Rule] = (
          f"{STALLS[_stall(i, f)][0]}", lambda i, f: STALLS[_stall(i, f)][1]),
     Rule("stopping", lambda i, f: i.wanted.ve and i.wanted.leaving,
          lambda i, f: f"it leaves VE {i.wanted.ve}" + (f" (job {_ve_job(i, f)})" if _ve_job(i, f) else "")),
+    Rule("booting", lambda i, f: _started(i, f), lambda i, f: f"{i.wanted.host} has started it: its agent is awaited"),
     Rule("active", _is_active, lambda i, f: f"it runs VE {i.wanted.ve}" if is_heard(i.seen, f.clock()) else
          f"it runs VE {i.wanted.ve}: it answers on ssh, though its agent is silent"),
     Rule("starting", lambda i, f: _ve_job(i, f),

@@ -113,9 +113,11 @@ async def test_one_that_crashes_is_an_alert_and_is_started_again(world: World) -
     alerts = {(alert["kind"], alert["name"]): alert for alert in world.qrmd.status()["alerts"]}
     assert "panicked" in alerts["partition", made]["why"] and f"qrm partition start {made}" in alerts[
         "partition", made]["next"]
+    world.rack.simulated.node(made).trouble.hangs = "agent"
     assert await world.do("partition.start", name=made) == "done"
     assert partition(world, made).state == "running"
-    await idle(world, made)
+    row = await world.qrmd.show("resource", made)
+    assert (row["state"], row["why"]) == ("booting", f"{name} has started it: its agent is awaited")
 
 
 async def test_a_paused_one_stands_still_and_is_no_alert(world: World) -> None:
