@@ -187,11 +187,15 @@ def _last_heard(item: Item, farm: Farm) -> str:
     return f"it was not heard of for {_age(at, farm)}" if at else "it was never heard of"
 
 
-def _power(item: Item, action: str) -> str:
-    """The command that switches it: partitions have their own."""
-    if item.wanted.kind == "partition":
-        return f"qrm partition {'start' if action == 'on' else action} {item.name}"
-    return f"qrm resource power {item.name} {action}"
+def _power_on(item: Item) -> str:
+    """The command that switches it on: partitions have their own."""
+    return f"qrm partition start {item.name}" if item.wanted.kind == "partition" else \
+        f"qrm resource power {item.name} on"
+
+
+def _reset(item: Item) -> str:
+    return f"qrm partition reset {item.name}" if item.wanted.kind == "partition" else \
+        f"qrm resource power {item.name} reset"
 
 
 def is_paused(item: Item, farm: Farm) -> bool:
@@ -212,7 +216,7 @@ RESOURCE: Sequence[Rule] = (
     Rule("off", lambda i, f: i.seen and i.seen.off,
          lambda i, f: ("its host" if i.wanted.kind == "partition" else "its management controller")
          + " says that it is off" if i.seen.off == "proved" else "it said good-bye and went off",
-         lambda i, f: _power(i, "on")),
+         lambda i, f: _power_on(i)),
     Rule("unknown", lambda i, f: is_paused(i, f), lambda i, f: "its partition is paused: it stands still",
          lambda i, f: f"qrm partition resume {i.name}"),
     Rule("error", lambda i, f: i.seen and i.seen.trouble, lambda i, f: str(i.seen.trouble),
@@ -237,12 +241,12 @@ RESOURCE: Sequence[Rule] = (
          lambda i, f: f"it went down {_age(i.seen.heard, f)} ago to boot anew: its first packet is awaited"),
     Rule("error", lambda i, f: _up(i, f) and not i.wanted.ve and i.seen.runs != IDLE,
          lambda i, f: "it still runs a VE that it was taken out of",
-         lambda i, f: _power(i, "reset")),
+         lambda i, f: _reset(i)),
     Rule("error", lambda i, f: _up(i, f) and i.wanted.ve and i.seen.runs == IDLE,
          lambda i, f: f"it should run VE {i.wanted.ve}, and came up idle",
-         lambda i, f: _power(i, "reset")),
+         lambda i, f: _reset(i)),
     Rule("unknown", lambda i, f: True, _last_heard,
-         lambda i, f: f"is it on, and its network? Then its console; {_power(i, 'reset')} brings it back"),
+         lambda i, f: f"is it on, and its network? Then its console; {_reset(i)} brings it back"),
 )
 
 

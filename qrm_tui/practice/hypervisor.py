@@ -62,6 +62,7 @@ class PartitionNode(SimulatedNode):
 
     async def _load(self) -> dict[str, str]:
         await self._reach("kernel")
+        await self._spend("loader")
         while True:
             self.address = self.network.lease(self.mac)
             if self.address:
