@@ -1,5 +1,5 @@
 # make run: the program on a practice farm. make test: the tests. make lab: a whole farm of real machines, from the
-# installation to nothing left. make lab-all: that, and the slow tests on a real storage server.
+# installation to nothing left. make lab-all: that, and the slow tests on real machines. make lab-partitions: Xen.
 # Each sets up what it needs, on a fresh machine too.
 
 PYTHON ?= python3
@@ -17,6 +17,10 @@ test: $(VENV)/ready-test test-packages
 # One server, two machines that netboot, two customers: a line for each row that holds.
 lab: $(VENV)/ready-test test-packages
 	$(VENV)/bin/python -m tests.lab.netboot
+
+# A machine that boots Xen, is sliced, and runs a customer's system in a slice.
+lab-partitions: $(VENV)/ready-test test-packages
+	$(VENV)/bin/python -m tests.lab.partitions
 
 # Besides, what takes its time: faults, crashes and restarts of a storage server.
 lab-all: lab
@@ -51,4 +55,4 @@ $(VENV)/ready-test: pyproject.toml | $(VENV)/bin/python
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run test lab lab-all lab-images bench packages test-packages clean
+.PHONY: run test lab lab-partitions lab-all lab-images bench packages test-packages clean

@@ -104,9 +104,9 @@ def _need_room(host: Item, count: int, arguments: Mapping[str, Any], draft: Draf
     free = seen.memory_free
     if free and count * memory > free:
         fit = free // memory
-        raise Refused(f"host {host.name} has {format_size(free)} of its memory free: "
-                      f"{f'{fit} of {format_size(memory)} would fit' if fit else 'not one of that size fits'}, "
-                      f"{count} are wanted")
+        raise Refused(f"host {host.name} has {format_size(free)} of its memory free: " + (
+            f"{fit} of {format_size(memory)} would fit, {count} are wanted" if fit else
+            f"none of {format_size(memory)} fits"))
     if memory < LEAST_MEMORY:
         draft.warnings.append(f"{format_size(memory)} is little: today's kernels want {format_size(LEAST_MEMORY)} to "
                               "boot")

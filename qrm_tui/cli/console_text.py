@@ -5,10 +5,8 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from qrm_tui.cli.terminal import harmless
+from qrm_tui.core.console_text import plain
 
-#: Sequences that move, colour, title ...: CSI, strings (OSC, DCS, SOS, PM, APC), and the short ones (ECMA-48).
-_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\x18\x1a]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 #: Longest line, and longest sequence that is awaited.
 _LONGEST, _LONGEST_SEQUENCE = 64 << 10, 4096
 _CSI = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]")
@@ -37,20 +35,6 @@ class Lines:
         if self._rest:
             yield plain(self._rest)
             self._rest = ""
-
-
-def plain(line: str) -> str:
-    """A line as one would read it on the screen at last: sequences gone, overwritten text gone, controls escaped."""
-    text = _SEQUENCE.sub("", line).rstrip("\r").rpartition("\r")[2]
-    if "\b" in text:
-        kept: list[str] = []
-        for letter in text:
-            if letter != "\b":
-                kept.append(letter)
-            elif kept:
-                kept.pop()
-        text = "".join(kept)
-    return harmless(text.replace("\0", "").replace("\a", ""))
 
 
 class Guard:

@@ -28,6 +28,9 @@ def list_rows(session: Session, verb: Verb, given: dict[str, Any]) -> int:
     rows = session.call(list_consoles)
     if not session.options.json:
         rows = [{**row, "typist": row["typist"]["who"] if row.get("typist") else None} for row in rows]
+        if not session.options.plain:
+            rows = [{**row, "event": f"ALERT {row['event']}" if row.get("event_stands") else row.get("event")}
+                    for row in rows]
     emit_rows("console", rows, session.options)
     if not rows and not (session.options.json or session.options.plain):
         talk("no machine has a console that is known here; say where: qrm resource edit NAME --console ...")

@@ -51,15 +51,16 @@ ConsoleEvent = Output | Status | Gap
 
 
 async def list_consoles(connection: Client) -> list[dict[str, Any]]:
-    """Rows: name, source, state, reason, since, size, watchers, typist."""
+    """Rows: name, source, state, reason, since, size, watchers, typist, and what was found last (event ...)."""
     return list((await connection.ask("GET", ("v1", "consoles")))["consoles"])
 
 
-async def open_console(connection: Client, name: str, *, lines: int = 2000,
-                       start: int | None = None) -> AsyncGenerator[ConsoleEvent, None]:
+async def open_console(connection: Client, name: str, *, lines: int = 2000, start: int | None = None,
+                       glance: bool = False) -> AsyncGenerator[ConsoleEvent, None]:
     """The last `lines` lines, then what comes, endless; the first event is always a Status. With `start`: from that
-    offset on, which is how one goes on after a lost line. NotFound; NoServer when the line is lost."""
-    query = {"lines": lines} if start is None else {"from": start}
+    offset on, which is how one goes on after a lost line. What was found on the console counts as seen by who opens it
+    and may type there, unless it is but a `glance`, one of many. NotFound; NoServer when the line is lost."""
+    query = {"lines": lines, "opens": int(not glance)} if start is None else {"from": start}
     async with aclosing(_events(connection, name, query)) as events:
         async for event in events:
             yield event

@@ -12,6 +12,8 @@ from qrm_tui.core.stages import STAGES as STAGES
 
 ResourceKind = Literal["physical", "partition"]
 Order = Literal["", "reboot", "off"]
+#: Of what was found on a console: an alert wants a person, a note only marks it.
+Severity = Literal["alert", "note"]
 #: In these it may be asking for an address just now: firmware, loader and kernel each do.
 ASKING = ("dhcp", "loader", "kernel")
 #: What a machine runs that has nothing to do; otherwise the id of its virtual environment.
@@ -68,6 +70,25 @@ class Power(msgspec.Struct, frozen=True, kw_only=True):
     secret: str = ""
 
 
+class ConsoleEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found last on a machine's console (data/console_patterns.toml)."""
+
+    #: the pattern's
+    name: str
+    severity: Severity
+    #: the line, printable; and what a person should do
+    text: str
+    next: str
+    #: when it was found first and last, and how often since the first
+    since: float
+    at: float
+    count: int = 1
+    #: the machine's word for the boot that it was in
+    boot: str = ""
+    #: who opened the console since, and may type there
+    seen_by: str = ""
+
+
 class ResourceWanted(msgspec.Struct, frozen=True, kw_only=True):
     """A resource as it should be."""
 
@@ -119,6 +140,8 @@ class ResourceSeen(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
     #: what wants a look though it works: somebody showed a nonce twice
     warning: str = ""
+    #: what was found last on its console
+    event: ConsoleEvent | None = None
     #: what its agent is told at its next beat, and the boot that this is meant for
     order: Order = ""
     order_for: str = ""
@@ -150,3 +173,11 @@ def stalls_at(seen: ResourceSeen) -> float | None:
     """When its boot counts as stalled; None if it is in no stage that can."""
     limit = STALLED.get(seen.stage)
     return seen.stage_at + limit if limit else None
+
+
+def standing_event(seen: ResourceSeen | None) -> ConsoleEvent | None:
+    """What was found on its console and still wants a person: an alert, until somebody who may type has opened the
+    console, the machine's agent has come up in another boot, or something was found there later (`login:`)."""
+    if seen is None or seen.event is None or seen.event.severity != "alert":
+        return None
+    return seen.event if not seen.event.seen_by and seen.event.boot == seen.boot else None

@@ -12,7 +12,7 @@ from qrm_tui.core.farm import Farm
 from qrm_tui.core.fields import Row
 from qrm_tui.core.model import ImageWanted, Item, JobRecord, StorageSeen, StorageWanted
 from qrm_tui.core.partitions import HostSeen, HostWanted, PartitionSeen, PartitionWanted
-from qrm_tui.core.resources import STAGES, ResourceSeen, ResourceWanted
+from qrm_tui.core.resources import STAGES, ResourceSeen, ResourceWanted, standing_event
 from qrm_tui.core.units import format_size
 
 
@@ -69,6 +69,18 @@ def _resource(item: Item, farm: Farm) -> Row:
         "firmware": has.firmware, "disks": [f"{disk.name} {format_size(disk.size)}" for disk in has.disks],
         "nics": [f"{nic.name} {nic.mac}" for nic in has.nics], "power": wanted.power.method or "agent",
         "console": wanted.console or "none", "console_command": wanted.console_command or None, "id": wanted.id,
+        **event_fields(seen),
+    }
+
+
+def event_fields(seen: ResourceSeen | None) -> Row:
+    """What was found last on a machine's console; `event_stands`: as an alert that nobody has seen to yet."""
+    event = seen.event if seen is not None else None
+    return {
+        "event": event.name if event else None, "event_severity": event.severity if event else None,
+        "event_at": event.at if event else None, "event_text": event.text if event else None,
+        "event_count": event.count if event else 0, "event_stands": standing_event(seen) is not None,
+        "event_seen_by": (event.seen_by or None) if event else None,
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qrm_tui.core import units
-from qrm_tui.core.resources import IDLE, is_heard, is_up, reboots_until, stalls_at
+from qrm_tui.core.resources import IDLE, is_heard, is_up, reboots_until, stalls_at, standing_event
 
 if TYPE_CHECKING:
     from qrm_tui.core.farm import Farm
@@ -416,6 +416,8 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
          lambda i, f: f"its room for changes is {i.seen.fill:.0%} full; at 100% the clone is lost",
          lambda i, f: f"give it more: qrm image resize {i.name} --size SIZE"),
 ), "resource": (
+    Rule("", lambda i, f: standing_event(i.seen), lambda i, f: _console_words(i, f),
+         lambda i, f: i.seen.event.next.replace("{name}", i.name)),
     Rule("", lambda i, f: i.seen and i.seen.warning, lambda i, f: str(i.seen.warning),
          lambda i, f: "look who that is: another machine may use its address"),
 )}
@@ -423,6 +425,12 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
 TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": JOB, "resource": RESOURCE, "ve": VE,
                                      "boot-image": BOOT_IMAGE, "component": COMPONENT, "partition": PARTITION,
                                      "host": HOST}
+
+
+def _console_words(item: Item, farm: Farm) -> str:
+    event = item.seen.event
+    often = f" {event.count} times in {units.format_age(max(0.0, event.at - event.since))}" if event.count > 1 else ""
+    return f"its console said {event.name}{often}, {_age(event.at, farm)} ago: {event.text}"
 
 
 def _pool(item: Item) -> str:

@@ -77,6 +77,8 @@ class ConsoleApi:
         console = self._consoles.find(request.path_params["name"])
         offset = self._offset(console, request)
         if follows:
+            if query.get("opens") in ("1", "true") and role >= TYPES:
+                self._consoles.opened(console, peer)
             return _Watching(console, offset, peer)
         return StreamingResponse(recorded(console, offset), media_type=_FRAMES)
 
@@ -120,6 +122,7 @@ class ConsoleApi:
             if len(data) > MOST_TYPED:
                 raise BadInput(f"data: at most {MOST_TYPED} bytes at once")
             await console.type(session, data)
+            self._consoles.opened(console, peer)
         return answer({})
 
     async def take(self, request: Request, peer: Peer, role: Role) -> Response:

@@ -5,13 +5,14 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from qrm_tui.core.errors import NotFound, NotPermitted, Refused
 from qrm_tui.daemon.console_log import ConsoleLog
 from qrm_tui.daemon.console_marks import Marks
+from qrm_tui.daemon.console_patterns import Hit, Matcher
 from qrm_tui.daemon.peer import Peer
 from qrm_tui.runners.console import ConsoleLine, NoLine, NotTaken, Source, Telling
 
@@ -37,10 +38,11 @@ class Session:
 
 
 class Console:
-    """One console. `grown` is called with the number of bytes that went to disk."""
+    """One console. `grown` is called with the number of bytes that went to disk, `found` with what patterns fit."""
 
     def __init__(self, name: str, source: Source, log: ConsoleLog, clock: Callable[[], float],
-                 grown: Callable[[int], None], first_pause: float = FIRST_PAUSE) -> None:
+                 grown: Callable[[int], None], found: Callable[[str, Sequence[Hit]], None],
+                 first_pause: float = FIRST_PAUSE) -> None:
         self.name, self.source, self.log, self.clock = name, source, log, clock
         self.marks = Marks(log.folder / "marks")
         self.connection, self._reason, self.since = "waiting", "", clock()
@@ -50,7 +52,8 @@ class Console:
         self.parted = False
         self.sessions: dict[str, Session] = {}
         self.typist: Session | None = None
-        self._grown, self._first_pause = grown, first_pause
+        self._grown, self._found, self._first_pause = grown, found, first_pause
+        self._matcher = Matcher()
         self._changed = asyncio.Event()
         self._line: ConsoleLine | None = None
         self._lost: asyncio.Future[str] | None = None
@@ -140,6 +143,8 @@ class Console:
         if self.log.trouble != trouble:
             self._tell()
         self._wake()
+        if hits := self._matcher.feed(data):
+            self._found(self.name, hits)
 
     def _ended(self, why: str) -> None:
         if self._lost is not None and not self._lost.done():

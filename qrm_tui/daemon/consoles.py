@@ -12,9 +12,12 @@ from typing import Any
 from qrm_tui.core.errors import NotFound, QrmError
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
+from qrm_tui.core.rows import event_fields
+from qrm_tui.daemon.console_events import ConsoleEvents
 from qrm_tui.daemon.console_log import ConsoleLog, OpenFiles
 from qrm_tui.daemon.console_recorder import FIRST_PAUSE, Console, Session
 from qrm_tui.daemon.machines import Machines
+from qrm_tui.daemon.peer import Peer
 from qrm_tui.daemon.records import Author
 from qrm_tui.runners.console import Source
 
@@ -30,10 +33,10 @@ Noted = Callable[[Author, str, str], Awaitable[None]]
 class Consoles:
     """Consoles by their resource's name."""
 
-    def __init__(self, farm: Farm, machines: Machines, folder: Path, noted: Noted, *, total: int = TOTAL,
-                 first_pause: float = FIRST_PAUSE) -> None:
+    def __init__(self, farm: Farm, machines: Machines, folder: Path, noted: Noted, events: ConsoleEvents, *,
+                 total: int = TOTAL, first_pause: float = FIRST_PAUSE) -> None:
         self._farm, self._machines, self._folder, self._noted = farm, machines, folder, noted
-        self._total, self._first_pause = total, first_pause
+        self._total, self._first_pause, self._events = total, first_pause, events
         self._files = OpenFiles()
         self._consoles: dict[str, Console] = {}
         #: bytes on disk, never less than there are
@@ -63,6 +66,7 @@ class Consoles:
         self._running = False
         await asyncio.gather(*self._changing, return_exceptions=True)
         await asyncio.gather(*(console.stop() for console in self._consoles.values()))
+        self._events.stop()
 
     # which there are
 
@@ -91,13 +95,15 @@ class Consoles:
     def _begin(self, name: str, source: Source) -> None:
         log = ConsoleLog(self._folder / name, self._files)
         self._bytes += log.size
-        console = self._consoles[name] = Console(name, source, log, self._farm.clock, self._grown, self._first_pause)
+        console = self._consoles[name] = Console(name, source, log, self._farm.clock, self._grown, self._events.found,
+                                                 self._first_pause)
         console.start()
 
     async def _replace(self, name: str, source: Source | None, *, forget: bool) -> None:
         known = self._consoles.pop(name, None)
         if known is not None:
             await known.stop("its settings were changed")
+            self._events.forget(name)
         if forget:
             with contextlib.suppress(OSError):
                 await asyncio.to_thread(shutil.rmtree, self._folder / name)
@@ -132,8 +138,12 @@ class Consoles:
     # for those who ask
 
     def rows(self) -> list[dict[str, Any]]:
-        """All of them."""
-        return [console.row() for _, console in sorted(self._consoles.items())]
+        """All of them, with what was found last on each."""
+        return [{**console.row(), **self._event_fields(name)} for name, console in sorted(self._consoles.items())]
+
+    def _event_fields(self, name: str) -> dict[str, Any]:
+        item = self._farm.find("resource", name)
+        return event_fields(item.seen if item is not None else None)
 
     def find(self, name: str) -> Console:
         """A resource's console, or that of a VE with one machine; NotFound."""
@@ -149,6 +159,10 @@ class Consoles:
         self._farm.get("resource", name)
         raise NotFound(f"{name} has no console that is known here; say where: qrm resource edit {name} --console "
                        "ipmi-sol, or --console command --console-command ...")
+
+    def opened(self, console: Console, peer: Peer) -> None:
+        """Somebody who may type looks at it alone, or types: what was found there is seen."""
+        self._events.seen(console.name, peer.user)
 
     async def recorded(self, name: str) -> None:
         """Until what a resource's console says is recorded; NotFound if it has none."""

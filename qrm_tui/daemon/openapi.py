@@ -74,7 +74,7 @@ def document() -> dict[str, Any]:
             "/v1/job/{number}/log": _get("what its steps printed, as JSON lines", "{number}", "follow", "from"),
             "/v1/consoles": _get("machines' consoles"),
             "/v1/consoles/{name}/stream": _get("a console as frames: how it stands, what it said and says, gaps",
-                                               "{name}", "from", "lines", "since", "follow"),
+                                               "{name}", "from", "lines", "since", "follow", "opens"),
             "/v1/consoles/{name}/input": _post("type; the first who does has the right to", typed),
             "/v1/consoles/{name}/take": _post("take the right to type", asks),
             "/v1/consoles/{name}/break": _post("a break on the line", asks),

@@ -24,7 +24,7 @@ from qrm_tui.db.store import Store, Write
 
 #: Fields of what is seen that must survive a restart of the server: who it is, what it is told, what it shows next.
 _KEPT = frozenset(("token", "nonce", "nonce_former", "nonce_kept", "order", "order_for", "inventory", "boot", "runs",
-                   "off", "warning", "trouble"))
+                   "off", "warning", "trouble", "event"))
 #: States of a machine that speaks.
 _SPEAKS = frozenset(("idle", "active"))
 #: Seconds between two heartbeats of a machine that a job waits for, and of each in a farm of more than `MANY`.

@@ -23,6 +23,7 @@ from qrm_tui.core.plan import HERE, Plan, Record
 from qrm_tui.core.states import WARNINGS, is_paused, judge
 from qrm_tui.daemon.bootlog import BootLog
 from qrm_tui.daemon.changes import Changes
+from qrm_tui.daemon.console_events import ConsoleEvents
 from qrm_tui.daemon.consoles import Consoles
 from qrm_tui.daemon.controllers import Controllers
 from qrm_tui.daemon.enlisting import Enlisting
@@ -84,7 +85,7 @@ class Qrmd:
                          check=self.planning.check, look=self.watchers.look, first_pause=first_pause)
 
         self.consoles = Consoles(self.farm, self.machines, state / "consoles", self._note_take,
-                                 first_pause=first_pause)
+                                 ConsoleEvents(self.farm, self.rack.show_and_keep), first_pause=first_pause)
 
     async def start(self, node_socket: Path | None = None) -> None:
         """Open the database, take up what was left, begin to watch; qrmd-node connects at `node_socket`."""

@@ -1,6 +1,7 @@
 """A simulated machine's serial console: what firmware, loader, kernel and system say, a login and a few commands."""
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class SimulatedConsole:
             self._node.pull(again=True)
         elif letter == "c":
             self._say("sysrq: Trigger a crash")
-            self._node.crash()
+            self._node.panic()
         else:
             self._say("sysrq: HELP : loglevel(0-9) reboot(b) crash(c) sync(s) show-task-states(t) unmount(u)")
 
@@ -132,18 +133,42 @@ class SimulatedConsole:
         self._shell = Shell(self, host, self._node.line)
         self._shell.greet()
 
+    def panic(self, reboot: float) -> None:
+        """The kernel's last words."""
+        self._shell = None
+        self.put("\n")
+        for text in ("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009",
+                     f"CPU: 0 PID: 1 Comm: init Not tainted {KERNEL} {VERSION}",
+                     f"Hardware name: {self._node.model.vendor} {self._node.model.product}", "Call Trace:",
+                     " <TASK>", " dump_stack_lvl+0x44/0x5c", " panic+0x118/0x2ed", " </TASK>"):
+            self._say(text)
+        if reboot:
+            self._say(f"Rebooting in {reboot:.0f} seconds..")
+        else:
+            self._say("---[ end Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009 ]---")
+
+    def out_of_memory(self) -> None:
+        """The kernel kills a process for want of memory."""
+        self.put("\n")
+        self._say("mysqld invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0")
+        self._say("Out of memory: Killed process 412 (mysqld) total-vm:1893412kB, anon-rss:921344kB, UID:110")
+
+    async def chatter(self, lines: float) -> None:
+        """What programs that nobody silenced write, until it is cancelled."""
+        said, begun, loop = 0, asyncio.get_running_loop().time(), asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(max(0.1, 1 / lines))
+            due = int((loop.time() - begun) * lines)
+            self.put("".join(f"\x1b[3{number % 7 + 1}mapp[{number % 97 + 300}]\x1b[0m: request {number} answered in "
+                             f"{number * 7919 % 900} ms\n" for number in range(said, min(due, said + 10_000))))
+            said = due
+
     def down(self, order: str) -> None:
         """It goes down in order."""
         if self._shell is not None:
             self._shell = None
             self.put("\n[  OK  ] Reached target System Shutdown.\n")
         self._say("reboot: Restarting system" if order == "reboot" else "reboot: Power down")
-
-    def panic(self) -> None:
-        """The kernel's last words."""
-        self._say("Kernel panic - not syncing: sysrq triggered crash" if self._kernel and "Trigger" in self._kernel[-1]
-                  else "Kernel panic - not syncing: Fatal exception in interrupt")
-        self.dark()
 
     def _say(self, text: str) -> None:
         """A line of the kernel's log, with its time."""

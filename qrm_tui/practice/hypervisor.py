@@ -48,6 +48,7 @@ class PartitionNode(SimulatedNode):
     def __init__(self, model: Model, number: int, network: Network, wire: Wire, *, pace: float = 0) -> None:
         super().__init__(model, number, network, wire, pace=pace)
         self._used, self._used_at = 0.0, time.monotonic()
+        self._died = False
 
     def used(self, runs: bool) -> float:
         """Seconds of CPU time until now."""
@@ -69,13 +70,21 @@ class PartitionNode(SimulatedNode):
                 return {"files": "", "words": self.domain.cmdline}
             await asyncio.sleep(AGAIN * max(self.pace, 0.02))
 
-    async def _live(self) -> None:
-        await super()._live()
-        self.gone()
+    async def _live(self, panics: float | None = None) -> None:
+        await super()._live(panics)
+        (self.crashed if self._died else self.gone)()
 
-    def crash(self) -> None:
-        super().crash()
-        self.crashed()
+    async def _boot(self) -> bool:
+        self._died = False
+        return await super()._boot()
+
+    async def _panicked(self, reboot: float) -> bool:
+        """Its host takes one away whose kernel has panicked for good."""
+        if reboot:
+            return await super()._panicked(reboot)
+        self.console.panic(0)
+        self._died, self.stage, self.address = True, "", ""
+        return False
 
     async def unplug(self) -> None:
         await super().unplug()

@@ -75,6 +75,8 @@ class Trouble:
     hangs: str = ""
     #: its agent says nothing more
     silent: bool = False
+    #: its kernel panics whenever it comes up, and boots again after so many seconds; 0: it does not
+    panics: float = 0
 
 
 class SimulatedNode:
@@ -102,6 +104,7 @@ class SimulatedNode:
         self.console = SimulatedConsole(self)
         self.enlisted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._chatting: asyncio.Task[None] | None = None
         self._token = ""
         #: called when what ran on it is gone
         self.fell: Callable[[], None] = lambda: None
@@ -138,27 +141,31 @@ class SimulatedNode:
         if again:
             self.power_on()
 
-    def crash(self) -> None:
-        """Its kernel panics: it does nothing more until its power goes."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-        self.console.panic()
-        self._fall()
+    def panic(self, reboot: float = 0) -> None:
+        """Its kernel panics; it stays so, or boots again after so many seconds."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task = asyncio.create_task(self._live(reboot), name=f"node {self.number} panics")
+        self._token = ""
+        self.enlisted.clear()
+
+    def chatter(self, lines: float) -> None:
+        """Its console talks from now on, so many lines a second; 0: no more."""
+        if self._chatting is not None:
+            self._chatting.cancel()
+        self._chatting = asyncio.create_task(self.console.chatter(lines)) if lines > 0 else None
 
     def _dark(self) -> None:
-        self._fall()
-        self.console.dark()
-
-    def _fall(self) -> None:
+        self.chatter(0)
         self.fell()
         self.stage, self.address, self._token = "", "", ""
         self.enlisted.clear()
+        self.console.dark()
 
     # life
 
-    async def _live(self) -> None:
-        again = True
+    async def _live(self, panics: float | None = None) -> None:
+        again = panics is None or await self._panicked(panics)
         while again:
             again = await self._boot()
 
@@ -172,6 +179,8 @@ class SimulatedNode:
         self.words = dict(word.partition("=")[::2] for word in shlex.split(config["words"]))
         self.console.kernel(config["words"])
         await self._spend("kernel")
+        if self.trouble.panics:
+            return await self._panicked(self.trouble.panics)
         await self._reach("agent")
         self._say(f"address {self.address} on eth0 ({self.mac})")
         runs = self.words.get("qrm.ve", IDLE)
@@ -189,6 +198,13 @@ class SimulatedNode:
     async def _firmware(self) -> None:
         self.console.firmware()
         await self._spend("firmware")
+
+    async def _panicked(self, reboot: float) -> bool:
+        """A kernel that has panicked does nothing, until it boots again."""
+        self.stage = "kernel"
+        self.console.panic(reboot)
+        await (asyncio.sleep(reboot) if reboot else asyncio.Event().wait())
+        return True
 
     async def _spend(self, what: str) -> None:
         await asyncio.sleep(SECONDS[what] * self.pace * self.random.uniform(0.8, 1.2))

@@ -176,7 +176,9 @@ NODE_FAULTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "hang": ("its next boot hangs at a stage: dhcp, loader, kernel, agent, root or system", ("stage",)),
     "silent": ("its agent says nothing more", ()),
     "unplug": ("its power is pulled", ()),
-    "crash": ("its kernel panics", ()),
+    "panic": ("its kernel panics; with reboot=SECONDS it boots again after that, and panics again", ("reboot",)),
+    "oom": ("its kernel kills a process for want of memory", ()),
+    "chatter": ("its console talks, so many lines a second", ("lines",)),
     "none": ("it is mended", ()),
 }
 
@@ -194,14 +196,33 @@ async def inject(node: SimulatedNode, name: str, given: Mapping[str, Any]) -> No
         raise BadInput(f"stage: {stage!r} is none of {', '.join(STAGES)}")
     if name == "unplug":
         await node.unplug()
-    elif name == "crash":
-        if not node.on:
-            raise BadInput("it is off: nothing runs that could crash")
-        node.crash()
     elif name == "none":
         node.trouble = Trouble()
+        node.chatter(0)
+    elif name in ("panic", "oom", "chatter"):
+        _on_console(node, name, given)
     else:
         node.trouble = Trouble(hangs=stage) if name == "hang" else Trouble(silent=True)
+
+
+def _on_console(node: SimulatedNode, name: str, given: Mapping[str, Any]) -> None:
+    """Faults that a machine's console tells of; BadInput where it is off."""
+    if not node.on:
+        raise BadInput("it is off, and says nothing: qrm practice power-on first")
+    argument, default = {"panic": ("reboot", 0), "oom": ("", 0), "chatter": ("lines", 5)}[name]
+    try:
+        number = float(given.get(argument, default))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100_000:
+        raise BadInput(f"{argument}: a number from 0 to 100000, not {given[argument]!r}")
+    if name == "panic":
+        node.trouble = Trouble(panics=number)
+        node.panic(number)
+    elif name == "oom":
+        node.console.out_of_memory()
+    else:
+        node.chatter(number)
 
 
 def read_models(entries: Iterable[Mapping[str, Any]]) -> list[tuple[Model, int]]:

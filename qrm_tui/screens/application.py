@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
@@ -82,6 +82,13 @@ class QrmApp(App[None]):
         def __init__(self, farm: dict[str, Any]) -> None:
             super().__init__()
             self.farm = farm
+
+    class ConsolesCame(Message):
+        """Machines that have a console, for a wall; `trouble` where there is none."""
+
+        def __init__(self, names: Sequence[str], trouble: str) -> None:
+            super().__init__()
+            self.names, self.trouble = names, trouble
 
     def __init__(
         self,
@@ -228,6 +235,8 @@ class QrmApp(App[None]):
         session = request.operation.sort == "session"
         if trouble:
             self.push_screen(MessageScreen(f"{request.operation.kind} {request.operation.verb}", (trouble,)))
+        elif session and request.several:
+            self.open_wall(request.subjects)
         elif session and (name := request.single().get("name")):
             self.open_console(str(name))
         elif request.open_arguments and not (typed and request.complete):
@@ -262,7 +271,7 @@ class QrmApp(App[None]):
 
     async def command(self, text: str) -> None:
         """Do what a typed command says; BadInput tells what is wrong with it."""
-        from qrm_tui.screens.command import Call, Visit, parse
+        from qrm_tui.screens.command import Call, Visit, Wall, parse
 
         meant = parse(text)
         if isinstance(meant, Visit):
@@ -276,6 +285,8 @@ class QrmApp(App[None]):
             subject = arguments.pop(meant.operation.subject, None) if meant.operation.subject else None
             subjects = tuple(subject) if isinstance(subject, list) else (subject,) if subject else ()
             self.ask(Request(meant.operation, subjects, arguments, meant.reason), typed=True)
+        elif isinstance(meant, Wall):
+            self.open_wall(meant.words)
         elif meant.word == "quit":
             self.exit()
         else:
@@ -292,6 +303,46 @@ class QrmApp(App[None]):
         from qrm_tui.screens.console import ConsoleScreen
 
         self.push_screen(ConsoleScreen(name))
+
+    def open_wall(self, words: Sequence[str] = ()) -> None:
+        """The consoles of machines and VEs by name, of those that a filter names, or of all; BadInput."""
+        from qrm_tui.screens.wall_choice import machines_of
+
+        choice = machines_of(words, self.live)
+        if choice.named:
+            self.push_wall(choice.names)
+        else:
+            self.look_for_consoles(choice.names)
+
+    @work(group="wall", exclusive=True, exit_on_error=False)
+    async def look_for_consoles(self, names: Sequence[str]) -> None:
+        """Which of these machines have a console at all."""
+        from qrm_tui.client.console import list_consoles
+
+        try:
+            there = {str(row["name"]) for row in await list_consoles(self.client)}
+        except QrmError as error:
+            self.post_message(self.ConsolesCame((), "; ".join(error.reasons)))
+        else:
+            found = [name for name in names if name in there]
+            self.post_message(self.ConsolesCame(found, "" if found else "none of these machines has a console that is "
+                                                "known here; say where: qrm resource edit NAME --console ..."))
+
+    @on(ConsolesCame)
+    def _consoles_came(self, event: ConsolesCame) -> None:
+        from qrm_tui.screens.message import MessageScreen
+
+        if not self.is_running:
+            return
+        if event.names:
+            self.push_wall(event.names)
+        else:
+            self.push_screen(MessageScreen("Wall of consoles", (event.trouble,)))
+
+    def push_wall(self, names: Sequence[str]) -> None:
+        from qrm_tui.screens.wall import WallScreen
+
+        self.push_screen(WallScreen(names))
 
     def open_plan_of(self, job: str) -> None:
         from qrm_tui.screens.plan import JobPlan

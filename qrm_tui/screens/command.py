@@ -44,6 +44,13 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
+class Wall:
+    """The consoles of these machines, or of those that a filter names; of all where nothing is said."""
+
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """`quit` or `help`."""
 
@@ -58,7 +65,7 @@ class Hint:
     about: str = field(default="")
 
 
-def parse(text: str) -> Call | Visit | Word:
+def parse(text: str) -> Call | Visit | Wall | Word:
     """What a typed line means; BadInput with the reason."""
     try:
         words = shlex.split(text)
@@ -73,6 +80,8 @@ def parse(text: str) -> Call | Visit | Word:
         return Word("quit")
     if noun in ("help", "?"):
         return Word("help")
+    if noun == "wall":
+        return Wall(tuple(rest))
     view = BY_NAME.get(noun) or BY_KIND.get(noun)
     if view is not None and not rest:
         return Visit(view)
@@ -207,7 +216,9 @@ def _next(words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[H
     if not words:
         views = [Hint(view.name, f"view {view.key}".strip()) for view in VIEWS]
         nouns = [Hint(noun, "+ verb") for noun in _nouns() if noun not in BY_NAME]
-        return [*views, *nouns, Hint("quit"), Hint("help")]
+        return [*views, *nouns, Hint("wall", "consoles side by side"), Hint("quit"), Hint("help")]
+    if words[0] == "wall":
+        return [Hint(name) for name in names("resource") if name not in words]
     operations = {operation.verb: operation for operation in of_kind(words[0])}
     if len(words) == 1:
         return [*(Hint(verb, operation.summary) for verb, operation in operations.items()),

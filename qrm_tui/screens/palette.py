@@ -28,6 +28,7 @@ class Palette(Provider):
         for operation in OPERATIONS.values():
             if self._qrm.live.may(operation):
                 yield f"{operation.kind} {operation.verb}", operation.summary, partial(self._ask, operation.name)
+        yield "wall", "the consoles of all machines side by side, or of the marked ones", self._wall
         yield "help", "the keys and words of this screen", self._qrm.open_help
         yield "quit", "leave; jobs go on in the server", self._qrm.exit
 
@@ -35,6 +36,11 @@ class Palette(Provider):
         while len(self._qrm.screen_stack) > 1:
             self._qrm.pop_screen()
         await self._qrm.main.action_view(name)
+
+    def _wall(self) -> None:
+        shown = self._qrm.main.shown
+        marked = shown.view.kind in ("resource", "ve") and shown.table.marked
+        self._qrm.open_wall(shown.subjects() if marked else ())
 
     def _ask(self, name: str) -> None:
         operation, shown = OPERATIONS[name], self._qrm.main.shown

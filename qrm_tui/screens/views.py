@@ -46,6 +46,21 @@ def _made_by(row: Row) -> str:
     return " ".join(names) + (", serial " + str(row["serial"]) if row.get("serial") else "")
 
 
+def event_words(row: Row) -> str:
+    """What was found last on a machine's console, in a few words; empty for nothing."""
+    if not row.get("event"):
+        return ""
+    often = f" x{row['event_count']}" if (row.get("event_count") or 0) > 1 else ""
+    if row.get("event_stands"):
+        return f"ALERT {row['event']}{often}"
+    return f"{row['event']}{often}" + (", seen" if row.get("event_seen_by") else "")
+
+
+def _console_said(row: Row) -> str:
+    said = event_words(row)
+    return f"{said}: {row.get('event_text') or ''}" if said else ""
+
+
 def _kind(row: Row) -> str:
     where = f" on {row['host']}" if row.get("host") else ""
     return " ".join(str(row[key]) for key in ("technology", "kind") if row.get(key)) + where
@@ -132,7 +147,9 @@ VIEWS: tuple[View, ...] = (
             Column("product", "product", 16, flexible=True, priority=1),
         ),
         "no machines yet: power one on that boots from the network (:component list: is dhcpd there?)", short="Res",
-        fields=("address", "mac", Fact("has", _processors, ("cpus", "mhz")), "memory",
+        fields=(Fact("console said", _console_said, ("event", "event_severity", "event_text", "event_count",
+                                                     "event_stands", "event_seen_by")), "event_at",
+                "address", "mac", Fact("has", _processors, ("cpus", "mhz")), "memory",
                 Fact("kind", _kind, ("kind", "technology", "host")), "disks", "ve", "maintenance",
                 Fact("power", lambda row: "by its host" if row.get("kind") == "partition" else str(row.get("power")),
                      ("power",)), "firmware", "load", "seen_at",

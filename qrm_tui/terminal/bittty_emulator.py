@@ -16,8 +16,8 @@ from qrm_tui.terminal.scrollback import Kept, Scrollback
 
 #: Characters of a title, and bytes of answers that wait to be taken.
 LONGEST_TITLE, MOST_REPLIES = 80, 512
-#: Characters that are fed at once where the short way is not open.
-_PIECE = 4096
+#: Characters that are fed where the short way is not open, before it is asked for again: the first time, and at last.
+_ASKED, _PIECE = 64, 4096
 
 
 class BitttyEmulator:
@@ -90,12 +90,12 @@ class BitttyEmulator:
         place, size, step = 0, len(text), 0
         while place < size:
             if self._flood is not None:
-                place = self._flood.take(text, place, at)
+                before, place = place, self._flood.take(text, place, at)
                 if place >= size:
                     break
-            # the short way opens after a line's end; where it does not, it is not asked for at each
+                # the short way opens after a line's end; where it does not, it is asked for ever more seldom
+                step = 0 if place > before else min(_PIECE, 2 * step + _ASKED)
             stop = text.find("\r\n", place + step) + 2 if self._flood is not None else size
-            step = _PIECE
             if stop < 2:
                 stop = size
             self._feed(text[place:stop])

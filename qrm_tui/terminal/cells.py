@@ -38,15 +38,24 @@ _ATTRIBUTES = BOLD | DIM | ITALIC | UNDERLINE | BLINK | REVERSE | CONCEAL | STRI
 
 
 class Row(list[Cell]):
-    """A row of the screen that knows when it was last written (seconds since the epoch)."""
+    """A row of the screen that knows when it was last written (seconds since the epoch), and what it says."""
 
-    __slots__ = ("at",)
+    __slots__ = ("at", "runs", "said")
 
     at: float
+    #: cells as they were when it was last asked what it says, and the answer. Whoever writes on it tells nobody, but to
+    #: see that all cells are still the same objects takes a twentieth of looking at them
+    said: list[Cell] | None
+    runs: Runs
 
     def __init__(self, cells: list[Cell], at: float) -> None:
         super().__init__(cells)
-        self.at = at
+        self.at, self.said = at, None
+
+    def says(self, runs: Runs) -> Runs:
+        """This is what it says, as long as no cell is another."""
+        self.said, self.runs = self[:], runs
+        return runs
 
 
 class SharedCells(dict[str, Cell]):
@@ -118,15 +127,22 @@ def _colour(colour: Any) -> Colour:
 
 def runs_of(row: list[Cell], styles: Styles) -> Runs:
     """A row as runs, without the plain blanks at its end."""
+    if type(row) is not Row:
+        return _runs_of(row, styles)
+    return row.runs if row == row.said else row.says(_runs_of(row, styles))
+
+
+def _runs_of(row: list[Cell], styles: Styles) -> Runs:
     found: list[Run] = []
-    for style, cells in groupby(row, _STYLE):  # the same object is equal without being asked
-        texts = list(map(_TEXT, cells))
-        look = styles.look(style)
+    texts, first = list(map(_TEXT, row)), 0
+    for _, same in groupby(map(id, map(_STYLE, row))):  # to ask whether styles are equal would cost more
+        size = len(list(same))
+        look, text = styles.look(row[first][0]), "".join(texts[first:first + size])
+        first += size
         if found and found[-1].look == look:
             former = found.pop()
-            found.append(Run(former.text + "".join(texts), look, former.cells + len(texts)))
-        else:
-            found.append(Run("".join(texts), look, len(texts)))
+            text, size = former.text + text, former.cells + size
+        found.append(Run(text, look, size))
     if found and found[-1].look == PLAIN:
         run = found.pop()
         text = run.text.rstrip(" ")

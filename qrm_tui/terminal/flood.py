@@ -1,8 +1,9 @@
-"""The short way for logs: lines of text and colours at the bottom of the screen go into the scroll-back as they are.
+"""The short way for logs: whole lines of text and colours at the bottom of the screen are written at once.
 
 A machine that boots, or a program that prints for minutes, sends lines that nobody sees longer than a frame. Writing
-each of them cell by cell into a grid costs ten times what their text costs; only the last screenful needs cells. Taken
-is what bittty would end up with in the same way, which a test holds it to; everything else is left to bittty.
+each of them cell by cell into a grid costs ten times what their text costs; only the last screenful needs cells, and
+those above it go into the scroll-back as they are. Taken is what bittty would end up with in the same way, which a test
+holds it to; everything else is left to bittty.
 """
 
 from __future__ import annotations
@@ -19,8 +20,15 @@ from qrm_tui.terminal.scrollback import Kept, Scrollback
 #: of 16 KB without an end would take for ever. (*+ would do, and is broken in Python 3.11 up to 3.11.4.)
 _TEXT = re.compile(r"(?:[ -~]+|\x1b\[[0-9;]{0,32}m|\r\n)*")
 _SGR = re.compile(r"(\x1b\[[0-9;]*m)")
+#: Characters that are looked at to find lines: those behind a line that is not taken are looked at again.
+_WINDOW = 1 << 15
+
+#: Changes of a style that are remembered.
+_STEPS = 4096
 
 Piece = tuple[str, Style, Look]
+#: A style, the one that a sequence makes of it, and how that looks.
+Step = tuple[Style, Style, Look]
 
 
 class Flood:
@@ -28,6 +36,7 @@ class Flood:
 
     def __init__(self, board: ConsoleBoard, scrollback: Scrollback) -> None:
         self._board, self._scrollback = board, scrollback
+        self._steps: dict[tuple[int, str], Step] = {}
 
     def _open(self) -> bool:
         """Whether a line would be written at the bottom of a screen that scrolls as a whole."""
@@ -40,25 +49,24 @@ class Flood:
                 and all(cell is blitter.current_page._empty_cell for cell in blitter.current_page.grid[-1]))
 
     def take(self, text: str, place: int, at: float) -> int:
-        """Write the lines that stand at this place, if they are enough to be worth it; the place behind them."""
+        """Write the whole lines that stand at this place; the place behind them."""
         if not self._open():
             return place
-        found = _TEXT.match(text, place)
-        if found is None or text.count("\r\n", place, found.end()) < self._board.height:
+        found = _TEXT.match(text, place, place + _WINDOW)
+        end = -1 if found is None else text.rfind("\r\n", place, found.end())
+        if end < 0:
             return place
-        lines = text[place:text.rindex("\r\n", place, found.end())].split("\r\n")
+        lines = text[place:end].split("\r\n")
         rows: list[tuple[list[Piece], bool]] = []
         taken = self._pieces(lines, rows)
-        if len(rows) >= self._board.height:
+        if rows:
             self._put(rows, at)
-            return place + sum(len(line) + 2 for line in lines[:taken])
-        return place
+        return place + sum(len(line) + 2 for line in lines[:taken])
 
     def _pieces(self, lines: list[str], rows: list[tuple[list[Piece], bool]]) -> int:
         """Make rows of the lines: each a list of pieces, and whether it goes on. The number of lines taken."""
-        board = self._board
-        styles, memo, default = board.styles, board.parser._csi_memo, board._default
-        columns = board.width
+        board, steps = self._board, self._steps
+        styles, columns = board.styles, board.width
         before = style = board.style.current
         look = styles.look(style)
         count = 0
@@ -76,8 +84,10 @@ class Flood:
                 if not part:
                     continue
                 if number % 2:
-                    style = styles.after(style, memo.get(part)[1], default)
-                    look = styles.look(style)
+                    step = steps.get((id(style), part))
+                    if step is None:
+                        step = self._step(style, part)
+                    _, style, look = step
                 else:
                     size += len(part)
                     pieces.append((part, style, look))
@@ -92,6 +102,15 @@ class Flood:
             count += 1
         board.style.current = before
         return count
+
+    def _step(self, style: Style, sequence: str) -> Step:
+        """The style after a sequence of colours and attributes, remembered: few of them come again and again."""
+        board = self._board
+        new = board.styles.after(style, board.parser._csi_memo.get(sequence)[1], board._default)
+        if len(self._steps) >= _STEPS:
+            self._steps.clear()
+        step = self._steps[(id(style), sequence)] = (style, new, board.styles.look(new))  # holds it: its id is its own
+        return step
 
     def _wrap(self, pieces: list[Piece], rows: list[tuple[list[Piece], bool]]) -> None:
         """Break a line at the screen's width."""
@@ -109,26 +128,29 @@ class Flood:
         rows.append((row, False))
 
     def _put(self, rows: list[tuple[list[Piece], bool]], at: float) -> None:
-        """The screen's lines go, then those of the rows that are never seen; the last ones are the screen."""
+        """As many of the screen's lines go, then those of the rows that are never seen; the others are written."""
         board = self._board
         blitter = board.blitter
         page, height, styles = blitter.current_page, blitter.height, board.styles
         append = self._scrollback.append
-        for row, wrapped in zip(page.grid[:-1], page.wrapped_lines[:-1], strict=True):
+        count = len(rows)
+        gone = min(count, height - 1)
+        for row, wrapped in zip(page.grid[:gone], page.wrapped_lines[:gone], strict=True):
             append(Kept(runs_of(row, styles), row.at if type(row) is Row else at, wrapped))
-        shown = len(rows) - (height - 1)
-        for pieces, wrapped in rows[:shown]:
+        first = count - gone
+        for pieces, wrapped in rows[:first]:
             append(Kept(_runs(pieces), at, wrapped))
-        grid: list[Any] = []
-        for pieces, _ in rows[shown:]:
+        grid: list[Any] = page.grid[gone:-1]
+        for pieces, _ in rows[first:]:
             row = page._create_empty_row()
             x = 0
             for text, style, _ in pieces:
                 row[x:x + len(text)] = map(styles.cells(style).__getitem__, text)
                 x += len(text)
+            row.says(_runs(pieces))
             grid.append(row)
         page.grid = [*grid, page._create_empty_row()]
-        page.wrapped_lines = [*(wrapped for _, wrapped in rows[shown:]), False]
+        page.wrapped_lines = [*page.wrapped_lines[gone:-1], *(wrapped for _, wrapped in rows[first:]), False]
         page.line_attributes = page.line_attributes[-1:] * height
         page._touch_page()
         blitter.last_printed_char = None

@@ -211,15 +211,19 @@ class Terminal(Widget, can_focus=True):
             self._timer = None
         if not self.is_mounted:
             return
-        self.frames += 1
         started = time.monotonic()
         self._painting, self._due = True, False
+        self.show_changes()
+        self.call_after_refresh(self._settled, started)
+
+    def show_changes(self) -> None:
+        """A frame: what differs from what is painted is painted anew."""
+        self.frames += 1
         top, width = self.top, self.size.width
         for y in range(self.size.height):
             start, stop = difference(self._painted.get(y), self._shown(y, top), width)
             if start < stop:
                 self.refresh(Region(start, y, stop - start, 1))
-        self.call_after_refresh(self._settled, started)
 
     def _settled(self, started: float) -> None:
         """The frame is out: the next one is timed from here, and the dearer a frame is the fewer there are."""
@@ -230,19 +234,24 @@ class Terminal(Widget, can_focus=True):
             self._later()
 
     def render_line(self, y: int) -> Strip:
-        shown = self._painted[y] = self._shown(y, self.top)
+        return self._strip(y, self.top, self.size.width)
+
+    def _strip(self, y: int, top: int, width: int) -> Strip:
+        shown = self._painted[y] = self._shown(y, top)
         strip = self._strips.get(shown)
         if strip is None:
             if len(self._strips) >= _STRIPS:
                 self._strips.clear()
-            strip = self._strips[shown] = strip_of(shown, self.size.width, self._style)
+            strip = self._strips[shown] = strip_of(shown, width, self._style)
         return strip
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Lines without Textual's cache by line number; see VirtualTable."""
-        strips = [self.render_line(y) for y in crop.line_range]
+        top, width = self.top, self.size.width  # what they follow from is dear, and the same for all lines
+        strips = [self._strip(y, top, width) for y in crop.line_range]
+        behind = self.background_colors[1]
         for line_filter in self.get_line_filters():
-            strips = [strip.apply_filter(line_filter, self.background_colors[1]) for strip in strips]
+            strips = [strip.apply_filter(line_filter, behind) for strip in strips]
         return [strip.crop(*crop.column_span) for strip in strips]
 
     def notify_style_update(self) -> None:

@@ -1,4 +1,5 @@
 # Kernel and initrd of a boot-image (its URL: $1) come into a folder ($2), whole or not at all. wget is the agent's.
+[ ! -d "$2" ] || exit 0
 new="$2.new"
 rm -rf "$new"
 mkdir -p "$new"

@@ -27,7 +27,8 @@ class Partition(FarEnd):
 
 
 def console_of(source: Partition, folder: Path) -> Console:
-    return Console("p1", source, ConsoleLog(folder / "p1"), lambda: 1.0, lambda more: None, first_pause=10_000)
+    return Console("p1", source, ConsoleLog(folder / "p1"), lambda: 1.0, lambda more: None,
+                   lambda name, hits: None, first_pause=10_000)
 
 
 async def until(console: Console, so: Callable[[], bool]) -> None:

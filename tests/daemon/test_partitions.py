@@ -88,7 +88,7 @@ async def test_removed_nothing_is_left(world: World) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ({"cpus": 999}, "999 are wanted"), ({"memory": "900T"}, "fits"), ({"disk": "1G"}, "no volume group"),
+    ({"cpus": 999}, "999 are wanted"), ({"memory": "900T"}, "none of 900T fits"), ({"disk": "1G"}, "no volume group"),
     ({"mhz": 99999}, "MHz"), ({"count": 1000}, "at most"), ({"name": "r1"}, "is there already"),
 ])
 async def test_what_does_not_fit_is_refused(world: World, arguments: dict[str, Any], words: str) -> None:
@@ -108,7 +108,7 @@ async def test_one_that_crashes_is_an_alert_and_is_started_again(world: World) -
     assert await make(world, name) == "done"
     made = f"{name}-1"
     await idle(world, made)
-    await inject(world.rack.simulated.node(made), "crash", {})
+    await inject(world.rack.simulated.node(made), "panic", {})
     await world.rack.until(lambda: partition(world, made).state == "crashed")
     alerts = {(alert["kind"], alert["name"]): alert for alert in world.qrmd.status()["alerts"]}
     assert "panicked" in alerts["partition", made]["why"] and f"qrm partition start {made}" in alerts[

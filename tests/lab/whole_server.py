@@ -70,6 +70,7 @@ def _tell(manager: Manager, machines: list[Machine]) -> None:
         "for kind in resource ve image boot-image component host partition job; do qrm $kind list; done",
         "for job in $(qrm job list --filter 'not state=done' --plain | cut -f1); do qrm job show $job; "
         "qrm job log $job; done",
+        "for name in $(qrm partition list --plain | cut -f1); do echo $name; qrm console log $name | tail -n 30; done",
         "systemctl --failed --no-legend; journalctl --no-pager --quiet -n 60",
     ):
         try:

@@ -48,7 +48,8 @@ def resource(name: str, state: str = "idle", **more: Any) -> Row:
         "stages": {}, "load": 0.12, "model": "Intel(R) Xeon(R) CPU E5620", "vendor": "Dell Inc.",
         "product": "PowerEdge R410", "serial": "7Q2K5L1", "firmware": "bios", "disks": ["sda 250G", "sdb 250G"],
         "nics": ["eth0 52:54:00:77:00:20", "eth1 52:54:00:77:00:21"], "power": "agent", "console": "none",
-        "console_command": None, "id": f"id-{name}", **more,
+        "console_command": None, "id": f"id-{name}", "event": None, "event_severity": None, "event_at": None,
+        "event_text": None, "event_count": 0, "event_stands": False, "event_seen_by": None, **more,
     }
 
 

@@ -306,12 +306,6 @@ async def test_nothing_of_a_flood_is_lost_and_frames_are_skipped() -> None:
         assert c.terminal.frames - before < 9000 / 24
 
 
-async def test_marked_machines_are_not_one_console() -> None:
-    async with running(ConsoleClient()) as d:
-        await d.press("2", "space", "down", "space", "s")
-        await d.until(lambda: "one console at a time" in d.text())
-
-
 async def test_watching_is_no_change_and_is_there_read_only() -> None:
     async with console(read_only=True) as c:
         await c.say("login: ")

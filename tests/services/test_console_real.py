@@ -56,7 +56,8 @@ def _source(controller: Controller, namespace: Namespace, secret: Path | None = 
 
 @asynccontextmanager
 async def _recording(source: SolSource, folder: Path) -> AsyncIterator[Console]:
-    console = Console("r1", source, ConsoleLog(folder / "r1"), lambda: 1.0, lambda more: None, first_pause=0.1)
+    console = Console("r1", source, ConsoleLog(folder / "r1"), lambda: 1.0, lambda more: None,
+                      lambda name, hits: None, first_pause=0.1)
     console.start()
     try:
         yield console

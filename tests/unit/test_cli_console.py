@@ -52,6 +52,12 @@ def test_the_list(qrm: Command, fake: FakeQrmd) -> None:
     assert qrm("console", "list").out.splitlines()[1].split()[:3] == ["r1", "connected", "ipmi-sol"]
     assert qrm("console", "list", "--plain").out.startswith("r1\tipmi-sol\tconnected\t2026-09-21T")
     assert json.loads(qrm("console", "list", "--json").out)[0]["typist"] == {"who": "root", "session": "s9"}
+    raised = {"event": "Kernel panic", "event_severity": "alert", "event_at": AT, "event_stands": True,
+              "event_count": 3, "event_text": "Kernel panic - not syncing"}
+    fake.answers["GET /v1/consoles"] = {"consoles": [ROW | raised, ROW | raised | {"event_stands": False}]}
+    _, stands, over = qrm("console", "list").out.splitlines()
+    assert "ALERT Kernel panic" in stands and "ALERT" not in over and "Kernel panic" in over
+    assert qrm("console", "list", "--plain").out.splitlines()[0].split("\t")[8:11] == ["Kernel panic", "alert", "yes"]
     fake.answers["GET /v1/consoles"] = {"consoles": []}
     nothing = qrm("console", "list")
     assert nothing.code == 0 and "qrm resource edit NAME --console" in nothing.err

@@ -204,8 +204,24 @@ def test_the_short_way_is_taken() -> None:
     emulator = BitttyEmulator(80, 24)
     emulator.feed(b"\r\n" * 24, 1.0)
     assert emulator._flood is not None
-    data = boot(50_000).decode()
+    data = boot(10_000).decode()
     assert emulator._flood.take(data, 0, 1.0) == len(data)
+    data = "one line\r\nand another one that has not ended"
+    assert emulator._flood.take(data, 0, 1.0) == 10
+    assert [text_of(emulator.line(row)) for row in (22, 23)] == ["one line", ""]
+
+
+def test_what_a_row_says_is_told_anew_when_it_was_written_on() -> None:
+    emulator = BitttyEmulator(20, 3)
+    emulator.feed(b"\r\n\r\nfirst\r\nsecond\r\n", 1.0)
+    said = [emulator.line(row) for row in range(3)]
+    assert [text_of(runs) for runs in said] == ["first", "second", ""]
+    assert emulator.line(0) is said[0]
+    for data, text in ((b"\x1b[1;3Hx", "fixst"), (b"\x1b[1;1H\x1b[P", "ixst"), (b"\x1b[1;2H\x1b[K", "i"),
+                       (b"\x1b[1;1H\x1b[@", " i"), (b"\x1b[1;1H\x1b[2K", "")):
+        emulator.feed(data, 1.0)
+        assert text_of(emulator.line(0)) == text
+    assert emulator.line(1) is said[1]
 
 
 # hostile bytes

@@ -1,13 +1,18 @@
 """The simulated console: a boot, a login, a few commands."""
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from qrm_tui.core.errors import BadInput
+from qrm_tui.daemon.console_patterns import Matcher
 from qrm_tui.practice.console import PracticeSource, SimulatedConsole
-from qrm_tui.practice.node import Model
+from qrm_tui.practice.node import Model, SimulatedNode
+from qrm_tui.practice.rack import inject
 
 MODEL = Model("node", "Dell Inc.", "R640", "Xeon", 4, 2400, 8 << 30, disks=(240 << 30,))
 
@@ -107,3 +112,59 @@ async def test_as_a_source(machine: Machine) -> None:
     await line.close()
     assert b"".join(got) == b"root\r\nPassword: "
     assert PracticeSource(machine.console) == PracticeSource(machine.console)
+
+
+class Nowhere:
+    """A network where nobody answers."""
+
+    server = None
+
+    def lease(self, mac: str) -> str:
+        return ""
+
+    def say(self, program: str, text: str) -> None:
+        pass
+
+    def storage(self, address: str) -> None:
+        return None
+
+
+async def heard(node: SimulatedNode) -> AsyncIterator[str]:
+    """All that its console has said, after each time that it says something."""
+    said, some = "", asyncio.Event()
+
+    def hear(data: bytes) -> None:
+        nonlocal said
+        said += data.decode()
+        some.set()
+
+    node.console.plug(hear)
+    while True:
+        async with asyncio.timeout(20):
+            await some.wait()
+        some.clear()
+        yield said
+
+
+async def test_faults_that_its_console_tells_of() -> None:
+    node = SimulatedNode(MODEL, 1, Nowhere(), Nowhere())  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="it is off"):
+        await inject(node, "panic", {})
+    node.power_on()
+    with pytest.raises(BadInput, match="reboot: a number"):
+        await inject(node, "panic", {"reboot": "soon"})
+    matcher, found = Matcher(), list[str]()
+    await inject(node, "oom", {})
+    await inject(node, "chatter", {"lines": "100"})
+    looked = 0
+    async for said in heard(node):
+        if "request 0" in said and "Kernel panic" not in said:
+            await inject(node, "none", {})
+            await inject(node, "panic", {"reboot": "0.01"})
+        found += [hit.pattern.name for hit in matcher.feed(said[looked:].encode()) if not hit.whole]
+        looked = len(said)
+        if said.rfind("BIOS") > said.find("Kernel panic") > 0:
+            break
+    assert found == ["Out of memory", "Kernel panic"] and node.on
+    await node.power_off()
+    assert not node.on
