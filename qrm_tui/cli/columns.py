@@ -54,8 +54,8 @@ TITLES = {"maintenance": "MAINT", "boot_image": "BOOT-IMAGE"}
 #: Shares from 0 to 1.
 _SHARES = frozenset(("fill", "busy", "progress", "pool_data", "pool_metadata"))
 #: States that a person should look at.
-STATE_STYLES = {"error": "red", "failed": "red", "warning": "yellow", "degraded": "yellow", "undone": "yellow",
-                "unknown": "yellow"}
+STATE_STYLES = {"error": "red", "failed": "red", "crashed": "red", "warning": "yellow", "degraded": "yellow",
+                "undone": "yellow", "unknown": "yellow"}
 
 
 def columns_of(kind: str, row: dict[str, Any]) -> Columns:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from qrm_tui.cli.shared_options import TABLE
 from qrm_tui.cli.verbs import NOUNS, Verb, nouns, verbs_of
 from qrm_tui.core.operations.arguments import TYPES, Argument
+from qrm_tui.core.units import format_size
 
 _USAGE = "usage: qrm [--connect WHERE] [--json | --plain] NOUN VERB [NAME...] [options]"
 _EXIT_CODES = """exit codes
@@ -84,6 +85,8 @@ def _spelled(argument: Argument, short: str | None) -> str:
 
 
 def _default(argument: Argument) -> str:
+    if argument.type == "size":
+        return format_size(argument.default)
     return f"{argument.default:.0%}" if argument.type == "share" else str(argument.default)
 
 

@@ -87,9 +87,10 @@ class Farm:
 
     # changing
 
-    def listen(self, listener: Listener) -> None:
-        """`listener(kind, name, item or None)` is called for each change."""
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """`listener(kind, name, item or None)` is called for each change; the answer ends that."""
         self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def put(self, item: Item) -> None:
         """An object is new or changed; its state is judged anew, and that of those that depend on it."""
@@ -193,4 +194,6 @@ def _related(item: Item) -> list[tuple[str, str]]:
     if item.kind == "ve":
         return [("resource", assigned.resource) for assigned in wanted.assigned] + [
             ("image", assigned.image) for assigned in wanted.assigned] + [("boot-image", wanted.boot_image)]
+    if item.kind == "partition":
+        return [("resource", item.name)]
     return []

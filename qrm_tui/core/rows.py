@@ -92,10 +92,12 @@ def _hosts(item: Item, farm: Farm) -> str | None:
 
 def _partition(item: Item, farm: Farm) -> Row:
     wanted, seen = item.wanted, item.seen or PartitionSeen()
-    resource, domain = farm.find("resource", item.name), seen.domain
+    resource, domain, host = farm.find("resource", item.name), seen.domain, farm.find("host", wanted.host)
+    memory, whole = domain.memory if domain else wanted.memory, host.seen.memory if host and host.seen else 0
     return {
         "host": wanted.host, "technology": wanted.technology, "cpus": domain.cpus if domain else wanted.cpus,
-        "mhz": wanted.mhz, "memory": domain.memory if domain else wanted.memory, "disk": wanted.disk,
+        "mhz": wanted.mhz, "memory": memory, "memory_share": round(memory / whole, 3) if whole else None,
+        "disk": wanted.disk,
         "busy": seen.busy if item.state == "running" else None, "resource": resource.state if resource else None,
         "ve": resource.wanted.ve or None if resource else None,
         "address": resource.wanted.address if resource else None, "mac": wanted.mac, "power": wanted.power,
@@ -109,9 +111,12 @@ def _host(item: Item, farm: Farm) -> Row:
     known = {partition.wanted.id for partition in ours}
     foreign = [domain for domain in seen.domains if domain.uuid not in known]
     promised = sum(partition.wanted.memory for partition in ours)
+    used = sum((partition.seen.busy or 0) * partition.wanted.cpus for partition in ours
+               if partition.seen and partition.state == "running")
     return {
         "technology": item.wanted.partitioning, "ve": item.wanted.ve, "address": item.wanted.address,
         "partitions": len(ours), "cpus": seen.cpus, "cpus_given": sum(partition.wanted.cpus for partition in ours),
+        "busy": round(min(1.0, used / seen.cpus), 2) if seen.cpus else None,
         "mhz": seen.mhz, "memory": seen.memory, "memory_free": seen.memory_free, "memory_given": promised,
         "foreign": [domain.name for domain in foreign], "libvirt": seen.libvirt, "hypervisor": seen.hypervisor,
     }

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 NEARLY_FULL, FULL = 0.8, 0.95
 #: A volume group with less free than this share cannot take another clone soon.
 LITTLE_FREE = 0.05
+#: Seconds from a partition's start that its agent may take to be heard.
+_STARTS = 120.0
 
 Words = Callable[["Item", "Farm"], str]
 
@@ -185,17 +187,45 @@ def _last_heard(item: Item, farm: Farm) -> str:
     return f"it was not heard of for {_age(at, farm)}" if at else "it was never heard of"
 
 
+def _power_on(item: Item) -> str:
+    """The command that switches it on: partitions have their own."""
+    return f"qrm partition start {item.name}" if item.wanted.kind == "partition" else \
+        f"qrm resource power {item.name} on"
+
+
+def _reset(item: Item) -> str:
+    return f"qrm partition reset {item.name}" if item.wanted.kind == "partition" else \
+        f"qrm resource power {item.name} reset"
+
+
+def is_paused(item: Item, farm: Farm) -> bool:
+    """Whether a resource is a partition that stands still."""
+    partition = farm.find("partition", item.name) if item.wanted.kind == "partition" else None
+    return partition is not None and partition.state == "paused"
+
+
+def _started(item: Item, farm: Farm) -> bool:
+    """Its host has started it lately, and this boot's agent was not heard yet: no packet tells of it before that."""
+    partition = farm.find("partition", item.name) if item.wanted.kind == "partition" else None
+    return (partition is not None and partition.state == "running"
+            and farm.clock() - partition.since <= _STARTS and not (item.seen and item.seen.boot)
+            and not _ve_job(item, farm))
+
+
 RESOURCE: Sequence[Rule] = (
     Rule("off", lambda i, f: i.seen and i.seen.off,
-         lambda i, f: "its management controller says that it is off" if i.seen.off == "proved" else
-         "it said good-bye and went off",
-         lambda i, f: f"qrm resource power {i.name} on"),
+         lambda i, f: ("its host" if i.wanted.kind == "partition" else "its management controller")
+         + " says that it is off" if i.seen.off == "proved" else "it said good-bye and went off",
+         lambda i, f: _power_on(i)),
+    Rule("unknown", lambda i, f: is_paused(i, f), lambda i, f: "its partition is paused: it stands still",
+         lambda i, f: f"qrm partition resume {i.name}"),
     Rule("error", lambda i, f: i.seen and i.seen.trouble, lambda i, f: str(i.seen.trouble),
          lambda i, f: STALLS.get(i.seen.stage, ("", "look at its console"))[1]),
     Rule("error", _stall, lambda i, f: f"its boot stalls at {_stall(i, f)} for {_age(i.seen.stage_at, f)}: "
          f"{STALLS[_stall(i, f)][0]}", lambda i, f: STALLS[_stall(i, f)][1]),
     Rule("stopping", lambda i, f: i.wanted.ve and i.wanted.leaving,
          lambda i, f: f"it leaves VE {i.wanted.ve}" + (f" (job {_ve_job(i, f)})" if _ve_job(i, f) else "")),
+    Rule("booting", lambda i, f: _started(i, f), lambda i, f: f"{i.wanted.host} has started it: its agent is awaited"),
     Rule("active", _is_active, lambda i, f: f"it runs VE {i.wanted.ve}" if is_heard(i.seen, f.clock()) else
          f"it runs VE {i.wanted.ve}: it answers on ssh, though its agent is silent"),
     Rule("starting", lambda i, f: _ve_job(i, f),
@@ -211,12 +241,12 @@ RESOURCE: Sequence[Rule] = (
          lambda i, f: f"it went down {_age(i.seen.heard, f)} ago to boot anew: its first packet is awaited"),
     Rule("error", lambda i, f: _up(i, f) and not i.wanted.ve and i.seen.runs != IDLE,
          lambda i, f: "it still runs a VE that it was taken out of",
-         lambda i, f: f"qrm resource power {i.name} reset"),
+         lambda i, f: _reset(i)),
     Rule("error", lambda i, f: _up(i, f) and i.wanted.ve and i.seen.runs == IDLE,
          lambda i, f: f"it should run VE {i.wanted.ve}, and came up idle",
-         lambda i, f: f"qrm resource power {i.name} reset"),
+         lambda i, f: _reset(i)),
     Rule("unknown", lambda i, f: True, _last_heard,
-         lambda i, f: f"is it on, and its network? Then its console; qrm resource power {i.name} reset brings it back"),
+         lambda i, f: f"is it on, and its network? Then its console; {_reset(i)} brings it back"),
 )
 
 

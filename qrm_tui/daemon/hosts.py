@@ -125,7 +125,7 @@ class Hosts:
         if on and seen.off == "proved":
             self._rack.show_and_keep(name, off="")
         elif domain is not None and not on and seen.off != "proved":
-            self._rack.show_and_keep(name, off="proved", stage="")
+            self._rack.show_and_keep(name, off="proved", stage="", runs="", boot="")
 
     # what jobs ask
 

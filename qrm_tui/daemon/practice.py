@@ -25,7 +25,7 @@ from qrm_tui.node.server import NodeApp
 from qrm_tui.node.table import Machines
 from qrm_tui.practice import faults
 from qrm_tui.practice.console import PracticeSource
-from qrm_tui.practice.farms import POWER_ON, PracticeFarm, load_farm
+from qrm_tui.practice.farms import AWAIT, POWER_ON, PracticeFarm, load_farm
 from qrm_tui.practice.hypervisor import PracticeHypervisor
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.rack import PracticeRack, inject
@@ -87,8 +87,10 @@ class PracticeMachines:
         return self._rack.hypervisor(node)
 
     def console(self, item: Item) -> Source | None:
-        """Each simulated machine has one, whatever is noted of it: nothing real is run."""
-        node = self._rack.by_mac(item.wanted.mac) if self._rack is not None else None
+        """Each simulated machine has one, whatever is noted of it: nothing real is run. Hosts have partitions'."""
+        if self._rack is None or item.wanted.kind != "physical":
+            return None
+        node = self._rack.by_mac(item.wanted.mac)
         return PracticeSource(node.console) if node is not None else None
 
 
@@ -115,6 +117,8 @@ class PracticeServer:
         for operation, arguments in self._farm.fill:
             if operation == POWER_ON:
                 await self._boot(arguments["names"])
+            elif operation == AWAIT:
+                await self._await(**arguments)
             else:
                 await self._operate(operation, arguments)
         self._farm.begin()
@@ -157,6 +161,24 @@ class PracticeServer:
             await self.rack.power_on([name])
             async with asyncio.timeout(_BOOT):
                 await self.rack.node(name).enlisted.wait()
+
+    async def _await(self, kind: str, names: list[str], state: str) -> None:
+        """Until all of them are in that state; those that do not come there are told, and the rest is filled in."""
+        farm, there = self.qrmd.farm, asyncio.Event()
+
+        def look(*_changed: object) -> None:
+            if all((item := farm.find(kind, name)) is not None and item.state == state for name in names):
+                there.set()
+
+        forget = farm.listen(look)
+        look()
+        try:
+            async with asyncio.timeout(_BOOT):
+                await there.wait()
+        except TimeoutError:
+            _log.error("%s %s: not %s after %.0f s", kind, ", ".join(names), state, _BOOT)
+        finally:
+            forget()
 
     async def practise(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """What one does with one's hands: `power-on`, `fault`; BadInput tells what is wrong."""

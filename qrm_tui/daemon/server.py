@@ -20,7 +20,7 @@ from qrm_tui.core.operations.arguments import check_arguments
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.operations.registry import find
 from qrm_tui.core.plan import HERE, Plan, Record
-from qrm_tui.core.states import WARNINGS, judge
+from qrm_tui.core.states import WARNINGS, is_paused, judge
 from qrm_tui.daemon.bootlog import BootLog
 from qrm_tui.daemon.changes import Changes
 from qrm_tui.daemon.console_events import ConsoleEvents
@@ -47,7 +47,7 @@ _log = logging.getLogger("qrmd")
 
 #: Kinds that the farm's status counts, and states that a person should look at.
 _COUNTED = ("resource", "ve", "partition", "host", "image", "boot-image", "storage", "component", "job")
-_BAD = frozenset(("error", "warning", "unknown", "degraded"))
+_BAD = frozenset(("error", "warning", "unknown", "degraded", "crashed"))
 #: Rows that are made in one go.
 _ROWS = 500
 #: Entries of the journal that a filter looks through.
@@ -264,8 +264,10 @@ class Qrmd:
 
     def _alert(self, item: Item) -> dict[str, Any] | None:
         """What an administrator should know of an object; None if nothing. Only those in trouble are judged again."""
-        bad = item.state in _BAD and not (item.kind == "resource" and item.state == "unknown"
-                                          and item.wanted.maintenance)  # somebody may have switched it off to mend it
+        # somebody may have switched it off to mend it, or has paused it
+        meant = item.kind == "resource" and item.state == "unknown" and (
+            item.wanted.maintenance or is_paused(item, self.farm))
+        bad = item.state in _BAD and not meant
         threatened = any(threat.holds(item, self.farm) for threat in WARNINGS.get(item.kind, ()))
         if item.kind == "job" or not (bad or threatened):
             return None

@@ -69,6 +69,9 @@ class SimulatedConsole:
         if letter == "b":
             self._say("sysrq: Resetting")
             self._node.pull(again=True)
+        elif letter == "c":
+            self._say("sysrq: Trigger a crash")
+            self._node.panic()
         else:
             self._say("sysrq: HELP : loglevel(0-9) reboot(b) crash(c) sync(s) show-task-states(t) unmount(u)")
 
@@ -109,6 +112,7 @@ class SimulatedConsole:
                      f"Command line: {words}", f"DMI: {model.vendor} {model.product}",
                      f"Memory: {model.memory >> 10}K available",
                      f"smpboot: CPU0: {model.cpu}", f"smp: Brought up 1 node, {model.cpus} CPUs",
+                     "Xen: console [hvc0] enabled" if self._node.line == "hvc0" else
                      "Serial: 8250/16550 driver, 4 ports, IRQ sharing enabled",
                      *(f"sd {at}:0:0:0: [sd{chr(97 + at)}] Attached SCSI disk ({format_size(size)})"
                        for at, size in enumerate(model.disks)),
@@ -126,7 +130,7 @@ class SimulatedConsole:
         for service in services:
             self.put(f"[  OK  ] Started {service}.\n")
         self.put("[  OK  ] Reached target Multi-User System.\n")
-        self._shell = Shell(self, host)
+        self._shell = Shell(self, host, self._node.line)
         self._shell.greet()
 
     def panic(self, reboot: float) -> None:

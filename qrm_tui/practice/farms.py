@@ -21,8 +21,9 @@ from qrm_tui.practice.rack import read_models
 from qrm_tui.practice.volumes import Filesystem, SimulatedGroup, SimulatedVolume, first_used
 
 Clock = Callable[[], float]
-#: An entry of a farm's `fill` that is no operation: push these machines' buttons, one after the other.
-POWER_ON = "power-on"
+#: Entries of a farm's `fill` that are no operations: push these machines' buttons, one after the other; and wait until
+#: objects (`kind`, `names`) are in a `state`.
+POWER_ON, AWAIT = "power-on", "await"
 #: What there is more of where many machines are wanted.
 MORE = Model("more", "Supermicro", "SYS-5019S", "Intel Xeon E3-1230 v6", 4, 3500, 16 << 30, disks=(240 << 30,))
 #: The server's address in the practice farm's network.

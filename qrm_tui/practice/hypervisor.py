@@ -7,18 +7,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import libvirt
+import msgspec
+
 from qrm_tui.backends.domains import Domain, parse_domain
 from qrm_tui.backends.partition_filter import FOLDER
 from qrm_tui.core.errors import QrmError, Unreachable
+from qrm_tui.core.partitions import HostSeen
 from qrm_tui.practice.console import PracticeSource
 from qrm_tui.practice.machine import SimulatedMachine
-from qrm_tui.practice.node import AGAIN, Model, SimulatedNode
+from qrm_tui.practice.node import AGAIN, Model, Network, SimulatedNode, Wire
 from qrm_tui.practice.volumes import SimulatedGroup
-from qrm_tui.runners.console import Source
+from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, Received
 from qrm_tui.runners.libvirt import LibvirtHypervisor, LocalReach
 from qrm_tui.runners.libvirt_line import SHORT
 
@@ -34,12 +40,32 @@ _FIRST = 100_000
 class PartitionNode(SimulatedNode):
     """A domain as a machine: its host gives it kernel and command line."""
 
+    has_button = False
+    line = "hvc0"
     domain: Domain
-    #: called when it went off by itself
+    #: called when it went off by itself, and when it crashed
     gone: Callable[[], None]
+    crashed: Callable[[], None]
+
+    def __init__(self, model: Model, number: int, network: Network, wire: Wire, *, pace: float = 0) -> None:
+        super().__init__(model, number, network, wire, pace=pace)
+        self._used, self._used_at = 0.0, time.monotonic()
+        self._died = False
+
+    def used(self, runs: bool) -> float:
+        """Seconds of CPU time until now."""
+        now = time.monotonic()
+        self._used += (now - self._used_at) * min(self.load, self.model.cpus) * runs
+        self._used_at = now
+        return self._used
+
+    async def _firmware(self) -> None:
+        """It has none."""
+        self.console.dark()
 
     async def _load(self) -> dict[str, str]:
         await self._reach("kernel")
+        await self._spend("loader")
         while True:
             self.address = self.network.lease(self.mac)
             if self.address:
@@ -48,7 +74,43 @@ class PartitionNode(SimulatedNode):
 
     async def _live(self, panics: float | None = None) -> None:
         await super()._live(panics)
+        (self.crashed if self._died else self.gone)()
+
+    async def _boot(self) -> bool:
+        self._died = False
+        return await super()._boot()
+
+    async def _panicked(self, reboot: float) -> bool:
+        """Its host takes one away whose kernel has panicked for good."""
+        if reboot:
+            return await super()._panicked(reboot)
+        self.console.panic(0)
+        self._died, self.stage, self.address = True, "", ""
+        return False
+
+    async def unplug(self) -> None:
+        await super().unplug()
         self.gone()
+
+
+class _GuestSource:
+    """The console of a domain, from its definition on."""
+
+    kind = "practice"
+
+    def __init__(self, guests: Mapping[str, PartitionNode], uuid: str, defined: asyncio.Event) -> None:
+        self._guests, self._uuid, self._defined = guests, uuid, defined
+
+    async def open(self, received: Received, ended: Ended) -> ConsoleLine:
+        """At once, where there is such a domain."""
+        guest = self._guests.get(self._uuid)
+        if guest is None:
+            raise NoLine("there is no such domain")
+        return await PracticeSource(guest.console).open(received, ended)
+
+    async def worth_trying(self) -> None:
+        """Until it is defined."""
+        await self._defined.wait()
 
 
 class PracticeHypervisor(LibvirtHypervisor):
@@ -61,6 +123,7 @@ class PracticeHypervisor(LibvirtHypervisor):
         super().__init__(f"node-{node.number}", LocalReach(f"test://{place}"))
         self._node, self._rack = node, rack
         self._guests: dict[str, PartitionNode] = {}
+        self._defined: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._falling: set[asyncio.Task[None]] = set()
         call = self._call = self.line.call
 
@@ -87,9 +150,8 @@ class PracticeHypervisor(LibvirtHypervisor):
         await asyncio.gather(*self._falling, return_exceptions=True)
         await super().close()
 
-    def console(self, uuid: str) -> Source | None:
-        guest = self._guests.get(uuid)
-        return PracticeSource(guest.console) if guest else None
+    def console(self, uuid: str) -> _GuestSource:
+        return _GuestSource(self._guests, uuid, self._defined[uuid])
 
     def _host_fell(self) -> None:
         """Power is gone, or it boots anew: what ran there is off, and the kernel's filters are gone."""
@@ -101,14 +163,27 @@ class PracticeHypervisor(LibvirtHypervisor):
                 guest.pull(again=False)
                 self._fall(uuid)
 
-    def _fall(self, uuid: str) -> None:
-        task = asyncio.create_task(self._destroy(uuid), name=f"domain {uuid} falls")
+    def _fall(self, uuid: str, *, crashed: bool = False) -> None:
+        task = asyncio.create_task(self._crash(uuid) if crashed else self._destroy(uuid), name=f"domain {uuid} falls")
         self._falling.add(task)
         task.add_done_callback(self._falling.discard)
 
     async def _destroy(self, uuid: str) -> None:
         with contextlib.suppress(QrmError):  # it is off already
             await self._call("stop a domain", lambda connection: connection.lookupByUUIDString(uuid).destroy())
+
+    async def _crash(self, uuid: str) -> None:
+        """Its driver keeps how a domain ended only where somebody takes a dump of it."""
+        with contextlib.suppress(QrmError):
+            await self._call("crash a domain", lambda connection: connection.lookupByUUIDString(uuid).coreDump(
+                "/dev/null", libvirt.VIR_DUMP_CRASH))
+
+    async def look(self) -> HostSeen:
+        """Domains have used as much of their CPUs as their machines say; for its driver all are busy all the time."""
+        seen = await super().look()
+        return msgspec.structs.replace(seen, domains=tuple(
+            msgspec.structs.replace(domain, cpu_time=guest.used(domain.state == "running"))
+            if (guest := self._guests.get(domain.uuid)) else domain for domain in seen.domains))
 
     # domains
 
@@ -130,13 +205,16 @@ class PracticeHypervisor(LibvirtHypervisor):
                                                               pace=self._node.pace)
             guest.mac = domain.nics[0].mac if domain.nics else guest.mac
             guest.gone = lambda: self._fall(domain.uuid)
+            guest.crashed = lambda: self._fall(domain.uuid, crashed=True)
             self._rack.hang(domain.name, guest)
         guest.domain = domain
+        self._defined[domain.uuid].set()
         self._half("define")
 
     async def undefine(self, uuid: str) -> None:
         await super().undefine(uuid)
         guest = self._guests.pop(uuid, None)
+        self._defined.pop(uuid, None)
         if guest is not None:
             self._rack.unhang(guest)
         self._half("undefine")

@@ -82,6 +82,11 @@ class Trouble:
 class SimulatedNode:
     """One machine: off, or booting and running in a task of its own."""
 
+    #: it has a button to push; a partition is switched by its host
+    has_button = True
+    #: the device of its console
+    line = "ttyS0"
+
     def __init__(self, model: Model, number: int, network: Network, wire: Wire, *, pace: float = 0) -> None:
         self.model, self.number = model, number
         self.mac = f"52:54:00:{number >> 16 & 255:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
@@ -94,6 +99,8 @@ class SimulatedNode:
         #: the word that it made up at this boot
         self.boot = ""
         self.words: dict[str, str] = {}
+        #: as its agent told it last
+        self.load = 0.0
         self.console = SimulatedConsole(self)
         self.enlisted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -120,6 +127,10 @@ class SimulatedNode:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         self._dark()
+
+    async def unplug(self) -> None:
+        """The same, and nobody ordered it."""
+        await self.power_off()
 
     def pull(self, *, again: bool) -> None:
         """Its power goes at once, and comes back if `again`; nothing waits for that."""
@@ -163,8 +174,7 @@ class SimulatedNode:
         boot = self.boot = f"{self.random.getrandbits(64):016x}"
         self.enlisted.clear()
         self._token, self.stage = "", ""
-        self.console.firmware()
-        await self._spend("firmware")
+        await self._firmware()
         config = await self._load()
         self.words = dict(word.partition("=")[::2] for word in shlex.split(config["words"]))
         self.console.kernel(config["words"])
@@ -182,8 +192,12 @@ class SimulatedNode:
         await self._spend("system")
         await self._reach("system")
         self.console.system(self.words.get("qrm.hostname", f"node-{self.number}"),
-                            ("OpenBSD Secure Shell server", "qrm-agent.service", "Serial Getty on ttyS0"))
+                            ("OpenBSD Secure Shell server", "qrm-agent.service", f"Serial Getty on {self.line}"))
         return await self._work(boot, runs, "system", tree)
+
+    async def _firmware(self) -> None:
+        self.console.firmware()
+        await self._spend("firmware")
 
     async def _panicked(self, reboot: float) -> bool:
         """A kernel that has panicked does nothing, until it boots again."""
@@ -311,8 +325,8 @@ class SimulatedNode:
         """A heartbeat; what it was told, or nothing where nobody answered."""
         if self.trouble.silent:
             return {}
-        load = round(self.random.uniform(0.0, 0.2 if runs == IDLE else 1.5), 2)
-        said = {"boot": boot, "stage": stage, "runs": runs, "load": load, **({"bye": bye} if bye else {})}
+        self.load = round(self.random.uniform(0.0, 0.2 if runs == IDLE else 1.5), 2)
+        said = {"boot": boot, "stage": stage, "runs": runs, "load": self.load, **({"bye": bye} if bye else {})}
         try:
             status, text = await self.wire.post(self.address, "/v1/beat", {"Authorization": f"Bearer {self._token}"},
                                                 json.dumps(said).encode())

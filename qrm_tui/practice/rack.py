@@ -145,7 +145,10 @@ class PracticeRack:
 
     async def power_on(self, names: Sequence[str]) -> list[str]:
         """Push their buttons, all of them where none is named; the names of those that were off."""
-        nodes = [self.node(name) for name in names] if names else list(self.nodes.values())
+        nodes = [self.node(name) for name in names] if names else [*filter(_has_button, self.nodes.values())]
+        without = [name for name, node in zip(names, nodes, strict=False) if not node.has_button]
+        if without:
+            raise BadInput(f"{without[0]} is a partition and has no button: qrm partition start {without[0]}")
         off = [node for node in nodes if not node.on]
         for at, node in enumerate(off):
             node.power_on()
@@ -162,6 +165,10 @@ class PracticeRack:
         """How fast life goes: 1 as on metal, 0 at once."""
         for node in self.nodes.values():
             node.pace = pace
+
+
+def _has_button(node: SimulatedNode) -> bool:
+    return node.has_button
 
 
 #: Faults of machines: what each is for people, and what it takes.
@@ -188,7 +195,7 @@ async def inject(node: SimulatedNode, name: str, given: Mapping[str, Any]) -> No
     if name == "hang" and stage not in STAGES:
         raise BadInput(f"stage: {stage!r} is none of {', '.join(STAGES)}")
     if name == "unplug":
-        await node.power_off()
+        await node.unplug()
     elif name == "none":
         node.trouble = Trouble()
         node.chatter(0)

@@ -34,15 +34,15 @@ class Terminal(Protocol):
 class Shell:
     """A getty, a login and a small shell; the line is edited as a terminal driver does."""
 
-    def __init__(self, console: Terminal, host: str) -> None:
-        self._console, self._host = console, host
+    def __init__(self, console: Terminal, host: str, device: str = "ttyS0") -> None:
+        self._console, self._host, self._device = console, host, device
         self._asks, self._user, self._line = "login", "", ""
         self._rows, self._columns = 24, 80
 
     def greet(self) -> None:
         """The getty's words."""
         self._asks, self._line = "login", ""
-        self._console.put(f"\nDebian GNU/Linux 12 {self._host} ttyS0\n\n{self._host} login: ")
+        self._console.put(f"\nDebian GNU/Linux 12 {self._host} {self._device}\n\n{self._host} login: ")
 
     def _prompt(self) -> None:
         self._line = ""

@@ -35,6 +35,15 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Lead:
+    """From a row to what it is besides, or has: the object of the same name, or a filter for its `{name}`."""
+
+    kind: str
+    filter: str = ""
+    when: Callable[[Row], bool] = lambda row: True
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """A view: which rows it lists and how."""
 
@@ -60,6 +69,12 @@ class View:
     enter: str = "details"
     #: its title where there is little room
     short: str = ""
+    #: where `t` leads: the first that applies
+    leads: tuple[Lead, ...] = ()
+
+    def lead(self, row: Row | None) -> Lead | None:
+        """Where this row leads; None: nowhere."""
+        return next((lead for lead in self.leads if row is not None and lead.when(row)), None)
 
 
 def state_style(row: Row) -> str | None:

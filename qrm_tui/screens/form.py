@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -11,7 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input
 
-from qrm_tui.core.operations.arguments import Argument
+from qrm_tui.core.operations.arguments import Argument, parse_value
+from qrm_tui.screens import room
 from qrm_tui.screens.base import FarmScreen, Sections
 from qrm_tui.screens.command import command_text, usage
 from qrm_tui.screens.entries import Entry, entries, names, sent, unreadable
@@ -34,6 +36,7 @@ class Form(FarmScreen[Outcome]):
     Form > #form-title { height: auto; margin: 0 0 1 0; }
     Form > #fields { height: 1fr; overflow-y: auto; }
     Form > #form-hint { height: 2; }
+    Form > #form-room { height: auto; max-height: 2; }
     Form > #form-trouble { height: auto; max-height: 4; }
     Form > #form-command { height: auto; max-height: 3; background: $surface; }
     """
@@ -50,12 +53,15 @@ class Form(FarmScreen[Outcome]):
         super().__init__()
         self.request = request
         self._entries: dict[str, Entry] = {}
+        self._tells_room = request.operation.name in room.OPERATIONS
+        self._complete = False
 
     def compose(self) -> ComposeResult:
         yield TopLine(self.live)
         yield Page(self._title(), id="form-title")
         request, row = self.request, self._row()
-        given = {**self._begin(row), **(dict(request.arguments) if request.several else request.single())}
+        given = {**self._only(), **self._begin(row),
+                 **(dict(request.arguments) if request.several else request.single())}
         with Vertical(id="fields"):
             for entry in entries(request.operation, given, row, several=request.several):
                 argument = entry.argument
@@ -63,11 +69,15 @@ class Form(FarmScreen[Outcome]):
                 yield Field(argument, entry.value, names=self._names(argument), check=self._check(argument),
                             placeholder=self._placeholder(argument))
         yield Page(id="form-trouble")
+        if self._tells_room:
+            yield Page(id="form-room")
         yield Page(id="form-hint")
         yield Page(id="form-command")
         yield Keys()
 
     def on_mount(self) -> None:
+        self._complete = True
+        self._show_room()
         self._first_field().editor.focus()
         self._show_command()
 
@@ -87,7 +97,8 @@ class Form(FarmScreen[Outcome]):
         """What is needed and empty; else the first that may be changed, or the last."""
         empty = next((field for field in self.fields if not field.text and field.argument.required), None)
         other = next((field for field in self.fields if field.argument.name != self.request.operation.subject), None)
-        return empty or (other if self._changes or self.request.several else None) or self.fields[-1]
+        return empty or (other if self._changes or self.request.several else None) or self.fields[
+            0 if self._tells_room else -1]
 
     @property
     def _changes(self) -> bool:
@@ -122,7 +133,34 @@ class Form(FarmScreen[Outcome]):
         page.set_lines(wrap(command_text(self.request.operation, arguments) + more, self.app.size.width - 2, "muted",
                             first=" $ "))
 
+    def _show_room(self) -> None:
+        """What would still fit, and what does not with what is typed elsewhere."""
+        if self._tells_room:
+            text = room.words(self._host(), self._wanted())
+            self.query_one("#form-room", Page).set_lines(wrap(text, self.app.size.width - 2, "strong", " ") if text
+                                                         else ())
+            for field in self.fields:
+                field.say()
+
+    def _host(self) -> Mapping[str, Any] | None:
+        return self.live.rows["host"].get(next(f.text.strip() for f in self.fields if f.argument.type == "host"))
+
+    def _wanted(self) -> dict[str, Any]:
+        """Numbers as typed, or as by default; what is none yet is left out."""
+        found: dict[str, Any] = {}
+        for field in self.fields:
+            if field.argument.type in ("count", "size"):
+                with contextlib.suppress(ValueError):
+                    text = field.text.strip()
+                    found[field.argument.name] = parse_value(field.argument, text) if text else field.argument.default
+        return found
+
     # what the farm knows of arguments
+
+    def _only(self) -> Mapping[str, Any]:
+        """The only virtualization host, where there is one."""
+        hosts = self.live.names("host") if self._tells_room else []
+        return {"host": hosts[0]} if len(hosts) == 1 else {}
 
     def _row(self) -> Mapping[str, Any] | None:
         """The object that it is about, if there is one."""
@@ -143,6 +181,8 @@ class Form(FarmScreen[Outcome]):
             return unreadable
         if argument.type in live.rows and argument.type != "job":
             return lambda name: "" if name in live.rows[argument.type] else f"there is no {argument.type} {name!r}"
+        if self._tells_room and argument.type in ("count", "size"):
+            return lambda text: room.trouble(argument.name, self._host(), self._wanted()) if self._complete else ""
         if argument.name == operation.target != operation.subject and argument.type in ("name", "image-name"):
             kind = operation.kind
             return lambda name: f"the name {name!r} is taken by another {kind}" if name in live.rows[kind] else ""
@@ -151,7 +191,7 @@ class Form(FarmScreen[Outcome]):
     def _placeholder(self, argument: Argument) -> str:
         """A default that follows from the farm: the only storage server."""
         names = self.live.names(argument.type) if argument.type == "storage" and not argument.required else []
-        return names[0] if len(names) == 1 else ""
+        return names[0] if len(names) == 1 else "" if argument.choices else argument.otherwise
 
     # keys
 
@@ -160,6 +200,7 @@ class Form(FarmScreen[Outcome]):
         self.query_one("#form-trouble", Page).set_lines(())
         self._show_command()
         self._show_hint()
+        self._show_room()
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

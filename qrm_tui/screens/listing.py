@@ -15,7 +15,7 @@ from textual.timer import Timer
 from qrm_tui.core.operations.declarations import Operation
 from qrm_tui.core.operations.registry import OPERATIONS, offered_on
 from qrm_tui.screens.boots import UNDER_WAY
-from qrm_tui.screens.columns import View
+from qrm_tui.screens.columns import Lead, View
 from qrm_tui.screens.live import Live
 from qrm_tui.screens.operate import Request, key_text
 from qrm_tui.screens.overview import Overview
@@ -52,6 +52,8 @@ class Listing(Container):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w", "why", "why", id="list.why", tooltip="Why it is in its state, since when, and what next"),
         Binding("p", "plan", "plan", id="list.plan", tooltip="The plan of this job, step by step"),
+        Binding("t", "lead", "to it", id="list.lead",
+                tooltip="From a partition to its resource and back, from a host to its partitions"),
         Binding("escape", "back", "back", key_display="esc", id="list.back"),
     ]
 
@@ -83,6 +85,13 @@ class Listing(Container):
             super().__init__()
             self.view, self.row = view, row
 
+    class Led(Message):
+        """To what a row is besides, or has."""
+
+        def __init__(self, lead: Lead, name: str) -> None:
+            super().__init__()
+            self.lead, self.name = lead, name
+
     class PlanOf(Message):
         """The plan of this job."""
 
@@ -103,7 +112,8 @@ class Listing(Container):
             if operation.key:
                 self._bindings.key_to_bindings.setdefault(operation.key, []).insert(0, Binding(
                     operation.key, f"operate('{operation.name}')",
-                    operation.verb if operation.kind == view.kind else operation.kind, id=operation.name,
+                    operation.verb if operation.kind == view.kind else f"new {operation.kind}" if operation.on else
+                    operation.kind, id=operation.name,
                     key_display=key_text(operation.key), tooltip=operation.summary))
 
     def compose(self) -> ComposeResult:
@@ -176,9 +186,9 @@ class Listing(Container):
     def _offers(self, operation: Operation) -> bool:
         if not self._live.may(operation):
             return False
-        if operation.subject is None:
-            return True
         row = self.row if self.is_mounted else None
+        if operation.subject is None:
+            return operation.kind == self.view.kind or row is not None
         states = self.view.applies.get(operation.name)
         return row is not None and (states is None or bool(self.table.marked) or row["state"] in states)
 
@@ -202,7 +212,7 @@ class Listing(Container):
                 overview.rebuild()
 
     def _refresh_keys(self) -> None:
-        state = (*self.offered(), self.row is not None)
+        state = (*self.offered(), self.row is not None, self.view.lead(self.row))
         if state != self._keys_for:
             self._keys_for = state
             self.refresh_bindings()
@@ -301,11 +311,18 @@ class Listing(Container):
 
     def action_operate(self, name: str) -> None:
         operation = OPERATIONS[name]
-        self.post_message(self.Asked(Request(operation, self.subjects() if operation.subject else ())))
+        elsewhere = operation.on and operation.kind != self.view.kind
+        here = {operation.on: self.row["name"]} if elsewhere and self.row else {}
+        self.post_message(self.Asked(Request(operation, self.subjects() if operation.subject else (), here)))
 
     def action_why(self) -> None:
         if self.row is not None:
             self.post_message(self.Why(self.view, self.row))
+
+    def action_lead(self) -> None:
+        lead = self.view.lead(self.row)
+        if lead is not None and self.row is not None:
+            self.post_message(self.Led(lead, str(self.row["name"])))
 
     def action_plan(self) -> None:
         if self.row is not None:
@@ -316,6 +333,8 @@ class Listing(Container):
             return self._offers(OPERATIONS[str(parameters[0])])
         if action == "plan":
             return self.view.kind == "job" and self.is_mounted and self.row is not None
+        if action == "lead":
+            return self.is_mounted and self.view.lead(self.row) is not None
         if action == "why":
             return self.view.kind != "journal" and self.is_mounted and self.row is not None
         if action == "back":

@@ -194,6 +194,12 @@ class MainScreen(FarmScreen[None]):
         elif row["kind"] in BY_KIND:
             await self.visit(BY_KIND[row["kind"]], None, str(row["name"]))
 
+    @on(Listing.Led)
+    async def _led(self, event: Listing.Led) -> None:
+        lead = event.lead
+        await self.visit(BY_KIND[lead.kind], lead.filter.format(name=event.name) if lead.filter else None,
+                         None if lead.filter else event.name)
+
     @on(Listing.Asked)
     def _asked(self, event: Listing.Asked) -> None:
         self.qrm.ask(event.request)

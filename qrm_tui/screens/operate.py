@@ -12,6 +12,12 @@ from qrm_tui.screens.live import Live
 #: What keys are called on the screen, where that is not their name.
 _KEYS = {"plus": "+", "minus": "-"}
 
+#: What to use of partitions instead.
+_OF_PARTITIONS = {
+    "resource.power": "it is switched in view 4 (t leads there), or by qrm partition start, stop, reset {name}",
+    "resource.remove": "it is removed in view 4 (t leads there), or by qrm partition remove {name}",
+}
+
 
 def key_text(key: str) -> str:
     """A declared key as it stands on the keyboard."""
@@ -77,6 +83,11 @@ def refusal(live: Live, operation: Operation, subjects: Sequence[str]) -> str:
         return "read-only: started with --read-only, nothing can be changed from here"
     if live.role < operation.role:
         return f"{operation.name} wants the role {Role(operation.role).name}; yours is {live.role.name}"
+    if operation.name in _OF_PARTITIONS:
+        for name in subjects:
+            row = live.row("resource", name)
+            if row is not None and row.get("kind") == "partition":
+                return f"{name} is a partition of {row['host']}: {_OF_PARTITIONS[operation.name].format(name=name)}"
     if len(subjects) > 1 and operation.target != operation.subject:
         return f"{operation.verb} takes one {operation.kind} at a time: unmark with esc, and put the cursor on it"
     return ""

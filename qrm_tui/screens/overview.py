@@ -17,8 +17,10 @@ from qrm_tui.widgets.columns import fit
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, Span, line, width_of, wrap
 
 #: Kinds that are counted; boot-images are few, and the alerts tell what is wrong with them.
-_WORDS = {"resource": "resources", "ve": "VEs", "image": "images", "storage": "storage servers",
-          "component": "components", "job": "jobs"}
+_WORDS = {"resource": "resources", "ve": "VEs", "partition": "partitions", "host": "hosts", "image": "images",
+          "storage": "storage servers", "component": "components", "job": "jobs"}
+#: Counted where there are any.
+_IF_ANY = frozenset(("partition", "host"))
 _LABELS = 17
 _BAR = 20
 #: Lines of a part where there is room for more, and seconds between two looks while everything changes.
@@ -81,7 +83,8 @@ class Overview(Page):
         self.rebuild()
 
     def build(self, width: int) -> list[PageLine]:
-        counts = [self._counts(kind, width) for kind in _WORDS]
+        counts = [self._counts(kind, width) for kind in _WORDS
+                  if kind not in _IF_ANY or self._live.rows[kind]]
         parts = [part for part in (self._room(), self._boots(width), self._at_work(width)) if part[1]]
         if self._live.line == "up" and not self._live.rows["storage"]:
             parts.append(("", wrap("A storage server is the first thing a farm needs: 6, then a.", width - 1, "strong",

@@ -9,6 +9,7 @@ from qrm_tui.core.units import format_size
 from qrm_tui.screens.boots import stage_style, stage_text
 from qrm_tui.screens.columns import (
     Fact,
+    Lead,
     Row,
     View,
     age_column,
@@ -65,6 +66,25 @@ def _kind(row: Row) -> str:
     return " ".join(str(row[key]) for key in ("technology", "kind") if row.get(key)) + where
 
 
+def _is(row: Row) -> str:
+    """Of a resource: what it is a slice of, or what it hosts."""
+    if row.get("host"):
+        return f"{row.get('technology') or '?'} on {row['host']}"
+    return f"hosts {row['virtualization']}" if row.get("virtualization") else str(row.get("kind") or "")
+
+
+def _disk(row: Row) -> str:
+    return format_size(row["disk"]) if row.get("disk") else ""
+
+
+def _given(row: Row) -> str:
+    return f"{row['cpus_given']} of {row['cpus']}" if row.get("cpus") else ""
+
+
+def _memory_taken(row: Row) -> float | None:
+    return 1 - row["memory_free"] / row["memory"] if row.get("memory") else None
+
+
 def profile_words(profile: Mapping[str, Any]) -> str:
     """What a machine must have at least, in words."""
     parts = []
@@ -111,16 +131,17 @@ VIEWS: tuple[View, ...] = (
     View(
         "resources", "resource", "2", "Resources",
         (
-            Column("name", "name", 10, flexible=True, priority=10),
+            Column("name", "name", 9, flexible=True, priority=10),
             state_column(),
             _stage(),
-            Column("maintenance", "maint", 6, priority=7, format=lambda row, now: "maint" if row.get("maintenance")
+            Column("maintenance", "maint", 5, priority=7, format=lambda row, now: "maint" if row.get("maintenance")
                    else ""),
             Column("ve", "VE", 10, flexible=True, priority=6),
             _number("cpus", "cpu", 4, 5),
-            _number("mhz", "MHz", 5, 4),
+            _number("mhz", "MHz", 5, 3),
             Column("memory", "mem", 5, "right", priority=5,
                    format=lambda row, now: format_size(row["memory"]) if row.get("memory") else ""),
+            Column("kind", "kind", 9, flexible=True, priority=4, format=lambda row, now: _is(row)),
             Column("address", "address", 15, priority=3),
             age_column("since", "since", priority=2),
             Column("product", "product", 16, flexible=True, priority=1),
@@ -128,12 +149,16 @@ VIEWS: tuple[View, ...] = (
         "no machines yet: power one on that boots from the network (:component list: is dhcpd there?)", short="Res",
         fields=(Fact("console said", _console_said, ("event", "event_severity", "event_text", "event_count",
                                                      "event_stands", "event_seen_by")), "event_at",
-                "address", "mac", Fact("has", _processors, ("cpus", "mhz")), "memory", "disks", "ve", "maintenance",
-                Fact("kind", _kind, ("kind", "technology", "host")), "power", "firmware", "load", "seen_at",
+                "address", "mac", Fact("has", _processors, ("cpus", "mhz")), "memory",
+                Fact("kind", _kind, ("kind", "technology", "host")), "disks", "ve", "maintenance",
+                Fact("power", lambda row: "by its host" if row.get("kind") == "partition" else str(row.get("power")),
+                     ("power",)), "firmware", "load", "seen_at",
                 "virtualization", "nics", "model", Fact("made by", _made_by, ("vendor", "product", "serial"))),
         hidden=frozenset(("id", "revision", "stage", "stage_at", "stages")),
         applies={"resource.remove": frozenset(("idle", "off", "unknown", "error", "booting"))},
         begins={"resource.power": {"off": {"action": "on"}}},
+        leads=(Lead("partition", when=lambda row: row.get("kind") == "partition"),
+               Lead("host", when=lambda row: bool(row.get("virtualization")))),
     ),
     View(
         "ves", "ve", "3", "VEs",
@@ -162,48 +187,52 @@ VIEWS: tuple[View, ...] = (
     View(
         "partitions", "partition", "4", "Partitions",
         (
-            Column("name", "name", 12, flexible=True, priority=10),
+            Column("name", "name", 10, flexible=True, priority=10),
             state_column(),
             bar_column("busy", "cpu", 8, lambda row: row.get("busy")),
             Column("cpus", "cpus", 4, "right", priority=5),
             Column("memory", "mem", 5, "right", priority=6,
                    format=lambda row, now: format_size(row["memory"]) if row.get("memory") else ""),
-            Column("host", "host", 8, flexible=True, priority=7),
-            Column("resource", "resource", 9, priority=5),
-            Column("ve", "VE", 10, flexible=True, priority=4),
+            bar_column("memory_share", "of host", 2, lambda row: row.get("memory_share")),
+            Column("host", "host", 6, flexible=True, priority=7),
+            Column("ve", "VE", 10, flexible=True, priority=7),
+            Column("resource", "resource", 8, priority=5),
             age_column("since", "since", priority=3),
             Column("address", "address", 15, priority=2),
         ),
-        "no partitions yet: a makes some on a virtualization host (:hosts)", short="Part",
+        "no partitions yet: a makes some, on a virtualization host (:hosts lists them)", short="Part",
         fields=("host", "technology", "cpus", "memory", Fact("MHz at most", lambda row: str(row["mhz"] or "no limit"),
                                                              ("mhz",)), "resource", "ve", "address", "mac", "device",
-                "disk", "seen_at"),
-        hidden=frozenset(("id", "revision", "power", "busy")),
+                Fact("disk", _disk, ("disk",)), "seen_at"),
+        hidden=frozenset(("id", "revision", "power", "busy", "memory_share")),
+        leads=(Lead("resource"),),
         applies={"partition.start": frozenset(("off", "defined", "crashed")),
                  "partition.stop": frozenset(("running", "paused")), "partition.pause": frozenset(("running",)),
-                 "partition.resume": frozenset(("paused",)), "partition.reset": frozenset(("running", "paused"))},
+                 "partition.resume": frozenset(("paused",)), "partition.reset": frozenset(("running", "paused")),
+                 "partition.resize": frozenset(("running", "paused", "off", "defined", "crashed"))},
     ),
     View(
         "hosts", "host", "", "Hosts",
         (
-            Column("name", "name", 10, flexible=True, priority=10),
+            Column("name", "name", 7, flexible=True, priority=10),
             state_column(),
-            Column("technology", "with", 5, priority=5),
-            Column("partitions", "partitions", 10, "right", priority=8),
-            Column("cpus_given", "cpus", 9, "right", priority=6,
-                   format=lambda row, now: f"{row['cpus_given']} of {row['cpus']}" if row.get("cpus") else ""),
+            Column("technology", "with", 4, priority=3),
+            Column("partitions", "parts", 5, "right", priority=8),
+            bar_column("busy", "cpu", 7, lambda row: row.get("busy")),
+            Column("cpus_given", "cpus", 9, "right", priority=6, format=lambda row, now: _given(row)),
+            bar_column("memory", "memory", 7, _memory_taken),
             Column("memory_free", "free", 6, "right", priority=7,
-                   format=lambda row, now: format_size(row["memory_free"]) if row.get("memory_free") else ""),
-            bar_column("memory", "memory", 6, lambda row: 1 - row["memory_free"] / row["memory"]
-                       if row.get("memory") else None),
+                   format=lambda row, now: format_size(row["memory_free"]) if row.get("memory") else ""),
+            Column("ve", "VE", 8, flexible=True, priority=5),
             list_column("foreign", "foreign domains", 15, 4),
-            Column("ve", "VE", 10, flexible=True, priority=3),
             age_column("since", "since", priority=2),
         ),
         "no virtualization hosts: start a VE with partitioning (qrm ve create NAME --partitioning xen)",
-        fields=("technology", "ve", "address", "partitions", "cpus", "cpus_given", "mhz", "memory", "memory_free",
-                "memory_given", "foreign", "libvirt", "hypervisor", "seen_at"),
-        hidden=frozenset(("revision",)),
+        fields=("technology", "ve", "address", "partitions", Fact("CPUs given", _given, ("cpus", "cpus_given")),
+                Fact("MHz", lambda row: str(row.get("mhz") or ""), ("mhz",)), "memory", "memory_free", "memory_given",
+                "foreign", "libvirt", "hypervisor", "seen_at"),
+        hidden=frozenset(("revision", "busy")),
+        leads=(Lead("partition", filter="host={name}"),),
     ),
     View(
         "images", "image", "5", "Images",

@@ -10,7 +10,7 @@ from qrm_tui.widgets.page import Page, PageLine, Span, width_of
 _HELP = "help"
 #: What most people came for, and what is known on every screen and comes after what is special here.
 _EARLY = ("run", "go on", "confirm", "do it")
-_LATE = ("why", "mark", "filter", "back", "command", "quit")
+_LATE = ("why", "to it", "mark", "filter", "back", "command", "quit")
 
 
 class Keys(Page, inherit_bindings=False):

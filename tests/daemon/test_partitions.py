@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from qrm_tui.core.errors import Refused
+from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.model import Item
+from qrm_tui.practice.rack import inject
 from tests.daemon.world import World
 
 
@@ -100,3 +101,53 @@ async def test_a_machine_that_is_no_host_is_told(world: World) -> None:
     name = await world.machine()
     with pytest.raises(Refused, match="runs no VE with partitioning"):
         await make(world, name)
+
+
+async def test_one_that_crashes_is_an_alert_and_is_started_again(world: World) -> None:
+    name = await world.host()
+    assert await make(world, name) == "done"
+    made = f"{name}-1"
+    await idle(world, made)
+    await inject(world.rack.simulated.node(made), "panic", {})
+    await world.rack.until(lambda: partition(world, made).state == "crashed")
+    alerts = {(alert["kind"], alert["name"]): alert for alert in world.qrmd.status()["alerts"]}
+    assert "panicked" in alerts["partition", made]["why"] and f"qrm partition start {made}" in alerts[
+        "partition", made]["next"]
+    world.rack.simulated.node(made).trouble.hangs = "agent"
+    assert await world.do("partition.start", name=made) == "done"
+    assert partition(world, made).state == "running"
+    row = await world.qrmd.show("resource", made)
+    assert (row["state"], row["why"]) == ("booting", f"{name} has started it: its agent is awaited")
+
+
+async def test_a_paused_one_stands_still_and_is_no_alert(world: World) -> None:
+    name = await world.host()
+    assert await make(world, name) == "done"
+    made = f"{name}-1"
+    await idle(world, made)
+    await world.do("resource.maintenance", name=[made], off=True)
+    assert await world.do("partition.pause", name=made) == "done"
+    row = await world.qrmd.show("resource", made)
+    assert (row["state"], row["next"]) == ("unknown", f"qrm partition resume {made}")
+    assert not [alert for alert in world.qrmd.status()["alerts"] if alert["name"] == made]
+
+
+async def test_a_plug_that_is_pulled_is_seen_at_the_host(world: World) -> None:
+    name = await world.host()
+    assert await make(world, name) == "done"
+    made = f"{name}-1"
+    await idle(world, made)
+    await inject(world.rack.simulated.node(made), "unplug", {})
+    await world.rack.until(lambda: partition(world, made).state == "off" and resource(world, made).state == "off")
+    assert (await world.qrmd.show("resource", made))["next"] == f"qrm partition start {made}"
+    with pytest.raises(BadInput, match="has no button"):
+        await world.rack.simulated.power_on([made])
+
+
+async def test_rows_tell_what_is_used(world: World) -> None:
+    name = await world.host()
+    assert await make(world, name, memory="256M") == "done"
+    await world.qrmd.hosts.look(name)
+    row, whole = await world.qrmd.show("partition", f"{name}-1"), (await world.qrmd.show("host", name))["memory"]
+    assert row["memory_share"] == round((256 << 20) / whole, 3)
+    assert 0 <= row["busy"] <= 1 and (await world.qrmd.show("host", name))["busy"] <= row["busy"]

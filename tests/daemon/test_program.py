@@ -142,7 +142,7 @@ def test_every_practice_machine_has_a_console(program: Program) -> None:
     rows = program.json("console", "list")
     assert {"name", "source", "state", "since", "size", "watchers", "typist"} <= set(rows[0])
     assert {row["name"] for row in rows} == {row["name"] for row in program.json("resource", "list")}
-    assert {(row["source"], row["state"]) for row in rows} == {("practice", "connected")}
+    assert {(row["source"], row["state"]) for row in rows} == {("practice", "connected"), ("libvirt", "connected")}
     log = program.qrm("console", "log", rows[0]["name"])
     assert log.returncode == 0 and "Linux version" in log.stdout and "\x1b" not in log.stdout
     assert program.qrm("console", "log", rows[0]["name"], "--lines", "1").stdout in log.stdout

@@ -62,6 +62,41 @@ def ve(name: str, state: str = "inactive", **more: Any) -> Row:
     }
 
 
+def partition(name: str, state: str = "running", **more: Any) -> Row:
+    """A partition's row."""
+    return {"name": name, "state": state, "since": NOW - 900, "seen_at": NOW - 4, "revision": 1, "host": "r1",
+            "technology": "xen-pv", "cpus": 2, "mhz": 600, "memory": 2 * G, "memory_share": 0.125, "disk": 0,
+            "busy": None, "resource": "idle", "ve": None, "address": "192.168.88.221", "mac": "00:16:3e:00:00:01",
+            "power": "on", "device": "qrm7f3a9c01", "id": f"id-{name}", **more}
+
+
+def host(name: str, state: str = "ok", **more: Any) -> Row:
+    """A virtualization host's row."""
+    return {"name": name, "state": state, "since": NOW - 5400, "seen_at": NOW - 4, "revision": 1, "technology": "xen",
+            "ve": "xen_host", "address": "192.168.88.201", "partitions": 4, "cpus": 8, "cpus_given": 8, "busy": 0.22,
+            "mhz": 2400, "memory": 16 * G, "memory_free": 6 * G, "memory_given": 8 * G, "foreign": [],
+            "libvirt": "9.0.0", "hypervisor": "Xen 4.17.0", **more}
+
+
+def hosted() -> dict[str, list[Row]]:
+    """A virtualization host with partitions in all sorts of states, and one that does not answer."""
+    def machine(name: str, state: str, **more: Any) -> Row:
+        return resource(name, state, kind="partition", technology="xen", host="r1", cpus=2, memory=2 * G, **more)
+
+    return {
+        "partition": [
+            partition("r1-1", busy=0.02), partition("r1-2", busy=0.81, ve="customer4", resource="active"),
+            partition("r1-3", "paused", resource="unknown", power="paused"),
+            partition("r1-4", "crashed", resource="off", since=NOW - 300), partition("r1-5", "off", resource="off"),
+            partition("r13-1", "unknown", host="r13", resource="unknown")],
+        "host": [host("r1", foreign=["rescue"]),
+                 host("r13", "error", partitions=1, memory_free=12 * G, cpus_given=2, busy=0.0)],
+        "resource": [resource("r1", "active", ve="xen_host", virtualization="xen", cpus=8, memory=16 * G),
+                     machine("r1-1", "idle"), machine("r1-2", "active", ve="customer4"), resource("r3", "off")],
+        "storage": [storage("lvm-nfs")],
+    }
+
+
 def boot_image(name: str, state: str = "ready", **more: Any) -> Row:
     """A boot-image's row."""
     return {"name": name, "state": state, "since": NOW - 86400, "seen_at": NOW - 4, "revision": 1, "type": "linux",
@@ -279,8 +314,8 @@ class FakeClient:
     async def farm(self) -> Row:
         self._up("farm")
         bad = [("image", row) for row in self.rows["image"].values() if row["state"] == "error"]
-        bad += [(kind, row) for kind in ("storage", "resource", "ve", "component", "boot-image")
-                for row in self.rows[kind].values() if row["state"] in ("error", "warning", "degraded")]
+        bad += [(kind, row) for kind in ("storage", "resource", "ve", "partition", "host", "component", "boot-image")
+                for row in self.rows[kind].values() if row["state"] in ("error", "warning", "degraded", "crashed")]
         free = [row for row in self.rows["resource"].values() if row["state"] == "idle" and not row["maintenance"]]
         return {
             "farm": "training", "server": "tower", "practice": self.practice, "version": "0.1.0", "started": NOW - 1000,
@@ -395,6 +430,11 @@ class FakeClient:
 
 #: Why and what next, by kind and state; otherwise as of an image that nobody uses.
 REASONS = {
+    ("partition", "running"): ("it runs", ""),
+    ("partition", "crashed"): ("its kernel panicked, or its hypervisor killed it",
+                               "qrm console log {name}; qrm partition start {name}"),
+    ("host", "ok"): ("its libvirtd answers", ""),
+    ("host", "error"): ("its libvirtd does not answer: connection refused", ""),
     ("image", "error"): ("its room for changes is 97% full: at 100% the clone is lost",
                          "give it more now: qrm image resize {name} --size SIZE"),
     ("storage", "warning"): ("volume group vol has only 7.0G free of 200G", "add a disk: vgextend vol DEVICE"),

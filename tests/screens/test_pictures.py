@@ -7,7 +7,7 @@ a job.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from qrm_tui.styles import themes
 from tests.screens.driver import Driver, build
-from tests.screens.fake_client import NOW, FakeClient
+from tests.screens.fake_client import NOW, FakeClient, hosted
 
 SMALL, LARGE = (80, 24), (160, 50)
 
@@ -37,8 +37,8 @@ def in_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 class Scene:
     """Leads an app to what is to be seen."""
 
-    def __init__(self, look: themes.Look, keys: list[str], seen: str) -> None:
-        self.client = FakeClient()
+    def __init__(self, look: themes.Look, keys: list[str], seen: str, rows: Mapping[str, Any] | None = None) -> None:
+        self.client = FakeClient(rows=rows)
         self.client.logs["14"] = [{"n": n, "at": NOW, "step": 2, "stream": "out", "text": f"block group {n} written"}
                                   for n in range(30)]
         self.app = build(self.client, look=look)
@@ -64,7 +64,10 @@ SCENES = {
     "job": (["8", "down", "down", "enter"], "block group 29"),
     "resources": (["2", "down", "down", "down", "space", "down", "up"], "qrm boot-image list"),
     "ve": (["3", "down"], "its reboot is awaited"),
+    "partitions": (["4", "down", "down", "down"], "its kernel panicked"),
 }
+#: Rows that are not those of all scenes.
+ROWS = {"partitions": hosted}
 
 
 @pytest.mark.parametrize("scene, place", [
@@ -75,7 +78,7 @@ def test_picture(scene: str, place: str, snap_compare: Callable[..., Any]) -> No
     look, size = PLACES[place]
     undo = themes.apply_glyphs(look)
     try:
-        shown = Scene(look, *SCENES[scene])
+        shown = Scene(look, *SCENES[scene], ROWS[scene]() if scene in ROWS else None)
         assert snap_compare(shown.app, terminal_size=size, run_before=shown.go)
     finally:
         undo()

@@ -108,10 +108,10 @@ async def test_resources_show_state_stage_and_maintenance_in_words() -> None:
     async with running() as d:
         await d.press("2")
         lines = {line.split()[1 if line[0] == ">" else 0]: line for line in d.text().splitlines()[3:14]}
-        assert lines["r3"].split() == ["r3", "starting", "kernel", "12s", "customer2", "4", "2400", "8G"]
-        assert lines["r5"].split() == ["r5", "idle", "maint", "16", "2933", "64G"]
+        assert lines["r3"].split() == ["r3", "starting", "kernel", "12s", "customer2", "4", "8G", "physical"]
+        assert lines["r5"].split() == ["r5", "idle", "maint", "16", "64G", "physical"]
         assert "loader 4m05s" in lines["r4"] and "maint" not in lines["r7"]
-        assert lines["r9"].split() == ["r9", "booting", "dhcp", "3s", "maint"], "nothing is known of it yet: no zeros"
+        assert lines["r9"].split() == ["r9", "booting", "dhcp", "3s", "maint", "physical"], "not known yet: no zeros"
 
 
 async def test_the_details_of_a_machine_tell_its_inventory() -> None:

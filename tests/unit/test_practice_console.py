@@ -23,7 +23,8 @@ class Machine:
     def __init__(self) -> None:
         self.now = 1000.0
         self.pulled = False
-        node: Any = SimpleNamespace(model=MODEL, mac="52:54:00:00:00:01", number=1, stage="system", pull=self.pull)
+        node: Any = SimpleNamespace(model=MODEL, mac="52:54:00:00:00:01", number=1, stage="system",
+                                    line="ttyS0", pull=self.pull)
         self.console = SimulatedConsole(node, lambda: self.now)
         self.said = ""
 

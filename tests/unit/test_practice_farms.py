@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from qrm_tui.core.errors import BadInput
+from qrm_tui.core.kinds import WORDS
 from qrm_tui.core.operations.arguments import check_arguments
 from qrm_tui.core.operations.registry import find
 from qrm_tui.core.places import data_folder
 from qrm_tui.practice import trees
-from qrm_tui.practice.farms import POWER_ON, farm_names, generate, load_farm
+from qrm_tui.practice.farms import AWAIT, POWER_ON, farm_names, generate, load_farm
 from qrm_tui.practice.folder import RootFolder
 
 
@@ -23,6 +24,8 @@ def test_a_farm_loads_and_its_operations_are_declared(name: str, tmp_path: Path)
     for operation, arguments in farm.fill:
         if operation == POWER_ON:
             assert set(arguments["names"]) <= machines
+        elif operation == AWAIT:
+            assert arguments.keys() == {"kind", "names", "state"} and arguments["kind"] in WORDS
         else:
             check_arguments(find(operation).arguments, arguments)
     assert all(machine.delay == 0 for machine in farm.machines.values())

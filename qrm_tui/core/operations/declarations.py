@@ -40,6 +40,8 @@ class Operation(NamedTuple):
     target: str = "name"
     #: arguments that want more than the operation itself, and which role
     argument_roles: tuple[tuple[str, Role], ...] = ()
+    #: an argument that names an object of another kind, whose lists offer it, too: something new on that object
+    on: str = ""
 
     @property
     def name(self) -> str:

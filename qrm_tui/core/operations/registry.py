@@ -13,6 +13,9 @@ OPERATIONS: Mapping[str, Operation] = {
     for operation in module.OPERATIONS
 }
 
+#: Kinds whose objects are resources of the same name.
+_NAMED_AS = {"partition": "resource", "host": "resource"}
+
 
 def find(name: str) -> Operation:
     """The operation of that name; BadInput if there is none."""
@@ -28,7 +31,10 @@ def of_kind(kind: str) -> list[Operation]:
 
 
 def offered_on(kind: str) -> list[Operation]:
-    """The operations whose keys are on a list of this kind: its own, and sessions with its objects."""
-    sessions = [operation for operation in OPERATIONS.values() if operation.sort == "session" and operation.key
-                and operation.subject and operation.argument(operation.subject).type == kind != operation.kind]
-    return [*of_kind(kind), *sessions]
+    """The operations whose keys are on a list of this kind: its own, sessions with its objects, and what makes
+    something on them."""
+    named = _NAMED_AS.get(kind, kind)
+    others = [operation for operation in OPERATIONS.values() if operation.key and kind != operation.kind and (
+        (operation.sort == "session" and operation.subject and operation.argument(operation.subject).type == named)
+        or (operation.on and operation.argument(operation.on).type == kind))]
+    return [*of_kind(kind), *others]

@@ -1,0 +1,47 @@
+"""What would still fit on a virtualization host, told while a form for partitions is filled in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qrm_tui.core.units import format_size
+
+Row = Mapping[str, Any]
+#: Operations whose forms tell it.
+OPERATIONS = frozenset(("partition.create",))
+
+
+def words(host: Row | None, wanted: Row) -> str:
+    """What a host has left, and how many of those wanted it takes; empty where no host is named."""
+    if host is None:
+        return ""
+    if host["state"] != "ok":
+        return f"{host['name']} is {host['state']}: what it has left is not known now (:host why {host['name']})"
+    parts = []
+    if host.get("memory"):
+        parts.append(f"{format_size(host['memory_free'])} of {format_size(host['memory'])} free")
+    if host.get("cpus"):
+        clock = f" ({host['mhz']} MHz)" if host.get("mhz") else ""
+        parts.append(f"{host['cpus_given']} of {host['cpus']} CPUs given{clock}")
+    memory = wanted.get("memory")
+    if memory and host.get("memory"):
+        fit = host["memory_free"] // memory
+        parts.append(f"{fit if fit else 'not one'} of {format_size(memory)} still fit")
+    return f"{host['name']}: {', '.join(parts)}"
+
+
+def trouble(argument: str, host: Row | None, wanted: Row) -> str:
+    """Why an argument is not possible on that host, as the server will say, too; empty if it is, or nobody knows."""
+    if host is None or host["state"] != "ok":
+        return ""
+    name, free, memory, count = host["name"], host.get("memory_free"), wanted.get("memory"), wanted.get("count") or 1
+    if argument in ("cpus", "mhz") and host.get(argument) and (wanted.get(argument) or 0) > host[argument]:
+        return f"{name} has {host['cpus']} CPUs" + (f" of {host['mhz']} MHz" if argument == "mhz" else "")
+    if free is None or not memory or not host.get("memory"):
+        return ""
+    if argument == "memory" and memory > free:
+        return f"{name} has {format_size(free)} of its memory free"
+    if argument == "count" and memory <= free < count * memory:
+        return f"{free // memory} of {format_size(memory)} would fit on {name}"
+    return ""

@@ -1,0 +1,173 @@
+"""Partitions and virtualization hosts on screen: what is shown and offered, their form, and ways between them."""
+
+from __future__ import annotations
+
+import pytest
+
+from qrm_tui.screens import room
+from qrm_tui.screens.console import ConsoleScreen
+from qrm_tui.screens.form import Form
+from qrm_tui.screens.message import MessageScreen
+from qrm_tui.screens.plan import PlanScreen
+from tests.screens.driver import Driver, running
+from tests.screens.fake_client import FakeClient, G, host, hosted, partition
+from tests.screens.test_rack_forms import field, hint
+
+
+def farm() -> FakeClient:
+    return FakeClient(rows=hosted())
+
+
+def line_of(d: Driver, name: str) -> str:
+    """The table's line of an object."""
+    return next(line for line in d.text().splitlines() if line.removeprefix(">").strip().startswith(name + " "))
+
+
+async def test_partitions_with_their_share_of_cpus() -> None:
+    async with running(farm()) as d:
+        await d.press("4")
+        assert line_of(d, "r1-2").split() == ["r1-2", "running", "###.", "81%", "2", "2G", "r1", "customer4", "active"]
+        assert "%" not in line_of(d, "r1-3"), "what stands still uses nothing"
+
+
+async def test_at_a_large_size_also_the_share_of_their_host_s_memory() -> None:
+    async with running(farm(), size=(200, 50)) as d:
+        await d.press("4")
+        assert "12%" in line_of(d, "r1-1") and "of host" in d.text()
+
+
+@pytest.mark.parametrize(("name", "offered", "others"), [
+    ("r1-1", {"stop", "pause", "reset", "resize"}, {"start", "resume"}),
+    ("r1-3", {"resume", "stop", "reset"}, {"start", "pause"}),
+    ("r1-4", {"start"}, {"stop", "pause", "resume", "reset"}),
+    ("r13-1", {"remove", "create"}, {"start", "stop", "pause", "resume", "reset", "resize"}),
+])
+async def test_operations_by_state(name: str, offered: set[str], others: set[str]) -> None:
+    async with running(farm(), size=(160, 50)) as d:
+        await d.press("4")
+        d.app.main.shown.table.show_cursor_on(name)
+        await d.pilot.pause()
+        words = set(d.offered())
+        assert offered | {"console"} <= words and not others & words
+
+
+async def test_a_console_is_opened_from_a_partition_and_from_a_host() -> None:
+    for keys, name in ((("4",), "r1-1"), (("colon", *"hosts", "enter"), "r1")):
+        async with running(farm()) as d:
+            await d.press(*keys)
+            await d.press("s")
+            await d.at(ConsoleScreen)
+            await d.until(lambda named=name: d.page("#console-title").split()[0] == named)
+
+
+async def test_from_a_host_to_its_partitions_to_their_resource_and_back() -> None:
+    async with running(farm()) as d:
+        await d.press("colon")
+        await d.type("hosts")
+        await d.press("enter")
+        assert d.app.main.view.name == "hosts"
+        await d.press("t")
+        await d.until(lambda: d.app.main.view.name == "partitions")
+        assert "/host=r1: 5 of 6" in d.text()
+        await d.press("down", "t")
+        await d.until(lambda: d.app.main.view.name == "resources")
+        assert d.app.main.shown.row and d.app.main.shown.row["name"] == "r1-2" and "xen partition on r1" in d.about()
+        await d.press("t")
+        await d.until(lambda: d.app.main.view.name == "partitions")
+        assert d.app.main.shown.row and d.app.main.shown.row["name"] == "r1-2"
+
+
+async def test_other_machines_lead_nowhere() -> None:
+    async with running(farm()) as d:
+        await d.press("2")
+        d.app.main.shown.table.show_cursor_on("r3")
+        await d.pilot.pause()
+        assert "to it" not in d.offered()
+
+
+async def test_power_of_a_partition_says_what_to_use() -> None:
+    async with running(farm()) as d:
+        await d.press("2")
+        d.app.main.shown.table.show_cursor_on("r1-2")
+        await d.press("r")
+        await d.at(MessageScreen)
+        said = " ".join(d.text().replace("│", " ").split())
+        assert "r1-2 is a partition of r1" in said and "qrm partition start, stop, reset" in said
+        assert not d.called("plan")
+
+
+async def test_hosts_show_what_is_left() -> None:
+    async with running(farm()) as d:
+        await d.press("colon")
+        await d.type("hosts")
+        await d.press("enter")
+        assert line_of(d, "r1").split() == [">", "r1", "ok", "4", "#...", "22%", "8", "of", "8", "##..", "62%", "6G",
+                                            "xen_host"]
+        await d.until(lambda: "its libvirtd answers" in d.about())
+        assert "rescue" in d.about(), "foreign domains are told"
+
+
+async def test_the_form_from_a_host_has_it_filled_in_and_tells_what_fits() -> None:
+    async with running(farm()) as d:
+        await d.press("colon")
+        await d.type("hosts")
+        await d.press("enter", "a")
+        form = await d.at(Form)
+        assert field(d, "host").text == "r1" and form.arguments == {"host": "r1"}
+        assert d.page("#form-room").strip() == "r1: 6G of 16G free, 8 of 8 CPUs given (2400 MHz), 6 of 1G still fit"
+        field(d, "memory").editor.focus()
+        await d.type("4G")
+        assert "1 of 4G still fit" in d.page("#form-room")
+        field(d, "count").editor.focus()
+        await d.type("2")
+        assert "1 of 4G would fit on r1" in hint(d, "count")
+        field(d, "memory").editor.focus()
+        await d.press("backspace", "backspace")
+        await d.type("2G")
+        assert "would fit" not in hint(d, "count"), "another field has made it right"
+        field(d, "cpus").editor.focus()
+        await d.type("9")
+        assert "r1 has 8 CPUs" in hint(d, "cpus")
+        await d.press("enter")
+        assert d.app.screen is form and not d.called("plan"), "what does not fit is not asked for"
+        await d.press("backspace", "2", "enter")
+        await d.at(PlanScreen)
+        assert d.called("plan") == [("partition.create", {"host": "r1", "count": "2", "cpus": "2", "memory": "2G"})]
+
+
+async def test_the_only_host_is_filled_in_and_of_several_one_is_chosen() -> None:
+    async with running(FakeClient(rows={**hosted(), "host": [host("r1")]})) as d:
+        await d.press("4", "a")
+        await d.at(Form)
+        assert field(d, "host").text == "r1" and field(d, "name").has_focus_within
+    async with running(farm()) as d:
+        await d.press("4", "a")
+        await d.at(Form)
+        assert field(d, "host").has_focus_within and "r1  r13" in " ".join(d.page("#form-hint").split("\n"))
+        assert d.page("#form-room") == ""
+        await d.type("r2")
+        assert "there is no host 'r2'" in hint(d, "host")
+        await d.press("backspace")
+        await d.type("13")
+        assert "r13 is error" in d.page("#form-room")
+
+
+def test_what_does_not_fit() -> None:
+    r1 = host("r1", memory_free=6 * G)
+    assert room.trouble("memory", r1, {"memory": 7 * G}) == "r1 has 6G of its memory free"
+    assert room.trouble("count", r1, {"memory": 7 * G, "count": 2}) == "", "it is told at the memory"
+    assert room.trouble("count", r1, {"memory": 3 * G, "count": 2}) == ""
+    assert room.trouble("mhz", r1, {"mhz": 2401}) == "r1 has 8 CPUs of 2400 MHz"
+    assert room.trouble("memory", {**r1, "state": "error"}, {"memory": 7 * G}) == "", "nobody knows"
+    assert "not one of 7G still fit" in room.words(r1, {"memory": 7 * G})
+
+
+async def test_the_overview_counts_partitions_and_hosts_where_there_are_any() -> None:
+    async with running(farm()) as d:
+        assert line_of(d, "partitions").split()[:2] == ["partitions", "6"] and "1 crashed" in line_of(d, "partitions")
+        assert line_of(d, "hosts").split()[:2] == ["hosts", "2"]
+        assert any(alert["name"] == "r1-4" and alert["state"] == "crashed" for alert in d.app.live.alerts)
+        d.client.push({"partition": [partition("r1-4", "running")]})
+        await d.until(lambda: "crashed" not in line_of(d, "partitions"))
+    async with running() as d:
+        assert "partitions" not in d.text()
