@@ -135,7 +135,8 @@ class Scenario:
                                  # a sixth of an emulated processor would take minutes to boot
                                  (("resize", "--memory", "192M", "--mhz", "400"), "running"),
                                  (("stop", "--force"), "off"),
-                                 (("start",), "running")):  # fmt: skip
+                                 # and off: the customer's needs the whole emulated processor
+                                 (("start",), "running"), (("stop", "--force"), "off")):  # fmt: skip
                 self._line.do("partition", words[0], name, *words[1:])
                 self._farm.await_state("partition", name, state)
                 row.proof(f"{' '.join(words)}: {state}")
@@ -174,8 +175,7 @@ class Scenario:
             address = str(self._farm.all("resource")[other]["address"])
             self._line.do("image", "clone", "golden", OTHER)
             self._line.do("image", "allow", OTHER, address)
-            # nobody is in the way of who takes its address
-            self._line.do("partition", "stop", other, "--force")
+            # it is off: nobody is in the way of who takes its address
             self._farm.await_state("partition", other, "off")
             roots = [f"/{GROUP}/{image}" for image in (CUSTOMER, OTHER)]
             assert f"{roots[1]}\t{address}" in self._manager.ssh("cat", "/var/lib/nfs/etab").stdout
