@@ -91,7 +91,7 @@ class Recorded:
     def __init__(self, room: Room, wished: DomainWish) -> None:
         log = ConsoleLog(room.folder / wished.name)
         self.console = Console(wished.name, LibvirtSource(room.host, wished.uuid), log, lambda: 1.0, lambda more: None,
-                               first_pause=NEVER)
+                               lambda name, hits: None, first_pause=NEVER)
         self._session = Session(Peer(1, 0, ()))
 
     def said(self, since: int = 0) -> bytes:
