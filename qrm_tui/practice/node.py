@@ -44,6 +44,9 @@ class Network(Protocol):
     def lease(self, mac: str) -> str:
         """The address that dhcpd gives; empty: none."""
 
+    def bios_loader(self) -> str:
+        """The file that dhcpd tells BIOS machines: lpxelinux.0 takes the others over HTTP."""
+
     def say(self, program: str, text: str) -> None:
         """A line in the server's journal."""
 
@@ -242,10 +245,10 @@ class SimulatedNode:
                                           "leases")
             await asyncio.sleep(AGAIN * max(self.pace, 0.02))
 
-    def _fetch(self, path: str) -> bool:
+    def _fetch(self, path: str, by_firmware: bool = False) -> bool:
         """Whether a file is there; the server's logs tell of the request."""
         full = f"{ROOT}/{path}"
-        if self.model.firmware == "bios":
+        if self.model.firmware == "bios" and (by_firmware or self.network.bios_loader() == "pxelinux.0"):
             self.network.say("in.tftpd", f"RRQ from {self.address} filename {path}")
         else:
             status = 200 if self.network.server.root.exists(full) else 404
@@ -258,7 +261,7 @@ class SimulatedNode:
     def _config(self) -> dict[str, str] | None:
         name = self.mac.replace(":", "-")
         if self.model.firmware == "bios":
-            if not self._fetch("pxelinux.0"):
+            if not self._fetch(self.network.bios_loader(), by_firmware=True):
                 return None
             for path in (f"pxelinux.cfg/01-{name}", "pxelinux.cfg/default"):
                 if self._fetch(path):

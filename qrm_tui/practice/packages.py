@@ -21,7 +21,7 @@ _FILES: Mapping[str, tuple[str, ...]] = {
     "apache2": ("/etc/apache2/apache2.conf",),
     "ipxe": ("/usr/lib/ipxe/snponly.efi", "/usr/lib/ipxe/undionly.kpxe"),
     "isc-dhcp-server": ("/etc/dhcp/dhcpd.conf", "/etc/default/isc-dhcp-server"),
-    "pxelinux": ("/usr/lib/PXELINUX/pxelinux.0",),
+    "pxelinux": tuple(f"/usr/lib/PXELINUX/{name}.0" for name in ("pxelinux", "lpxelinux")),
     "syslinux-common": tuple(f"{_MODULES}/{name}.c32" for name in ("ldlinux", "libcom32", "libutil", "mboot")),
     "tftpd-hpa": ("/etc/default/tftpd-hpa",),
 }

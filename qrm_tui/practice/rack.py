@@ -73,6 +73,9 @@ class PracticeRack:
             first, last = (int(ip_address(word)) for word in found.groups())
             yield from (str(ip_address(number)) for number in range(first, last + 1))
 
+    def bios_loader(self) -> str:
+        return "lpxelinux.0" if "lpxelinux.0" in self._read("/etc/dhcp/qrm.conf") else "pxelinux.0"
+
     def _read(self, path: str) -> str:
         return self.server.root.read(path) if self.server.root.exists(path) else ""
 

@@ -145,7 +145,7 @@ def rack() -> dict[str, list[Row]]:
             component("dhcpd", "warning", services={"isc-dhcp-server.service": "active"}, files=["/etc/dhcp/qrm.conf"],
                       settings={"interface": "eth1", "address": "192.168.88.1", "subnet": "192.168.88.0/24",
                                 "range": "192.168.88.100-192.168.88.149", "machines": "192.168.88.201-192.168.88.250",
-                                "lease": "600", "non_pxe": "no"}),
+                                "lease": "600", "non_pxe": "no", "bios_http": "yes"}),
             component("tftpd", services={"tftpd-hpa.service": "active"}, settings={"address": "192.168.88.1"}),
             component("apache", services={"apache2.service": "active"}, settings={"port": "80"}),
             component("nfs", "error", services={"nfs-server.service": "failed", "rpcbind.service": "active"}),

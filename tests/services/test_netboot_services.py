@@ -91,7 +91,7 @@ async def test_firmware_gets_an_address_and_its_own_file(server: Server, machine
     http = await machine.ask("52:54:00:77:01:03", vendor="HTTPClient:Arch:00016:UNDI:003001", arch=16)
     initramfs = await machine.ask("52:54:00:77:01:01", vendor="PXEClient:qrm")
     assert bios and uefi and ipxe and http and initramfs
-    assert (bios["file"], bios["next"]) == ("pxelinux.0", BRIDGE_ADDRESS)
+    assert (bios["file"], bios["next"]) == ("lpxelinux.0", BRIDGE_ADDRESS)
     assert (bios["router"], bios["dns"]) == (BRIDGE_ADDRESS, "9.9.9.9")
     assert uefi["file"] == "snponly.efi"
     assert ipxe["file"] == f"http://{BRIDGE_ADDRESS}/qrm/boot/ipxe/boot.ipxe"

@@ -124,7 +124,7 @@ def test_a_complete_file_with_defaults_for_this_machine() -> None:
     assert settings["dhcpd"] | {"lease": ""} == {
         "interface": "br0", "address": "10.77.0.1", "subnet": "10.77.0.0/24", "range": "10.77.0.100-10.77.0.199",
         "machines": "10.77.0.10-10.77.0.99", "router": "10.77.0.254", "dns": "9.9.9.9", "domain": "lab", "lease": "",
-        "non_pxe": "no"}
+        "non_pxe": "no", "bios_http": "yes"}
     for component in table().values():
         for setting in component.settings:
             assert setting.help in text

@@ -74,6 +74,14 @@ def test_the_switch_for_machines_that_do_not_boot_from_the_network() -> None:
     assert "\nnot authoritative;" in strict
 
 
+def test_bios_machines_load_over_http_unless_their_firmware_is_too_old() -> None:
+    http, tftp = (text_of("dhcpd", dhcpd.CONFIGURATION, dhcpd={"bios_http": word}) for word in ("yes", "no"))
+    assert 'filename "lpxelinux.0"' in http
+    assert 'option path-prefix "http://10.77.0.1/qrm/boot/";' in http
+    assert 'filename "pxelinux.0"' in tftp
+    assert "path-prefix \"" not in tftp
+
+
 def test_what_is_empty_is_left_out() -> None:
     bare = text_of("dhcpd", dhcpd.CONFIGURATION)
     assert not re.search("option (routers|domain-name)", bare)
