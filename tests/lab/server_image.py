@@ -42,6 +42,10 @@ MASKED_GENERATORS = (
 )  # fmt: skip
 """systemd runs its generators at each reload, of which an installation has many; these have nothing to say here."""
 
+INIT_SCRIPTS = "usr/lib/systemd/systemd-sysv-install"
+"""What `systemctl enable` keeps the links of init scripts by, for an init that is not here: a second or two of Perl in
+user-mode-linux, each time."""
+
 SOURCE = "srv/packages"
 """The folder in the image that its apt takes packages from."""
 
@@ -81,6 +85,7 @@ def server_image() -> ServerImage:
         _python_environment(root, folder)
         run(debian.fenced(["chroot", str(root), "systemctl", "--quiet", "disable", *SWITCHED_OFF]))
         _mask_generators(root)
+        _leave_init_scripts(root)
         finish(root, folder, [unit for unit in debian.MASKED_UNITS if unit not in NEEDED_UNITS], IMAGE_SIZE)
 
     return ServerImage(cached("server", [*ingredients(Path(__file__)), *dependencies()], build))
@@ -116,6 +121,11 @@ def _mask_generators(root: Path) -> None:
     folder.mkdir()
     for name in MASKED_GENERATORS:
         (folder / f"systemd-{name}-generator").symlink_to("/dev/null")
+
+
+def _leave_init_scripts(root: Path) -> None:
+    (root / INIT_SCRIPTS).unlink()
+    (root / INIT_SCRIPTS).symlink_to("/bin/true")
 
 
 def _machine_kernel(source: Path, folder: Path) -> None:
