@@ -29,7 +29,8 @@ _HTTP = re.compile(rf"(?:::ffff:)?{_ADDRESS} GET {HTTP_PATH}/(\S{{1,200}}) (200|
 #: Files by MAC, and those of boot-images.
 _OWN = re.compile(r"(?:pxelinux\.cfg/01-|ipxe/)([0-9a-f]{2}(?:-[0-9a-f]{2}){5})(?:\.ipxe)?$")
 _KERNEL = re.compile(r"images/[^/]+/(?:vmlinuz|initrd\.img|xen\.gz|xen\.efi)$")
-_LOADER = re.compile(r"(?:l?pxelinux\.0|snponly\.efi|undionly\.kpxe|ldlinux\.c32|mboot\.c32|pxelinux\.cfg/\S+|ipxe/\S+)$")
+_LOADER = re.compile(
+    r"(?:l?pxelinux\.0|snponly\.efi|undionly\.kpxe|ldlinux\.c32|mboot\.c32|pxelinux\.cfg/\S+|ipxe/\S+)$")
 
 
 class Step(NamedTuple):

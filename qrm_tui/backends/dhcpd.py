@@ -122,7 +122,8 @@ def words(settings: Mapping[str, str], *, http_port: str, next_server: str, loca
         "network": network.network_address, "netmask": network.netmask, "pool_first": pool.first,
         "pool_last": pool.last, "router": settings["router"], "domain": settings["domain"],
         "dns": [part for part in settings["dns"].split(",") if part], "lease": settings["lease"],
-        "non_pxe": settings["non_pxe"], "bios_http": settings["bios_http"], "server": settings["address"], "http_port": http_port,
+        "non_pxe": settings["non_pxe"], "bios_http": settings["bios_http"], "server": settings["address"],
+        "http_port": http_port,
         "next_server": next_server, "key_file": KEY, "hosts_file": HOSTS, "local": local, "local_file": LOCAL,
     }
 

@@ -16,6 +16,7 @@ from typing import Any
 from tests.lab.guard import end_all, in_network_namespace
 
 GUARD = Path(__file__).with_name("guard.py")
+ROUTER = Path(__file__).with_name("router.py")
 BRIDGE = "br0"
 BRIDGE_ADDRESS = "10.77.0.1"
 NETWORK = "10.77.0.0/24"
@@ -103,6 +104,10 @@ class Namespace:
     def processes(self) -> list[int]:
         """Process ids of all that runs in the network namespace."""
         return in_network_namespace(self._identity)
+
+    def add_router(self) -> subprocess.Popen[Any]:
+        """Machines that netboot need not wait for an IPv6 router; it ends with the namespace."""
+        return self.popen([sys.executable, "-I", str(ROUTER), BRIDGE], stdin=subprocess.DEVNULL)
 
     def add_tap(self, name: str) -> None:
         """A tap device on the bridge, up."""

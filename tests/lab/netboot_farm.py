@@ -93,7 +93,11 @@ class NetbootFarm:
 
     def done(self, *commands: tuple[str, ...]) -> None:
         """Jobs that run at once, until all are done."""
-        ended = [self.line.ended(number) for number in [self.line.begin(*command) for command in commands]]
+        self.ended([self.line.begin(*command) for command in commands])
+
+    def ended(self, numbers: Sequence[str]) -> None:
+        """Waits until jobs that run are all done."""
+        ended = [self.line.ended(number) for number in numbers]
         assert [job["state"] for job in ended] == ["done"] * len(ended), ended
 
     # what is so

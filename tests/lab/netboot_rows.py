@@ -51,6 +51,8 @@ class Scenario:
         self._took: dict[str, float] = {}
         self._content = ""
         self._before: set[str] = set()
+        self._stopping: list[str] = []
+        self._stopped_since = 0.0
 
     def run(self, bare_boot: bool = False) -> None:
         """All rows; `bare_boot` adds the one that measures."""
@@ -58,7 +60,8 @@ class Scenario:
         for step in (
             self.install, self.idle_boot_image, self.switch_on, self.storage, self.golden, self.clones,
             self.boot_image, self.unknown_machines, self.maintenance, self.environments, self.start,
-            *measured, self.writes, self.strangers, self.other_clients, self.stop, self.power_off, self.remove,
+            *measured, self.writes, self.strangers, self.begin_to_stop, self.other_clients, self.stop,
+            self.power_off, self.remove,
         ):  # fmt: skip
             step()
 
@@ -234,8 +237,13 @@ class Scenario:
             finally:
                 stranger.stop()
 
+    def begin_to_stop(self) -> None:
+        self._stopped_since = time.monotonic()
+        self._stopping = [self._line.begin("ve", "stop", name) for name in CUSTOMERS]
+
     def other_clients(self) -> None:
-        with self._rows.row("H16", "clients that do not netboot get addresses by a switch alone") as row:
+        what = "clients that do not netboot get addresses by a switch alone, while others boot"
+        with self._rows.row("H16", what) as row:
             assert self._farm.lease(SOMEBODY) is None
             row.proof("off: no answer")
             self._line.do("component", "configure", "dhcpd", "non_pxe=yes")
@@ -246,14 +254,14 @@ class Scenario:
             assert self._farm.lease(ANOTHER) is None
 
     def stop(self) -> None:
-        with self._rows.row("H17", "both VEs stop; their machines are idle again") as row:
-            began = time.monotonic()
-            self._farm.done(*(("ve", "stop", name) for name in CUSTOMERS))
+        what = "both VEs stop; their machines are idle again"
+        with self._rows.row("H17", what, began=self._stopped_since) as row:
+            self._farm.ended(self._stopping)
             exported = self._manager.ssh("exportfs", "-s").stdout
             assert "customer" not in exported, exported
             for machine, name in self._names.items():
                 self._farm.await_resource(machine, "idle")
-                row.proof(f"{name} idle after {time.monotonic() - began:.0f} s")
+                row.proof(f"{name} idle after {time.monotonic() - self._stopped_since:.0f} s")
             states = {name: fields["state"] for name, fields in self._farm.all("ve").items()}
             assert states == {"customer1": "inactive", "customer2": "inactive"}, states
 

@@ -35,6 +35,7 @@ def go(server: ServerImage, roots: Sequence[Golden], rack: dict[int, Hardware], 
     `--keep` on the command line waits at the end, or where it failed, until enter is pressed."""
     stranger, rows, started = image(), Rows(), time.monotonic()
     with Namespace() as namespace, ExitStack() as stack:
+        namespace.add_router()
         manager = Manager(namespace, server, *roots)
         machines = [Machine(namespace, number, hardware, accel) for number, hardware in rack.items()]
         try:
