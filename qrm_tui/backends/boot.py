@@ -40,6 +40,10 @@ class Root(NamedTuple):
     type: BootImageType = "linux"
     #: the machine has partitions: its address is the bridge's
     bridged: bool = False
+    #: of a root that others share: how much of its memory the machine's own files may take, as tmpfs(5) has it
+    shared: str = ""
+    #: and the ssh key that may log in there, where one must: nothing is written into such a root
+    let_in: str = ""
 
 
 def _hyphens(mac: str) -> str:
@@ -79,8 +83,15 @@ def _xen_texts(settings: BootSettings, what: str, image: str, words: str) -> tup
 
 
 def _own_words(root: Root) -> str:
-    bridge = f" qrm.bridge={BRIDGE}" if root.bridged else ""
-    return f"qrm.ve={root.ve} qrm.root=nfs:{root.storage}:{root.path} qrm.hostname={root.hostname}{bridge}"
+    words = [f"qrm.ve={root.ve} qrm.root=nfs:{root.storage}:{root.path} qrm.hostname={root.hostname}"]
+    if root.bridged:
+        words.append(f"qrm.bridge={BRIDGE}")
+    if root.shared:
+        words.append(f"qrm.shared={root.shared}")
+    if root.let_in:
+        # its comment is for people alone
+        words.append(f"qrm.let_in={':'.join(root.let_in.split()[:2])}")
+    return " ".join(words)
 
 
 def kernel_words(settings: BootSettings, options: str, root: Root | None) -> str:

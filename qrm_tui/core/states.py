@@ -65,6 +65,10 @@ def _too_many(item: Item, farm: Farm) -> list[str]:
     return sorted(set(item.seen.exported) - set(item.wanted.allowed))
 
 
+def _readers(item: Item) -> str:
+    return f"{', '.join(item.wanted.allowed)} may read it, and none of them writes into it"
+
+
 STORAGE: Sequence[Rule] = (
     Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "it was not asked yet"),
     Rule("error", lambda i, f: i.seen.silent, lambda i, f: f"it does not answer: {i.seen.silent}",
@@ -114,8 +118,11 @@ IMAGE: Sequence[Rule] = (
          lambda i, f: f"its room for changes is {i.seen.fill:.0%} full: at 100% the clone is lost",
          lambda i, f: f"give it more now: qrm image resize {i.name} --size SIZE"),
     Rule("frozen", lambda i, f: f.clones(i.name),
-         lambda i, f: f"it has clones: {', '.join(f.clones(i.name))}",
+         lambda i, f: f"it has clones: {', '.join(f.clones(i.name))}"
+         + (f"; {_readers(i)}" if i.wanted.read_only else ""),
          lambda i, f: "nothing writes into it, resizes or removes it until they are gone"),
+    Rule("in use", lambda i, f: i.wanted.read_only, lambda i, f: _readers(i),
+         lambda i, f: "nothing writes into it until they are gone"),
     Rule("in use", lambda i, f: i.wanted.allowed, lambda i, f: f"{', '.join(i.wanted.allowed)} may mount it"),
     Rule("ready", lambda i, f: True, lambda i, f: "it is there, mounted, and nobody uses it"),
 )

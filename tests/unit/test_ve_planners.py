@@ -292,7 +292,7 @@ def test_partitioning_is_given_changed_and_taken_away() -> None:
     both = made(plan(ves.plan_edit, "ve.edit", farm, name="shop", boot_image="debian12", partitioning="none"))
     assert (both["boot_image"], both["partitioning"]) == ("debian12", "")
     change(farm, "ve", "shop", life="running")
-    with pytest.raises(Refused, match="partitioning and number of machines are changed while it is stopped"):
+    with pytest.raises(Refused, match="number of machines and same-for-all are changed while it is stopped"):
         plan(ves.plan_edit, "ve.edit", farm, name="shop", partitioning="none")
     with pytest.raises(BadInput, match="not one of xen"):
         plan(ves.plan_create, "ve.create", farm, name="x", image="web", boot_image="xen", partitioning="vmware")
