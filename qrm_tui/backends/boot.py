@@ -82,7 +82,8 @@ def _xen_texts(settings: BootSettings, what: str, image: str, words: str) -> tup
     return render("boot/xen.pxelinux.cfg.j2", **given), render("boot/xen.ipxe.j2", **given)
 
 
-def _own_words(root: Root) -> str:
+def own_words(root: Root) -> str:
+    """What a machine's initramfs is told of its root."""
     words = [f"qrm.ve={root.ve} qrm.root=nfs:{root.storage}:{root.path} qrm.hostname={root.hostname}"]
     if root.bridged:
         words.append(f"qrm.bridge={BRIDGE}")
@@ -96,11 +97,11 @@ def _own_words(root: Root) -> str:
 
 def kernel_words(settings: BootSettings, options: str, root: Root | None) -> str:
     """The command line of a kernel that no boot loader loads, with other options than those of boot files."""
-    return " ".join(filter(None, (settings.words_with(options), _own_words(root) if root else "")))
+    return " ".join(filter(None, (settings.words_with(options), own_words(root) if root else "")))
 
 
 def _ve_texts(settings: BootSettings, name: str, mac: str, root: Root) -> tuple[str, str]:
-    what, own = f"{name} runs virtual environment {root.name}", _own_words(root)
+    what, own = f"{name} runs virtual environment {root.name}", own_words(root)
     if root.type == "linux":
         return _texts(settings, what, root.boot_image, f"{settings.words} {own}")
     # loaders append words of theirs to the last file that they load, which is not the kernel

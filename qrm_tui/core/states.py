@@ -316,6 +316,12 @@ def _host(item: Item, farm: Farm) -> Item | None:
     return farm.find("host", item.wanted.host)
 
 
+def keeps_no_domains(host: Item | None, farm: Farm) -> bool:
+    """Whether a virtualization host forgets its domains when it boots: its root is the same for all."""
+    ve = farm.find("ve", host.wanted.ve) if host is not None else None
+    return ve is not None and ve.wanted.same_for_all
+
+
 def _domain(item: Item) -> str:
     """How its host's hypervisor shows it; empty: not, or not yet."""
     return item.seen.domain.state if item.seen and item.seen.domain else ""
@@ -345,9 +351,12 @@ PARTITION: Sequence[Rule] = (
     Rule("unknown", lambda i, f: i.wanted.life != "present",
          lambda i, f: f"a job that was {i.wanted.life} it failed half-way",
          lambda i, f: f"mend the cause, and remove it: qrm partition remove {i.name}"),
+    Rule("off", lambda i, f: i.seen.domain is None and keeps_no_domains(_host(i, f), f),
+         lambda i, f: f"{i.wanted.host} booted anew, on a root that is the same for all: it knows none of its domains",
+         lambda i, f: f"qrm partition start {i.name}"),
     Rule("unknown", lambda i, f: i.seen.domain is None,
          lambda i, f: f"{i.wanted.host} has no domain of it: somebody has undefined it there",
-         lambda i, f: f"qrm partition remove {i.name}"),
+         lambda i, f: f"qrm partition start {i.name} defines it anew; or qrm partition remove {i.name}"),
     Rule("crashed", lambda i, f: _domain(i) == "crashed",
          lambda i, f: "its kernel panicked, or its hypervisor killed it",
          lambda i, f: f"qrm console log {i.name}; qrm partition start {i.name}"),

@@ -1,4 +1,4 @@
-"""What is private to a machine of a shared root: the program that runs inside it before its init, run here by busybox."""
+"""What is private to a machine of a shared root: the program that runs in it before its init, run here by busybox."""
 from __future__ import annotations
 
 import subprocess

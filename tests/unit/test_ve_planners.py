@@ -244,7 +244,8 @@ def host_rack(**seen: Any) -> Farm:
     """A farm with the boot-image `xen` besides."""
     farm = rack(image("web"))
     farm.put(Item(kind="boot-image", name="xen", created=1, revision=1, wanted=BootImageWanted(id="b2", type="xen"),
-                  seen=BootImageSeen(**{"size": 1, "files": ("xen.gz", "xen.efi", "vmlinuz", "initrd.img"), **seen})))
+                  seen=BootImageSeen(**{"size": 1, "shares": True, **seen,
+                                        "files": seen.get("files", ("xen.gz", "xen.efi", "vmlinuz", "initrd.img"))})))
     return farm
 
 
