@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from qrm_tui.backends import lvm_nfs_checks as checks
 from qrm_tui.backends.planning import Call
-from qrm_tui.core.environments import HOST_KEY, node_folder
+from qrm_tui.core.environments import HOST_KEY, node_folder, node_name
 from qrm_tui.core.errors import Refused
 from qrm_tui.core.model import ImageWanted, Item
 
@@ -37,6 +37,16 @@ def need_sharing(boot_image: Item) -> None:
     if boot_image.seen is not None and not boot_image.seen.shares:
         raise Refused(f"boot-image {boot_image.name} cannot boot a root that is the same for all: its kernel has no "
                       "overlay file system, or it was made by an older version; make one anew (qrm boot-image create)")
+
+
+def need_names(machines: Sequence[str]) -> None:
+    """Refused where two machines of a root would be called the same."""
+    known: dict[str, str] = {}
+    for machine in machines:
+        other = known.setdefault(node_name(machine), machine)
+        if other != machine:
+            raise Refused(f"{other} and {machine} would both be called {node_name(machine)} on the root that they "
+                          "share: take another machine for one of them")
 
 
 def host_key_files(path: str, resource: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import msgspec
 from qrm_tui.backends import boot, lvm_nfs, nfs, shared_roots
 from qrm_tui.backends import lvm_nfs_checks as checks
 from qrm_tui.backends.planning import Call, Draft, Probe
-from qrm_tui.core.environments import VeWanted
+from qrm_tui.core.environments import VeWanted, node_name
 from qrm_tui.core.errors import Refused, Stale
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import ImageWanted, Item
@@ -103,7 +103,7 @@ def root_of(farm: Farm, ve: Item, resource: str, image: str, root: ImageWanted) 
     return boot.Root(
         wanted.id, ve.name, wanted.boot_image,
         _reached_at(farm.get("storage", root.storage), boot_settings(farm).server), root.path,
-        (resource if shared else root.hostname or image).replace("_", "-"),
+        node_name(resource) if shared else root.hostname or image.replace("_", "-"),
         farm.get("boot-image", wanted.boot_image).wanted.type, host, shared_roots.SIZE if shared else "",
         farm.public_key if shared and host else "")
 

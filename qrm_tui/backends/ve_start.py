@@ -228,9 +228,11 @@ def _roots(call: Call, item: Item, boot_image: Item, placed: Sequence[_Placed],
     if not item.wanted.same_for_all:
         return {one.image: _root_of(call, one, clones) for one in placed}
     shared_roots.need_sharing(boot_image)
+    machines = [one.resource.name for one in placed]
+    shared_roots.need_names([*(assigned.resource for assigned in item.wanted.assigned), *machines])
     image, wanted = item.wanted.image, shared_roots.root_of(call, item.wanted.image)
     if item.wanted.partitioning:
-        shared_roots.need_host_keys(call, image, wanted, [one.resource.name for one in placed])
+        shared_roots.need_host_keys(call, image, wanted, machines)
     return {image: wanted}
 
 

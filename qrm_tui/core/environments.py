@@ -12,9 +12,14 @@ HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 VeLife = Literal["stopped", "starting", "running", "stopping"]
 
 
+def node_name(resource: str) -> str:
+    """What a machine on a root that it shares is called: a host name has no `_` (RFC 1123)."""
+    return resource.replace("_", "-")
+
+
 def node_folder(resource: str) -> str:
-    """In a root that several machines share: the folder of the files that are only this machine's."""
-    return f"/.qrm/nodes/{resource}"
+    """In such a root: the folder of the files that are only this machine's."""
+    return f"/.qrm/nodes/{node_name(resource)}"
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

@@ -306,7 +306,8 @@ VE: Sequence[Rule] = (
     Rule("inactive", lambda i, f: i.wanted.life == "stopped", lambda i, f: "it is not started",
          lambda i, f: f"qrm ve start {i.name}"),
     Rule("active", lambda i, f: not _missing(i, f),
-         lambda i, f: f"it runs on {', '.join(member.name for member in _members(i, f))}"),
+         lambda i, f: f"it runs on {', '.join(member.name for member in _members(i, f))}"
+         + (f", whose root is image {i.wanted.image}, the same for all" if i.wanted.same_for_all else "")),
     Rule("degraded", lambda i, f: len(_missing(i, f)) < len(_members(i, f))
          or any(member.state in ("booting", "starting") for member in _missing(i, f)), _chain, _first_remedy),
     Rule("error", lambda i, f: True, _chain, _first_remedy),
@@ -434,6 +435,9 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
 ), "resource": (
     Rule("", lambda i, f: standing_event(i.seen), lambda i, f: _console_words(i, f),
          lambda i, f: i.seen.event.next.replace("{name}", i.name)),
+    Rule("", lambda i, f: ((i.seen and i.seen.filled) or 0) >= NEARLY_FULL,
+         lambda i, f: f"its own files fill {i.seen.filled:.0%} of the memory that they may: at 100% nothing can be "
+         "written there", lambda i, f: f"remove some there, or have it boot anew without them: {_reset(i)}"),
     Rule("", lambda i, f: i.seen and i.seen.warning, lambda i, f: str(i.seen.warning),
          lambda i, f: "look who that is: another machine may use its address"),
 )}

@@ -342,7 +342,8 @@ class SimulatedNode:
         if self.trouble.silent:
             return {}
         self.load = round(self.random.uniform(0.0, 0.2 if runs == IDLE else 1.5), 2)
-        said = {"boot": boot, "stage": stage, "runs": runs, "load": self.load, **({"bye": bye} if bye else {})}
+        said = {"boot": boot, "stage": stage, "runs": runs, "load": self.load,
+                **({"filled": 0.02} if self.own and stage == "system" else {}), **({"bye": bye} if bye else {})}
         try:
             status, text = await self.wire.post(self.address, "/v1/beat", {"Authorization": f"Bearer {self._token}"},
                                                 json.dumps(said).encode())

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from qrm_tui.backends import lvm_nfs, ve_start, ve_stop
@@ -79,6 +80,17 @@ def test_each_machine_goes_by_its_own_name() -> None:
 def test_a_golden_image_with_clones_is_a_root_for_readers() -> None:
     farm = shared(image("web"), image("c1", origin="web"))
     assert len(exports(start(farm).steps)) == 1
+
+
+def test_two_machines_are_never_called_the_same() -> None:
+    farm = shared()
+    for number, name in ((1, "web_1"), (2, "web-1")):
+        farm.delete("resource", f"r{number}")
+        farm.put(msgspec.structs.replace(resource(number), name=name))
+    with pytest.raises(Refused, match="would both be called web-1"):
+        start(farm, resource=["web_1", "web-1"])
+    written = [step.content for step in start(farm, resource=["web_1", "r3"]).steps if isinstance(step, WriteFile)]
+    assert any("qrm.hostname=web-1 " in text for text in written)
 
 
 def test_machines_come_and_go_one_by_one() -> None:
