@@ -102,7 +102,7 @@ def profile_words(profile: Mapping[str, Any]) -> str:
 
 def _root(row: Row) -> str:
     """What the machines of a VE have as their root, in a word."""
-    return "same" if row.get("same_for_all") else "clones" if row.get("multi_server", 1) != 1 else "own"
+    return "same" if row.get("same_for_all") else "clone" if row.get("multi_server", 1) != 1 else "own"
 
 
 def _on(row: Row) -> str:
@@ -188,8 +188,8 @@ VIEWS: tuple[View, ...] = (
             list_column("resources", "resources", 12, 7),
             Column("image", "image", 12, flexible=True, priority=6),
             Column("boot_image", "boot-image", 11, flexible=True, priority=5),
-            Column("partitioning", "parts", 5, priority=3),
-            Column("same_for_all", "root", 6, priority=2, format=lambda row, now: _root(row)),
+            Column("partitioning", "parts", 5, priority=2),
+            Column("same_for_all", "root", 5, priority=3, format=lambda row, now: _root(row)),
             age_column("since", "since"),
             Column("profile", "wants", 20, flexible=True, priority=2,
                    format=lambda row, now: profile_words(row.get("profile") or {})),

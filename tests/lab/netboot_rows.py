@@ -11,6 +11,7 @@ from tests.lab.namespace import NETWORK
 from tests.lab.netboot_farm import NetbootFarm
 from tests.lab.rows import Row, Rows
 from tests.lab.server_inventory import difference, inventory
+from tests.lab.shared_rows import share
 
 ANSWERS = f"""\
 [dhcpd]
@@ -58,7 +59,8 @@ class Scenario:
         for step in (
             self.install, self.idle_boot_image, self.switch_on, self.storage, self.golden, self.clones,
             self.boot_image, self.unknown_machines, self.maintenance, self.environments, self.start,
-            *measured, self.writes, self.strangers, self.other_clients, self.stop, self.power_off, self.remove,
+            *measured, self.writes, self.strangers, self.other_clients, self.stop, self.shared,
+            self.power_off, self.remove,
         ):  # fmt: skip
             step()
 
@@ -256,6 +258,9 @@ class Scenario:
                 row.proof(f"{name} idle after {time.monotonic() - began:.0f} s")
             states = {name: fields["state"] for name, fields in self._farm.all("ve").items()}
             assert states == {"customer1": "inactive", "customer2": "inactive"}, states
+
+    def shared(self) -> None:
+        share(self._rows, self._farm, self._names, self._content)
 
     def power_off(self) -> None:
         with self._rows.row("power", "both machines are switched off through their agents") as row:
