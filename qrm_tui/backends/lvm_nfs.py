@@ -316,6 +316,8 @@ def plan_allow(call: Call) -> Draft:
     read_only, there = bool(call.arguments["read_only"]), item.wanted.allowed
     if there and item.wanted.read_only != read_only:
         checks.refuse_mixed(call.reading.farm, item)
+    if not read_only:
+        checks.need_unfrozen(call, item, "a machine that writes into it (--read-only: one that does not)")
     draft = _plan_access(call, item, with_access(item.wanted, (*there, *new), read_only=read_only),
                          Inverse("image.revoke", {"name": item.name, "address": new}),
                          f"note that {', '.join(new)} may {'read' if read_only else 'mount'} {item.name}")

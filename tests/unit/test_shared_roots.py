@@ -161,6 +161,10 @@ def test_by_hand_too_nobody_writes_what_others_read() -> None:
     farm = shared(image("web", allowed=("10.0.0.3",)))
     with pytest.raises(Refused, match="may be written into by r3"):
         access(farm, address=["10.9.9.9"], read_only=True)
+    farm = shared(image("web"), image("c1", origin="web"))
+    with pytest.raises(Refused, match="is frozen: c1 is a clone of it"):
+        access(farm, address=["10.9.9.9"])
+    assert access(farm, address=["10.9.9.9"], read_only=True).steps
 
 
 def test_cutting_a_reader_off_is_undone_as_a_reader() -> None:
