@@ -40,6 +40,10 @@ class Root(NamedTuple):
     type: BootImageType = "linux"
     #: the machine has partitions: its address is the bridge's
     bridged: bool = False
+    #: of a root that others share: how much of its memory the machine's own files may take, as tmpfs(5) has it
+    shared: str = ""
+    #: and the ssh key that may log in there, where one must: nothing is written into such a root
+    let_in: str = ""
 
 
 def _hyphens(mac: str) -> str:
@@ -78,18 +82,26 @@ def _xen_texts(settings: BootSettings, what: str, image: str, words: str) -> tup
     return render("boot/xen.pxelinux.cfg.j2", **given), render("boot/xen.ipxe.j2", **given)
 
 
-def _own_words(root: Root) -> str:
-    bridge = f" qrm.bridge={BRIDGE}" if root.bridged else ""
-    return f"qrm.ve={root.ve} qrm.root=nfs:{root.storage}:{root.path} qrm.hostname={root.hostname}{bridge}"
+def own_words(root: Root) -> str:
+    """What a machine's initramfs is told of its root."""
+    words = [f"qrm.ve={root.ve} qrm.root=nfs:{root.storage}:{root.path} qrm.hostname={root.hostname}"]
+    if root.bridged:
+        words.append(f"qrm.bridge={BRIDGE}")
+    if root.shared:
+        words.append(f"qrm.shared={root.shared}")
+    if root.let_in:
+        # its comment is for people alone
+        words.append(f"qrm.let_in={':'.join(root.let_in.split()[:2])}")
+    return " ".join(words)
 
 
 def kernel_words(settings: BootSettings, options: str, root: Root | None) -> str:
     """The command line of a kernel that no boot loader loads, with other options than those of boot files."""
-    return " ".join(filter(None, (settings.words_with(options), _own_words(root) if root else "")))
+    return " ".join(filter(None, (settings.words_with(options), own_words(root) if root else "")))
 
 
 def _ve_texts(settings: BootSettings, name: str, mac: str, root: Root) -> tuple[str, str]:
-    what, own = f"{name} runs virtual environment {root.name}", _own_words(root)
+    what, own = f"{name} runs virtual environment {root.name}", own_words(root)
     if root.type == "linux":
         return _texts(settings, what, root.boot_image, f"{settings.words} {own}")
     # loaders append words of theirs to the last file that they load, which is not the kernel

@@ -170,4 +170,4 @@ def _seen(item: Item, row: Mapping[str, Any] | None) -> BootImageSeen:
     return BootImageSeen(size=size if isinstance(size, int) else 0, trouble=trouble,
                          files=tuple(names.printable(str(name)) for name in files[:16])
                          if isinstance(files, list) else (),
-                         version=names.printable(str(row.get("version", ""))))
+                         shares=row.get("shares") is True, version=names.printable(str(row.get("version", ""))))

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -37,8 +37,8 @@ def _mount(machine: str, wanted: ImageWanted, name: str, device: str) -> list[St
 def export(machine: str, name: str, wanted: ImageWanted, former: str | None) -> WriteFile:
     """The file that says who may mount an image."""
     return WriteFile(machine=machine, summary=f"write the export of {wanted.path}", path=nfs.export_path(name),
-                     content=nfs.export_text(name, wanted.path, wanted.export_id, wanted.allowed), former=former,
-                     tells=nfs.RELOAD_ARGV)
+                     content=nfs.export_text(name, wanted.path, wanted.export_id, wanted.allowed,
+                                             read_only=wanted.read_only), former=former, tells=nfs.RELOAD_ARGV)
 
 
 def _record(name: str, wanted: ImageWanted | None, former: ImageWanted | None, summary: str) -> Record:
@@ -285,17 +285,21 @@ def plan_resize(call: Call) -> Draft:
     return draft
 
 
-def _plan_access(call: Call, item: Item, allowed: tuple[str, ...], inverse: Inverse, summary: str) -> Draft:
+def with_access(wanted: ImageWanted, allowed: Sequence[str], *, read_only: bool) -> ImageWanted:
+    """The image with these who may mount it; nobody is nobody who only reads."""
+    return msgspec.structs.replace(wanted, allowed=tuple(sorted(set(allowed))), read_only=bool(allowed) and read_only)
+
+
+def _plan_access(call: Call, item: Item, changed: ImageWanted, inverse: Inverse, summary: str) -> Draft:
     wanted: ImageWanted = item.wanted
     machine = wanted.storage
     former = call.reading.file(machine, nfs.export_path(item.name))
-    changed = msgspec.structs.replace(wanted, allowed=allowed)
     draft = Draft(f"image/{item.name}", locks=[Lock(f"image/{item.name}"), Lock(f"storage/{machine}", shared=True)],
                   inverse=inverse)
     draft.steps = [
         export(machine, item.name, changed, former.content if former else None),
-        nfs.reload(machine, wanted.path, allowed),
-        *([nfs.drop_sessions(machine, gone)] if (gone := sorted(set(wanted.allowed) - set(allowed))) else []),
+        nfs.reload(machine, wanted.path, changed.allowed, read_only=changed.read_only),
+        *([nfs.drop_sessions(machine, gone)] if (gone := sorted(set(wanted.allowed) - set(changed.allowed))) else []),
         _record(item.name, changed, wanted, summary),
     ]
     return draft
@@ -309,10 +313,15 @@ def plan_allow(call: Call) -> Draft:
     new = [address for address in call.arguments["address"] if address not in item.wanted.allowed]
     if not new:
         raise Refused(f"{', '.join(call.arguments['address'])} may mount image {item.name} already")
-    draft = _plan_access(call, item, tuple(sorted({*item.wanted.allowed, *new})),
+    read_only, there = bool(call.arguments["read_only"]), item.wanted.allowed
+    if there and item.wanted.read_only != read_only:
+        checks.refuse_mixed(call.reading.farm, item)
+    if not read_only:
+        checks.need_unfrozen(call, item, "a machine that writes into it (--read-only: one that does not)")
+    draft = _plan_access(call, item, with_access(item.wanted, (*there, *new), read_only=read_only),
                          Inverse("image.revoke", {"name": item.name, "address": new}),
-                         f"note that {', '.join(new)} may mount {item.name}")
-    if item.wanted.allowed:
+                         f"note that {', '.join(new)} may {'read' if read_only else 'mount'} {item.name}")
+    if there and not read_only:
         draft.warnings.append(f"{', '.join(item.wanted.allowed)} may mount it too: two machines that write into one "
                               "root file system spoil each other's files unless they are made for it")
     return draft
@@ -328,8 +337,10 @@ def plan_revoke(call: Call) -> Draft:
     if unknown:
         raise Refused(f"{', '.join(unknown)} may not mount image {item.name} anyway; "
                       f"{', '.join(item.wanted.allowed) or 'no machine'} may")
-    return _plan_access(call, item, tuple(address for address in item.wanted.allowed if address not in going),
-                        Inverse("image.allow", {"name": item.name, "address": going}),
+    left = [address for address in item.wanted.allowed if address not in going]
+    return _plan_access(call, item, with_access(item.wanted, left, read_only=item.wanted.read_only),
+                        Inverse("image.allow", {"name": item.name, "address": going,
+                                                **({"read_only": True} if item.wanted.read_only else {})}),
                         f"note that {', '.join(going)} may not mount {item.name}")
 
 

@@ -1,10 +1,13 @@
 """What must hold before an image is made or changed; each refusal names the thing and what to do."""
 from __future__ import annotations
 
+from typing import NoReturn
+
 from qrm_tui.backends import lvm, mounts, nfs
 from qrm_tui.backends.planning import Call
 from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.facts import Group, MachineFacts, Volume, promised
+from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item, StorageWanted
 from qrm_tui.core.units import format_size
 
@@ -140,6 +143,23 @@ def need_unfrozen(call: Call, item: Item, what: str) -> None:
         raise Refused(f"image {item.name} is frozen: {', '.join(clones)} "
                       f"{'is a clone' if len(clones) == 1 else 'are clones'} of it; {what} would break "
                       f"{'it' if len(clones) == 1 else 'them'}: remove the clones first")
+
+
+def whose(farm: Farm, item: Item) -> str:
+    """The machines that may mount an image, by name and state where they are known."""
+    by_address = {other.wanted.address: other for other in farm.all("resource") if other.wanted.address}
+    return ", ".join(f"{by_address[address].name} ({by_address[address].state}, {address})" if address in by_address
+                     else address for address in item.wanted.allowed)
+
+
+def refuse_mixed(farm: Farm, item: Item) -> NoReturn:
+    """Refused: an image is read by many, or written into by one, and never both at once."""
+    who = whose(farm, item)
+    words = f"image {item.name} is read by {who}, and would change under them by what another machine writes" \
+        if item.wanted.read_only else \
+        f"image {item.name} may be written into by {who}, and would change by that under those who only read it"
+    raise Refused(f"{words}. Stop what runs there, or cut it off: qrm image revoke {item.name} "
+                  f"{' '.join(item.wanted.allowed)}")
 
 
 def need_managed(item: Item, what: str) -> None:

@@ -25,9 +25,14 @@ def export_path(image: str) -> str:
     return f"/etc/exports.d/{image}.exports"
 
 
-def export_text(image: str, path: str, export_id: str, allowed: Sequence[str]) -> str:
+def _access(read_only: bool) -> str:
+    return "ro" if read_only else "rw"
+
+
+def export_text(image: str, path: str, export_id: str, allowed: Sequence[str], *, read_only: bool = False) -> str:
     """The file's content: one line for all machines that may mount the image, or none."""
-    return render("nfs/image.exports.j2", image=image, path=path, export_id=export_id, allowed=sorted(allowed))
+    return render("nfs/image.exports.j2", image=image, path=path, export_id=export_id, allowed=sorted(allowed),
+                  access=_access(read_only))
 
 
 def parse_exports(text: str) -> dict[str, tuple[str, ...]]:
@@ -47,13 +52,15 @@ def _unescape(path: str) -> str:
                               for part in parts[1:])
 
 
-def reload(machine: str, path: str, allowed: Sequence[str]) -> Tell:
+def reload(machine: str, path: str, allowed: Sequence[str], *, read_only: bool = False) -> Tell:
     """The server takes the files as they are now, and then exports `path` to these machines, or not at all.
 
-    exportfs ends with 1 when any file of anybody is wrong, and with 0 when a name cannot be found: neither tells.
+    exportfs ends with 1 when any file of anybody is wrong, and with 0 when a name cannot be found: neither tells. Its
+    list has `ro` or `rw` as the first option (nfs-utils, support/nfs/exports.c: putexportent).
     """
-    proofs = tuple(Check(argv=LIST_ARGV, expect="line", text=f"{path}\t{address}(",
-                         otherwise=f"{path} is not exported to {address}") for address in allowed)
+    access, how = _access(read_only), " to be read alone" if read_only else ""
+    proofs = tuple(Check(argv=LIST_ARGV, expect="line", text=f"{path}\t{address}({access},",
+                         otherwise=f"{path} is not exported to {address}{how}") for address in allowed)
     nobody = Check(argv=LIST_ARGV, expect="no line", text=f"{path}\t", otherwise=f"{path} is exported still")
     return Tell(machine=machine, summary="let the NFS server take its exports anew", argv=RELOAD_ARGV,
                 proofs=proofs or (nobody,))

@@ -224,9 +224,23 @@ def plan_start(call: Call) -> Draft:
     if item.state in ("running", "paused"):
         raise Refused(f"partition {item.name} is {item.state} already")
     draft = _draft(item, Inverse("partition.stop", {"name": item.name}))
-    draft.steps = [*_start_steps(call, item, host),
+    draft.steps = [*_define_anew(call, item), *_start_steps(call, item, host),
                    record(item, msgspec.structs.replace(item.wanted, power="on"), f"note that {item.name} is on")]
     return draft
+
+
+def _define_anew(call: Call, item: Item) -> list[Step]:
+    """A host that booted anew on a shared root knows none of its partitions."""
+    farm = call.reading.farm
+    if item.seen is None or item.seen.domain is not None:
+        return []
+    ve = farm.find("ve", farm.get("resource", item.name).wanted.ve)
+    root = None
+    for assigned in ve.wanted.assigned if ve else ():
+        if ve and assigned.resource == item.name:
+            root = ve_parts.root_of(farm, ve, item.name, assigned.image, farm.get("image", assigned.image).wanted)
+    return [*partition_boot.fetch_steps(farm, item.wanted.host, item.wanted.technology, root),
+            partition_boot.define(farm, item.name, item.wanted, root)]
 
 
 def plan_stop(call: Call) -> Draft:

@@ -25,6 +25,6 @@ def seal(machine: str, root: str, hostname: str, identity: str) -> EditTree:
                 value = value.replace(word, text)
         return value
 
-    edits = tuple({key: filled(value) for key, value in row.items()} for row in _table())
+    edits = tuple({key: filled(value) for key, value in row.items() if key != "shared"} for row in _table())
     return EditTree(machine=machine, summary=f"seal {root}: host name {hostname}, new identities", root=root,
                     edits=edits)

@@ -6,11 +6,12 @@ from functools import partial
 
 import msgspec
 
-from qrm_tui.backends import boot, lvm_nfs, nfs
+from qrm_tui.backends import boot, lvm_nfs, nfs, shared_roots
 from qrm_tui.backends import lvm_nfs_checks as checks
 from qrm_tui.backends.planning import Call, Draft, Probe
-from qrm_tui.core.environments import VeWanted
+from qrm_tui.core.environments import VeWanted, node_name
 from qrm_tui.core.errors import Refused, Stale
+from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import ImageWanted, Item
 from qrm_tui.core.netboot import boot_settings
 from qrm_tui.core.partitionings import PARTITIONINGS, XEN_EFI
@@ -30,9 +31,9 @@ def clone_name(ve: str, number: int) -> str:
     return f"{ve}-{number}"
 
 
-def probes(storage: str, macs: Sequence[str], images: Mapping[str, str]) -> list[Probe]:
-    """Boot files of machines, and the files and places of images (name → path)."""
-    files = [file for name, path in images.items() for file in checks.image_files(path, name)]
+def probes(storage: str, macs: Sequence[str], images: Mapping[str, str], more: Sequence[str] = ()) -> list[Probe]:
+    """Boot files of machines, the files and places of images (name → path), and more files there."""
+    files = [*(file for name, path in images.items() for file in checks.image_files(path, name)), *more]
     return [Probe(HERE, files=tuple(path for mac in macs for path in boot.machine_paths(mac))),
             Probe(storage, files=tuple(files), paths=tuple(images.values()))]
 
@@ -75,7 +76,7 @@ def need_firmware(boot_image: Item, resource: Item) -> None:
 
 def exports(call: Call, machine: str, before: Mapping[str, ImageWanted], after: Mapping[str, ImageWanted],
              clones: Mapping[str, Draft]) -> list[Step]:
-    """Each image is exported to its machine alone, or to nobody; and our records say so."""
+    """Each image is exported to its machine alone, to all that share it, or to nobody; and our records say so."""
     steps: list[Step] = []
     for name, wanted in after.items():
         if name in clones:
@@ -84,13 +85,33 @@ def exports(call: Call, machine: str, before: Mapping[str, ImageWanted], after: 
             file = call.reading.file(machine, nfs.export_path(name))
             former = file.content if file else None
         gone = sorted(set(before[name].allowed) - set(wanted.allowed))
-        steps += [lvm_nfs.export(machine, name, wanted, former), nfs.reload(machine, wanted.path, wanted.allowed),
+        steps += [lvm_nfs.export(machine, name, wanted, former),
+                  nfs.reload(machine, wanted.path, wanted.allowed, read_only=wanted.read_only),
                   *([nfs.drop_sessions(machine, gone)] if gone else [])]
-    who = "; ".join(f"{name}: {', '.join(wanted.allowed) or 'nobody'}" for name, wanted in after.items())
+    who = "; ".join(f"{name}: {', '.join(wanted.allowed) or 'nobody'}{', reading only' if wanted.read_only else ''}"
+                    for name, wanted in after.items())
     steps.append(Record(summary=f"note who may mount {who}", changes=tuple(
         Change(kind="image", name=name, wanted=msgspec.to_builtins(wanted), former=msgspec.to_builtins(before[name]))
         for name, wanted in after.items())))
     return steps
+
+
+def root_of(farm: Farm, ve: Item, resource: str, image: str, root: ImageWanted) -> boot.Root:
+    """What a machine of a virtual environment boots."""
+    wanted: VeWanted = ve.wanted
+    shared, host = wanted.same_for_all, bool(wanted.partitioning)
+    return boot.Root(
+        wanted.id, ve.name, wanted.boot_image,
+        _reached_at(farm.get("storage", root.storage), boot_settings(farm).server), root.path,
+        node_name(resource) if shared else root.hostname or image.replace("_", "-"),
+        farm.get("boot-image", wanted.boot_image).wanted.type, host, shared_roots.SIZE if shared else "",
+        farm.public_key if shared and host else "")
+
+
+def _reached_at(storage: Item, server: str) -> str:
+    """The storage server's address as machines reach it: one on this server itself is not at 127.0.0.1 for them."""
+    address = str(storage.wanted.address)
+    return server if address.startswith("127.") or address in ("localhost", "::1") else address
 
 
 def boot_files(call: Call, resource: Item, root: boot.Root | None) -> list[Step]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from qrm_tui.backends import boot, lvm_nfs, partitions, power, resources, ve_parts
+from qrm_tui.backends import lvm_nfs, partitions, power, resources, shared_roots, ve_parts
 from qrm_tui.backends import lvm_nfs_checks as checks
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core import placement
@@ -16,7 +16,6 @@ from qrm_tui.core.environments import Assignment, VeWanted
 from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import ImageWanted, Item, convert_wanted
-from qrm_tui.core.netboot import boot_settings
 from qrm_tui.core.plan import Await, Change, EditTree, Inverse, Lock, Order, Record, Step
 
 #: Seconds that a start may take from the order to the system's agent.
@@ -35,6 +34,8 @@ class _Placed(NamedTuple):
 def _free_images(farm: Farm, item: Item, count: int) -> list[tuple[str, bool]]:
     """Images for `count` more machines: its own image, or clones of it; and whether each is yet to be made."""
     wanted: VeWanted = item.wanted
+    if wanted.same_for_all:
+        return [(wanted.image, False)] * count
     if wanted.multi_server == 1 and not wanted.assigned:
         return [(wanted.image, False)]
     taken = {assigned.image for assigned in wanted.assigned}
@@ -88,8 +89,10 @@ def _probe(farm: Farm, item: Item, arguments: Mapping[str, Any], count: int) -> 
     placed, _ = _place(farm, item, _named(arguments), count)
     storage = _storage(farm, item)
     server = farm.get("storage", storage)
-    return ve_parts.probes(storage, [one.resource.wanted.mac for one in placed],
-                           {one.image: checks.image_path(server.wanted, one.image) for one in placed})
+    images = {one.image: checks.image_path(server.wanted, one.image) for one in placed}
+    keys = [file for one in placed if item.wanted.same_for_all and item.wanted.partitioning
+            for file in shared_roots.host_key_files(images[one.image], one.resource.name)]
+    return ve_parts.probes(storage, [one.resource.wanted.mac for one in placed], images, keys)
 
 
 def _named(arguments: Mapping[str, Any]) -> list[str]:
@@ -117,7 +120,7 @@ def plan_add_resource(call: Call) -> Draft:
     if item.wanted.life != "running":
         raise Refused(f"VE {item.name} is {item.state}: machines are added while it runs (qrm ve edit {item.name} "
                       "--multi-server N before)")
-    if item.wanted.multi_server == 1:
+    if item.wanted.multi_server == 1 and not item.wanted.same_for_all:
         raise Refused(f"VE {item.name} is made for one machine, which writes into image {item.wanted.image} itself: "
                       "stop it, and give it --multi-server 2 first (qrm ve edit)")
     draft = _plan_start(call, item, 1, None)
@@ -141,7 +144,9 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     for one in placed:
         ve_parts.need_firmware(boot_image, call.reading.get("resource", one.resource.name))
     clones = _clones(call, item, storage, placed)
-    roots = {one.image: _root_of(call, one, clones) for one in placed}
+    roots = _roots(call, item, boot_image, placed, clones)
+    if wanted.same_for_all:
+        draft.notes += shared_roots.notes(wanted.image, [one.resource.name for one in placed])
     assigned = (*wanted.assigned, *(Assignment(one.resource.name, one.image) for one in placed))
     started = msgspec.structs.replace(wanted, life="starting", assigned=assigned,
                                       multi_server=max(wanted.multi_server, len(assigned)))
@@ -150,18 +155,16 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     draft.steps = [ve_parts.record(item, started, f"note that VE {item.name} is being started", *taken)]
     for clone in clones.values():
         draft.steps += clone.steps
-    if wanted.partitioning:
+    if wanted.partitioning and not wanted.same_for_all:
         draft.steps += [_let_in(farm, storage.name, roots[one.image].path) for one in placed]
-    allowed = {one.image: msgspec.structs.replace(roots[one.image], allowed=(_address(one.resource),))
-               for one in placed}
+    allowed = {image: lvm_nfs.with_access(
+        root, [*root.allowed, *(_address(one.resource) for one in placed if one.image == image)],
+        read_only=wanted.same_for_all) for image, root in roots.items()}
     draft.steps += ve_parts.exports(call, storage.name, roots, allowed, clones)
     draft.steps += [Order(summary=f"(when taken back: {one.resource.name} reboots)", resource=one.resource.name,
                           undo="reboot", boot=ve_parts.boot_of(one.resource)) for one in placed]
-    settings = boot_settings(farm)
     for one in placed:
-        root = boot.Root(wanted.id, item.name, wanted.boot_image, _reached_at(storage, settings.server),
-                         roots[one.image].path, roots[one.image].hostname or one.image.replace("_", "-"),
-                         boot_image.wanted.type, bool(wanted.partitioning))
+        root = ve_parts.root_of(farm, item, one.resource.name, one.image, roots[one.image])
         draft.steps += ve_parts.boot_files(call, one.resource, root)
         draft.steps += partitions.boots(call, one.resource, root)
     now = farm.clock()
@@ -190,7 +193,7 @@ def _let_in(farm: Farm, machine: str, path: str) -> Step:
 def _locks(item: Item, storage: Item, placed: Sequence[_Placed]) -> list[Lock]:
     return [Lock(f"ve/{item.name}"), Lock(f"boot-image/{item.wanted.boot_image}", shared=True),
             Lock(f"storage/{storage.name}", shared=True), *(Lock(f"resource/{one.resource.name}") for one in placed),
-            *(Lock(f"image/{one.image}") for one in placed)]
+            *(Lock(f"image/{name}") for name in dict.fromkeys(one.image for one in placed))]
 
 
 def _address(item: Item) -> str:
@@ -199,12 +202,6 @@ def _address(item: Item) -> str:
         raise Refused(f"resource {item.name} has no address of its own: give it one "
                       f"(qrm resource edit {item.name} --address ADDRESS)")
     return str(address)
-
-
-def _reached_at(storage: Item, server: str) -> str:
-    """The storage server's address as machines reach it: one on this server itself is not at 127.0.0.1 for them."""
-    address = str(storage.wanted.address)
-    return server if address.startswith("127.") or address in ("localhost", "::1") else address
 
 
 def _clones(call: Call, item: Item, storage: Item, placed: Sequence[_Placed]) -> dict[str, Draft]:
@@ -225,6 +222,20 @@ def _identity_of(call: Call, image: str, purpose: str) -> str:
     return call.identity(f"{image}/{purpose}")
 
 
+def _roots(call: Call, item: Item, boot_image: Item, placed: Sequence[_Placed],
+           clones: Mapping[str, Draft]) -> dict[str, ImageWanted]:
+    """By name, the images that the machines get as their roots."""
+    if not item.wanted.same_for_all:
+        return {one.image: _root_of(call, one, clones) for one in placed}
+    shared_roots.need_sharing(boot_image)
+    machines = [one.resource.name for one in placed]
+    shared_roots.need_names([*(assigned.resource for assigned in item.wanted.assigned), *machines])
+    image, wanted = item.wanted.image, shared_roots.root_of(call, item.wanted.image)
+    if item.wanted.partitioning:
+        shared_roots.need_host_keys(call, image, wanted, machines)
+    return {image: wanted}
+
+
 def _root_of(call: Call, one: _Placed, clones: Mapping[str, Draft]) -> ImageWanted:
     """The image that a machine gets; Refused if another may still write into it, or it has clones."""
     if one.image in clones:
@@ -236,19 +247,14 @@ def _root_of(call: Call, one: _Placed, clones: Mapping[str, Draft]) -> ImageWant
     checks.need_managed(item, "its export")
     checks.need_settled(call, item)
     checks.need_unfrozen(call, item, "a machine that writes into it")
+    if item.wanted.read_only:
+        checks.refuse_mixed(call.reading.farm, item)
     if item.wanted.allowed:
-        raise Refused(f"image {item.name} may be mounted by {_whose(call.reading.farm, item)}: a second machine on one "
-                      f"root spoils it. Stop what runs there, or cut it off: qrm image revoke {item.name} "
-                      f"{' '.join(item.wanted.allowed)}")
+        who = checks.whose(call.reading.farm, item)
+        raise Refused(f"image {item.name} may be mounted by {who}: a second machine on one root spoils it. Stop what "
+                      f"runs there, or cut it off: qrm image revoke {item.name} {' '.join(item.wanted.allowed)}")
     checks.own_volume(call, item)
     if item.seen and item.seen.lost:
         raise Refused(f"image {item.name} ran full and is lost: clone it anew")
     wanted: ImageWanted = item.wanted
     return wanted
-
-
-def _whose(farm: Farm, item: Item) -> str:
-    """The machines that may mount an image, by name and state where they are known."""
-    by_address = {other.wanted.address: other for other in farm.all("resource") if other.wanted.address}
-    return ", ".join(f"{by_address[address].name} ({by_address[address].state}, {address})" if address in by_address
-                     else address for address in item.wanted.allowed)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import partitions, power, resources, ve_parts
+from qrm_tui.backends import lvm_nfs, partitions, power, resources, ve_parts
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.environments import Assignment
 from qrm_tui.core.errors import Refused
@@ -72,7 +72,7 @@ def _plan_stop(call: Call, item: Item, leaving: list[Assignment]) -> Draft:
     what = "is being stopped" if whole else "gives back a machine"
     leave = [resources.change(machine, msgspec.structs.replace(machine.wanted, leaving=True)) for machine in machines]
     draft.steps = [ve_parts.record(item, going, f"note that VE {item.name} {what}", *leave)]
-    revoked = _revoke(call, images)
+    revoked = _revoke(call, item, images, machines)
     if force:
         draft.warnings.append("its machines are cut off from their roots at once: what they have not written is lost")
         draft.point_of_no_return()
@@ -96,11 +96,15 @@ def _plan_stop(call: Call, item: Item, leaving: list[Assignment]) -> Draft:
     return draft
 
 
-def _revoke(call: Call, images: Mapping[str, Item]) -> list[Step]:
+def _revoke(call: Call, item: Item, images: Mapping[str, Item], machines: Sequence[Item]) -> list[Step]:
+    """Nobody may mount an image that was one machine's own; a shared one, all but these may."""
     before = {name: image.wanted for name, image in images.items() if image.wanted.allowed}
     if not before:
         return []
-    after = {name: msgspec.structs.replace(wanted, allowed=()) for name, wanted in before.items()}
+    going = {machine.wanted.address for machine in machines}
+    after = {name: lvm_nfs.with_access(
+        wanted, [address for address in wanted.allowed if item.wanted.same_for_all and address not in going],
+        read_only=wanted.read_only) for name, wanted in before.items()}
     machine = next(iter(before.values())).storage
     return ve_parts.exports(call, machine, before, after, {})
 

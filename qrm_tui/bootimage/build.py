@@ -175,7 +175,7 @@ def _fill(new: Path, parts: Parts, words: dict[str, Any], say: Say) -> None:
     for name, facts in files.items():
         say(f"{name}: {facts['size']} bytes")
     manifest = {**words, "version": kernel.version, "files": files, "modules": sorted(choice.chosen),
-                "notes": choice.notes}
+                "shares": choice.shares, "notes": choice.notes}
     _write(new / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
 
 
@@ -196,12 +196,13 @@ def remove(images: Path, name: str, identity: str) -> None:
 
 
 def look(images: Path, *, deep: bool) -> list[dict[str, Any]]:
-    """Every boot-image: name, id, version, size, files, trouble."""
+    """Every boot-image: name, id, version, size, files, shares, trouble."""
     found = []
     for place in sorted(images.glob("[!.]*")) if images.is_dir() else []:
         manifest = manifest_of(place) or {"files": {}}
         size = sum(int(facts.get("size", 0)) for facts in manifest["files"].values() if isinstance(facts, dict))
         found.append({"name": place.name, "id": str(manifest.get("id", "")), "size": size,
                       "version": str(manifest.get("version", "")), "files": sorted(manifest["files"]),
+                      "shares": manifest.get("shares") is True,
                       "trouble": trouble_of(place, deep=deep)})
     return found

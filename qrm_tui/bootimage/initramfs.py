@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from qrm_tui.bootimage import private_parts
 from qrm_tui.bootimage.cpio import Archive
 from qrm_tui.bootimage.errors import CannotBuild
 from qrm_tui.bootimage.kernels import Kernel
@@ -30,9 +31,12 @@ _PROGRAMS, _INTERPRETER = struct.Struct("<32x8x14xHH"), 3
 #: Files of templates/initramfs: where they lie in the archive, and their mode.
 _PROGRAM_FILES = {
     "initramfs/init": ("init", 0o755), "initramfs/agent": ("qrm/agent", 0o755),
-    "initramfs/bridge": ("qrm/bridge", 0o644),
+    "initramfs/bridge": ("qrm/bridge", 0o644), "initramfs/shared": ("qrm/shared", 0o644),
+    "initramfs/private": ("qrm/private", 0o644),
     "initramfs/udhcpc": ("qrm/udhcpc", 0o755), "initramfs/qrm-agent.service": ("qrm/qrm-agent.service", 0o644),
 }
+#: What lays a machine's own files over a root that it shares.
+_LAYERS = "overlay"
 _FIRMWARE = (Path("/lib/firmware"), Path("/usr/lib/firmware"))
 
 
@@ -101,6 +105,8 @@ class Choice:
         if lacking:
             raise CannotBuild(f"kernel {kernel.version} has no module {', '.join(lacking)}, and cannot do without")
         self.chosen = dict(sorted(closure(names, self.all).items()))
+        #: whether a root can be shared by machines that boot it
+        self.shares = bool({_LAYERS} & ({*self.chosen} | builtin))
         self.notes = [f"kernel {kernel.version} has no module {', '.join(absent)}"] if absent else []
 
     def firmware(self) -> Iterator[tuple[str, bytes]]:
@@ -124,6 +130,7 @@ def write(out: BinaryIO, kernel: Kernel, choice: Choice, busybox: bytes) -> byte
         archive.file("bin/busybox", busybox, 0o755)
         for template, (path, mode) in _PROGRAM_FILES.items():
             archive.file(path, (templates_folder() / template).read_bytes(), mode)
+        archive.file("qrm/private.table", private_parts.table_text().encode())
         wanted = {module.path: module for module in choice.chosen.values()}
         for path, content in kernel.files():
             inner = path.removeprefix(kernel.folder).partition(".ko")[0] + ".ko"

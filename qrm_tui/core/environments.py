@@ -7,7 +7,19 @@ import msgspec
 
 from qrm_tui.core.partitionings import BootImageType, Partitioning
 
+#: What sshd(8) has made for itself, in a root.
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 VeLife = Literal["stopped", "starting", "running", "stopping"]
+
+
+def node_name(resource: str) -> str:
+    """What a machine on a root that it shares is called: a host name has no `_` (RFC 1123)."""
+    return resource.replace("_", "-")
+
+
+def node_folder(resource: str) -> str:
+    """In such a root: the folder of the files that are only this machine's."""
+    return f"/.qrm/nodes/{node_name(resource)}"
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +51,8 @@ class VeWanted(msgspec.Struct, frozen=True, kw_only=True):
     profile: Profile = Profile()
     #: on how many machines; each has a clone of the image as its own root
     multi_server: int = 1
+    #: they share the image as their root, which none of them writes into; what each writes lies in its memory
+    same_for_all: bool = False
     life: VeLife = "stopped"
     assigned: tuple[Assignment, ...] = ()
 
@@ -65,5 +79,7 @@ class BootImageSeen(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     #: what it has of kernel, initrd, and the hypervisor for either kind of firmware
     files: tuple[str, ...] = ()
+    #: machines that boot it can share a root: its kernel and initrd have what that needs
+    shares: bool = False
     #: what is wrong with its files; empty: all there, and as they were made
     trouble: str = ""

@@ -79,6 +79,8 @@ class ImageWanted(msgspec.Struct, frozen=True, kw_only=True):
     hostname: str = ""
     #: addresses that may mount it
     allowed: tuple[str, ...] = ()
+    #: those may only read it: all of them, since no machine may write into what is another's root
+    read_only: bool = False
     #: False: only registered; nothing of it is ever changed
     managed: bool = True
     life: ImageLife = "present"

@@ -40,6 +40,8 @@ class BeatRequest(msgspec.Struct, frozen=True, kw_only=True):
     stage: Stage = "agent"
     runs: str = IDLE
     load: float | None = None
+    #: on a root that it shares: how full the memory for its own files is, 0 to 1
+    filled: float | None = None
     bye: Bye = ""
 
 
@@ -68,6 +70,7 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
     told: float
     #: seconds ago that it was heard
     ago: float = 0
+    filled: float | None = None
 
 
 # from qrmd-node to qrmd

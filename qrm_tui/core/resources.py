@@ -132,6 +132,8 @@ class ResourceSeen(msgspec.Struct, frozen=True, kw_only=True):
     heard: float = 0
     beat: float = BEAT
     load: float | None = None
+    #: on a root that it shares: how full the memory for its own files is, 0 to 1
+    filled: float | None = None
     #: said: its agent said good-bye; proved: its management controller says that it is off
     off: Literal["", "said", "proved"] = ""
     #: when it last answered on ssh though its agent was silent: who removes the agent is no error

@@ -35,7 +35,8 @@ def _image(item: Item, farm: Farm) -> Row:
         "reserve": seen.reserve if seen else None, "fill": seen.fill if seen else None,
         "full_at": seen.full_at if seen else None,
         "used_by": _users(item, farm), "clones": farm.clones(item.name), "fs": wanted.filesystem,
-        "thin": wanted.thin, "managed": wanted.managed, "hostname": wanted.hostname, "export_id": wanted.export_id,
+        "thin": wanted.thin, "read_only": wanted.read_only,
+        "managed": wanted.managed, "hostname": wanted.hostname, "export_id": wanted.export_id,
         "mounted": bool(seen and seen.mounted), "volume_id": seen.volume_id if seen else "", "id": wanted.id,
     }
 
@@ -65,7 +66,8 @@ def _resource(item: Item, farm: Farm) -> Row:
         "stage": seen.stage if item.state in _BOOTS else "",
         "stage_at": seen.stage_at if item.state in _BOOTS else None,
         "stages": dict(seen.stages) if item.state in _BOOTS else {},
-        "load": seen.load, "model": has.model, "vendor": has.vendor, "product": has.product, "serial": has.serial,
+        "load": seen.load, "filled": seen.filled,
+        "model": has.model, "vendor": has.vendor, "product": has.product, "serial": has.serial,
         "firmware": has.firmware, "disks": [f"{disk.name} {format_size(disk.size)}" for disk in has.disks],
         "nics": [f"{nic.name} {nic.mac}" for nic in has.nics], "power": wanted.power.method or "agent",
         "console": wanted.console or "none", "console_command": wanted.console_command or None, "id": wanted.id,
@@ -129,7 +131,8 @@ def _ve(item: Item, farm: Farm) -> Row:
         "resources": [assigned.resource for assigned in wanted.assigned],
         "images": [assigned.image for assigned in wanted.assigned],
         "profile": {key: value for key, value in msgspec.to_builtins(wanted.profile).items() if value},
-        "multi_server": wanted.multi_server, "stage": _stage_of(item, farm), "id": wanted.id,
+        "multi_server": wanted.multi_server, "same_for_all": wanted.same_for_all,
+        "stage": _stage_of(item, farm), "id": wanted.id,
     }
 
 

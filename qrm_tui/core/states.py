@@ -65,6 +65,10 @@ def _too_many(item: Item, farm: Farm) -> list[str]:
     return sorted(set(item.seen.exported) - set(item.wanted.allowed))
 
 
+def _readers(item: Item) -> str:
+    return f"{', '.join(item.wanted.allowed)} may read it, and none of them writes into it"
+
+
 STORAGE: Sequence[Rule] = (
     Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "it was not asked yet"),
     Rule("error", lambda i, f: i.seen.silent, lambda i, f: f"it does not answer: {i.seen.silent}",
@@ -114,8 +118,11 @@ IMAGE: Sequence[Rule] = (
          lambda i, f: f"its room for changes is {i.seen.fill:.0%} full: at 100% the clone is lost",
          lambda i, f: f"give it more now: qrm image resize {i.name} --size SIZE"),
     Rule("frozen", lambda i, f: f.clones(i.name),
-         lambda i, f: f"it has clones: {', '.join(f.clones(i.name))}",
+         lambda i, f: f"it has clones: {', '.join(f.clones(i.name))}"
+         + (f"; {_readers(i)}" if i.wanted.read_only else ""),
          lambda i, f: "nothing writes into it, resizes or removes it until they are gone"),
+    Rule("in use", lambda i, f: i.wanted.read_only, lambda i, f: _readers(i),
+         lambda i, f: "nothing writes into it until they are gone"),
     Rule("in use", lambda i, f: i.wanted.allowed, lambda i, f: f"{', '.join(i.wanted.allowed)} may mount it"),
     Rule("ready", lambda i, f: True, lambda i, f: "it is there, mounted, and nobody uses it"),
 )
@@ -299,7 +306,8 @@ VE: Sequence[Rule] = (
     Rule("inactive", lambda i, f: i.wanted.life == "stopped", lambda i, f: "it is not started",
          lambda i, f: f"qrm ve start {i.name}"),
     Rule("active", lambda i, f: not _missing(i, f),
-         lambda i, f: f"it runs on {', '.join(member.name for member in _members(i, f))}"),
+         lambda i, f: f"it runs on {', '.join(member.name for member in _members(i, f))}"
+         + (f", whose root is image {i.wanted.image}, the same for all" if i.wanted.same_for_all else "")),
     Rule("degraded", lambda i, f: len(_missing(i, f)) < len(_members(i, f))
          or any(member.state in ("booting", "starting") for member in _missing(i, f)), _chain, _first_remedy),
     Rule("error", lambda i, f: True, _chain, _first_remedy),
@@ -307,6 +315,12 @@ VE: Sequence[Rule] = (
 
 def _host(item: Item, farm: Farm) -> Item | None:
     return farm.find("host", item.wanted.host)
+
+
+def keeps_no_domains(host: Item | None, farm: Farm) -> bool:
+    """Whether a virtualization host forgets its domains when it boots: its root is the same for all."""
+    ve = farm.find("ve", host.wanted.ve) if host is not None else None
+    return ve is not None and ve.wanted.same_for_all
 
 
 def _domain(item: Item) -> str:
@@ -338,9 +352,12 @@ PARTITION: Sequence[Rule] = (
     Rule("unknown", lambda i, f: i.wanted.life != "present",
          lambda i, f: f"a job that was {i.wanted.life} it failed half-way",
          lambda i, f: f"mend the cause, and remove it: qrm partition remove {i.name}"),
+    Rule("off", lambda i, f: i.seen.domain is None and keeps_no_domains(_host(i, f), f),
+         lambda i, f: f"{i.wanted.host} booted anew, on a root that is the same for all: it knows none of its domains",
+         lambda i, f: f"qrm partition start {i.name}"),
     Rule("unknown", lambda i, f: i.seen.domain is None,
          lambda i, f: f"{i.wanted.host} has no domain of it: somebody has undefined it there",
-         lambda i, f: f"qrm partition remove {i.name}"),
+         lambda i, f: f"qrm partition start {i.name} defines it anew; or qrm partition remove {i.name}"),
     Rule("crashed", lambda i, f: _domain(i) == "crashed",
          lambda i, f: "its kernel panicked, or its hypervisor killed it",
          lambda i, f: f"qrm console log {i.name}; qrm partition start {i.name}"),
@@ -418,6 +435,9 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
 ), "resource": (
     Rule("", lambda i, f: standing_event(i.seen), lambda i, f: _console_words(i, f),
          lambda i, f: i.seen.event.next.replace("{name}", i.name)),
+    Rule("", lambda i, f: ((i.seen and i.seen.filled) or 0) >= NEARLY_FULL,
+         lambda i, f: f"its own files fill {i.seen.filled:.0%} of the memory that they may: at 100% nothing can be "
+         "written there", lambda i, f: f"remove some there, or have it boot anew without them: {_reset(i)}"),
     Rule("", lambda i, f: i.seen and i.seen.warning, lambda i, f: str(i.seen.warning),
          lambda i, f: "look who that is: another machine may use its address"),
 )}

@@ -289,5 +289,5 @@ def _said(asked: _Asked, now: float) -> dict[str, Any]:
     """What is seen of a machine that enlists."""
     request = asked.request
     return {"inventory": request.inventory, "address": asked.address, "stage": request.stage, "stage_at": now,
-            "runs": request.runs, "boot": request.boot, "heard": now, "load": None, "off": "", "answered": 0.0,
-            "trouble": ""}
+            "runs": request.runs, "boot": request.boot, "heard": now, "load": None, "filled": None, "off": "",
+            "answered": 0.0, "trouble": ""}

@@ -18,6 +18,7 @@ from qrm_tui.core.model import Item
 from qrm_tui.core.partitions import DomainEvent, DomainSeen, HostSeen, HostWanted, PartitionSeen
 from qrm_tui.core.plan import Domain
 from qrm_tui.core.resources import ResourceSeen
+from qrm_tui.core.states import keeps_no_domains
 from qrm_tui.daemon.machines import RESOURCE, Machines
 from qrm_tui.daemon.rack import Rack
 from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, Received, Source
@@ -115,16 +116,17 @@ class Hosts:
             shown = PartitionSeen(domain=domain, busy=busy.get(partition.wanted.id))
             if partition.seen != shown:
                 self._farm.put(msgspec.structs.replace(partition, seen=shown, seen_at=now))
-            self._tell_resource(partition.name, domain)
+            self._tell_resource(partition.name, domain, forgets=keeps_no_domains(item, self._farm))
 
-    def _tell_resource(self, name: str, domain: DomainSeen | None) -> None:
-        """Its resource is proved off, or is not, by its host."""
+    def _tell_resource(self, name: str, domain: DomainSeen | None, *, forgets: bool) -> None:
+        """Its resource is proved off, or is not, by its host; one that `forgets` domains runs none that it does not
+        know."""
         item = self._farm.find("resource", name)
         seen = (item.seen if item else None) or ResourceSeen()
         on = domain is not None and domain.state in ("running", "paused")
         if on and seen.off == "proved":
             self._rack.show_and_keep(name, off="")
-        elif domain is not None and not on and seen.off != "proved":
+        elif (domain is not None or forgets) and not on and seen.off != "proved":
             self._rack.show_and_keep(name, off="proved", stage="", runs="", boot="")
 
     # what jobs ask

@@ -11,9 +11,10 @@ from typing import Protocol
 
 import msgspec
 
-from qrm_tui.backends import power
+from qrm_tui.backends import power, shared_roots
 from qrm_tui.backends.planning import Probe
 from qrm_tui.backends.virtualization import technologies
+from qrm_tui.core.environments import HOST_KEY
 from qrm_tui.core.errors import Unreachable
 from qrm_tui.core.facts import MachineFacts
 from qrm_tui.core.farm import Farm
@@ -31,8 +32,6 @@ from qrm_tui.runners.local import LocalRunner
 
 #: Before a resource's name: the machine that plans' commands run on is that resource.
 RESOURCE = "resource/"
-#: What sshd(8) has made for itself, in a root.
-HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
 #: Seconds that a machine may take to show that it answers on ssh, and bytes of a line of its greeting.
 _ANSWERS, _BANNER = 5.0, 4096
 
@@ -191,10 +190,13 @@ class Machines:
         if not image:
             raise Unreachable(f"{name} runs no VE: nothing is known of its ssh host key")
         wanted = self._farm.get("image", image).wanted
-        file = await self.runner(wanted.storage).read_file(f"{wanted.path}{HOST_KEY}")
-        if file is None:
-            raise Unreachable(f"image {image} has no {HOST_KEY}: its ssh server has not made one yet")
-        return " ".join(file.content.split()[:2])
+        shared = ve is not None and ve.wanted.same_for_all
+        own, common = shared_roots.host_key_files(wanted.path, name)
+        for path in (own, common) if shared else (common,):
+            file = await self.runner(wanted.storage).read_file(path)
+            if file is not None:
+                return " ".join(file.content.split()[:2])
+        raise Unreachable(f"image {image} has no {HOST_KEY}: its ssh server has not made one yet")
 
     def hypervisor(self, item: Item, wanted: HostWanted) -> Hypervisor:
         """The hypervisor of a resource that runs a VE with partitioning."""

@@ -182,21 +182,24 @@ class Rack:
         if beat.bye:
             # one that boots anew is not awaited to speak; one that is off is off
             down = {"off": "said"} if beat.bye == "off" else {"off": "", "beat": 0.0}
-            self.show_and_keep(item.name, heard=heard, stage="", load=None, answered=0.0, **down)
+            self.show_and_keep(item.name, heard=heard, stage="", load=None, filled=None, answered=0.0, **down)
             self._retimed(item.name)
             return
         load = beat.load if beat.load is not None and math.isfinite(beat.load) and beat.load >= 0 else None
+        filled = beat.filled if beat.filled is not None and 0 <= beat.filled <= 1 else None
         told = min(max(beat.told, 1.0), 60.0)
         if (seen.stage, seen.runs, seen.off) != (beat.stage, beat.runs, ""):
             if RUNS.fullmatch(beat.runs):
                 since = seen.stage_at if seen.stage == beat.stage else heard
-                self.show_and_keep(item.name, heard=heard, beat=told, load=load, stage=beat.stage, stage_at=since,
-                                   runs=beat.runs, off="")
+                self.show_and_keep(item.name, heard=heard, beat=told, load=load, filled=filled, stage=beat.stage,
+                                   stage_at=since, runs=beat.runs, off="")
             return
         item.seen_at = now
-        self.keep_in_memory(item.name, heard=heard, beat=told, load=load)
+        self.keep_in_memory(item.name, heard=heard, beat=told, load=load, filled=filled)
         if seen.beat != told:
             self._retimed(item.name)
+        if seen.filled != filled:  # whole percents
+            self._farm.put(item)
         if load is not None:
             self._tell_load(item, load, now)
 

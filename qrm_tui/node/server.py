@@ -150,7 +150,8 @@ class NodeApp:
             raise self._unknown()
         if not RUNS.fullmatch(said.runs):
             raise _Refused(400, "runs: neither idle nor an id")
-        self._link.beat(Beat(entry.name, entry.boot, said.stage, said.runs, said.load, said.bye, entry.beat))
+        self._link.beat(Beat(entry.name, entry.boot, said.stage, said.runs, said.load, said.bye, entry.beat,
+                             filled=said.filled))
         order = entry.order if self._link.connected else ""
         return Answer(200, f"beat {entry.beat:.0f}\norder {order or 'stay'}\n")
 

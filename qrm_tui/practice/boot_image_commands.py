@@ -96,7 +96,7 @@ def _create(images: Path, name: str, identity: str, option: str, source: str, mo
         yield Point(f"{new.name}/{file}: written", _PACKS)
     manifest = {"id": identity, "name": name, "type": kind, "source": source, "version": version, "files": files,
                 **({"hypervisor": {"source": hypervisor, "version": under}} if under else {}),
-                "modules": [word for word in modules if word != "--module"], "notes": []}
+                "modules": [word for word in modules if word != "--module"], "shares": True, "notes": []}
     (new / build.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     new.rename(images / name)
     yield Point(f"{name}: in its place", 0, f"boot-image {name} is ready")

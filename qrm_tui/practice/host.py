@@ -299,6 +299,13 @@ class Host:
                 found.setdefault(path, []).append(client or "*")
         return {path: tuple(clients) for path, clients in found.items()}
 
+    def access(self, path: str, address: str) -> str:
+        """How a client may mount it right now: `ro`, `rw`; empty: not at all."""
+        if address not in self.offered().get(path, ()):
+            return ""
+        given = next(options for place, client, options in self.exports if (place, client) == (path, address))
+        return "rw" if "rw" in given.split(",") else "ro"
+
 
 def _plain(options: str) -> list[str]:
     """The options that the kernel shows: others are for mount(8) and systemd."""

@@ -9,14 +9,15 @@ import contextlib
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import libvirt
 import msgspec
 
 from qrm_tui.backends.domains import Domain, parse_domain
+from qrm_tui.backends.partition_boot import FOLDER as BOOT_FOLDER
 from qrm_tui.backends.partition_filter import FOLDER
 from qrm_tui.core.errors import QrmError, Unreachable
 from qrm_tui.core.partitions import HostSeen
@@ -158,19 +159,39 @@ class PracticeHypervisor(LibvirtHypervisor):
         host = self.machine.host
         host.filters.clear()
         shutil.rmtree(host.root.here(FOLDER), ignore_errors=True)
-        for uuid, guest in self._guests.items():
+        shared = "qrm.shared" in self._node.words
+        if shared:
+            shutil.rmtree(host.root.here(BOOT_FOLDER), ignore_errors=True)
+        for uuid, guest in list(self._guests.items()):
             if guest.on:
                 guest.pull(again=False)
+            if shared:
+                self._spawn(self._forget(uuid), uuid)
+            else:
                 self._fall(uuid)
 
     def _fall(self, uuid: str, *, crashed: bool = False) -> None:
-        task = asyncio.create_task(self._crash(uuid) if crashed else self._destroy(uuid), name=f"domain {uuid} falls")
+        self._spawn(self._crash(uuid) if crashed else self._destroy(uuid), uuid)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], uuid: str) -> None:
+        task = asyncio.create_task(work, name=f"domain {uuid} falls")
         self._falling.add(task)
         task.add_done_callback(self._falling.discard)
 
     async def _destroy(self, uuid: str) -> None:
         with contextlib.suppress(QrmError):  # it is off already
             await self._call("stop a domain", lambda connection: connection.lookupByUUIDString(uuid).destroy())
+
+    async def _forget(self, uuid: str) -> None:
+        """Its definition lay in the host's memory, as all that is written on a shared root."""
+        await self._destroy(uuid)
+        with contextlib.suppress(QrmError):
+            await self._call("forget a domain", lambda connection: connection.lookupByUUIDString(uuid).undefine())
+        self._look.forget(uuid)
+        self._defined.pop(uuid, None)
+        guest = self._guests.pop(uuid, None)
+        if guest is not None:
+            self._rack.unhang(guest)
 
     async def _crash(self, uuid: str) -> None:
         """Its driver keeps how a domain ended only where somebody takes a dump of it."""

@@ -21,6 +21,7 @@ from qrm_tui.practice.host import Host
 ROOT = "/srv/qrm/boot"
 #: Seconds by life's own pace: firmware, loader, kernel, mounting a root, a system's start, and going down.
 SECONDS = {"firmware": 20.0, "loader": 2.0, "kernel": 4.0, "root": 3.0, "system": 12.0, "down": 5.0}
+_LOG = "/var/log/qrm-practice"
 #: Seconds until what failed is tried again.
 AGAIN = 5.0
 
@@ -102,6 +103,8 @@ class SimulatedNode:
         #: the word that it made up at this boot
         self.boot = ""
         self.words: dict[str, str] = {}
+        #: on a root that it shares: its own files, path → text
+        self.own: dict[str, str] = {}
         #: as its agent told it last
         self.load = 0.0
         self.console = SimulatedConsole(self)
@@ -280,13 +283,26 @@ class SimulatedNode:
         while True:
             await self._beat(boot, "root", runs)
             server = self.network.storage(address)
-            if server is not None and self.address in server.offered().get(path, ()):
+            access = server.access(path, self.address) if server is not None else ""
+            if server is not None and access and (access == "rw" or "qrm.shared" in self.words):
                 await self._spend("root")
                 server.sessions.add(self.address)
-                server.root.write(f"{path}/var/log/qrm-practice", f"{boot} {self.address}\n")
+                self._write_log(server, path, f"{boot} {self.address}\n")
                 return server
-            self._say(f"{self.words['qrm.root']} cannot be mounted: Permission denied; again in {AGAIN:.0f} s")
+            trouble = "Read-only file system" if access else "Permission denied"
+            self._say(f"{self.words['qrm.root']} cannot be mounted: {trouble}; again in {AGAIN:.0f} s")
             await asyncio.sleep(AGAIN * max(self.pace, 0.02))
+
+    def _write_log(self, server: Host, path: str, text: str) -> None:
+        """What a system writes from its first second on: into its root, or over the one that it shares."""
+        self.own = {}
+        if "qrm.shared" not in self.words:
+            server.root.write(f"{path}{_LOG}", text)
+            return
+        name, nodes = self.words["qrm.hostname"], server.root.here(f"{path}/.qrm/nodes")
+        self.own = {"/etc/hostname": f"{name}\n", "/etc/machine-id": f"{self.random.getrandbits(128):032x}\n",
+                    **{f"/{file.relative_to(nodes / name)}": file.read_text(errors="replace")
+                       for file in sorted((nodes / name).rglob("*")) if file.is_file()}, _LOG: text}
 
     # its agent
 
@@ -329,7 +345,8 @@ class SimulatedNode:
         if self.trouble.silent:
             return {}
         self.load = round(self.random.uniform(0.0, 0.2 if runs == IDLE else 1.5), 2)
-        said = {"boot": boot, "stage": stage, "runs": runs, "load": self.load, **({"bye": bye} if bye else {})}
+        said = {"boot": boot, "stage": stage, "runs": runs, "load": self.load,
+                **({"filled": 0.02} if self.own and stage == "system" else {}), **({"bye": bye} if bye else {})}
         try:
             status, text = await self.wire.post(self.address, "/v1/beat", {"Authorization": f"Bearer {self._token}"},
                                                 json.dumps(said).encode())

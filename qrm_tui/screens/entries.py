@@ -80,6 +80,8 @@ def _present(operation: Operation, argument: Argument, row: Row | None) -> Any:
     """What an edited object has now."""
     if operation.verb != "edit" or row is None or argument.name == operation.subject:
         return None
+    if argument.choices and isinstance(row.get(argument.name), bool):
+        return "yes" if row[argument.name] else "no"
     return row.get(argument.name) or (row.get("profile") or {}).get(argument.name)
 
 

@@ -100,6 +100,24 @@ def profile_words(profile: Mapping[str, Any]) -> str:
     return (f"{kind} with " if kind and parts else kind) + ("at least " if parts else "") + ", ".join(parts)
 
 
+def _root(row: Row) -> str:
+    """What the machines of a VE have as their root, in a word."""
+    return "same" if row.get("same_for_all") else "clone" if row.get("multi_server", 1) != 1 else "own"
+
+
+def _on(row: Row) -> str:
+    count = row.get("multi_server", 1)
+    machines = f"{count} machine{'s' if count != 1 else ''}"
+    if row.get("same_for_all"):
+        return f"{machines}, one root for all that is only read; what a machine writes is gone when it boots anew"
+    return machines + (", each with a clone of its own" if count != 1 else "")
+
+
+def _own_files(row: Row) -> str:
+    """Of a machine on a shared root: how full the memory for what is its own is."""
+    return f"{row['filled']:.0%} of their memory" if row.get("filled") is not None else ""
+
+
 def _services(row: Row) -> str:
     """Services that do not run are told first, by their state; of the others the names."""
     services = {name.removesuffix(".service"): state for name, state in (row.get("services") or {}).items()}
@@ -152,7 +170,8 @@ VIEWS: tuple[View, ...] = (
                 "address", "mac", Fact("has", _processors, ("cpus", "mhz")), "memory",
                 Fact("kind", _kind, ("kind", "technology", "host")), "disks", "ve", "maintenance",
                 Fact("power", lambda row: "by its host" if row.get("kind") == "partition" else str(row.get("power")),
-                     ("power",)), "firmware", "load", "seen_at",
+                     ("power",)), "firmware", "load",
+                Fact("own files", _own_files, ("filled",)), "seen_at",
                 "virtualization", "nics", "model", Fact("made by", _made_by, ("vendor", "product", "serial"))),
         hidden=frozenset(("id", "revision", "stage", "stage_at", "stages")),
         applies={"resource.remove": frozenset(("idle", "off", "unknown", "error", "booting"))},
@@ -169,7 +188,8 @@ VIEWS: tuple[View, ...] = (
             list_column("resources", "resources", 12, 7),
             Column("image", "image", 12, flexible=True, priority=6),
             Column("boot_image", "boot-image", 11, flexible=True, priority=5),
-            Column("partitioning", "parts", 5, priority=3),
+            Column("partitioning", "parts", 5, priority=2),
+            Column("same_for_all", "root", 5, priority=3, format=lambda row, now: _root(row)),
             age_column("since", "since"),
             Column("profile", "wants", 20, flexible=True, priority=2,
                    format=lambda row, now: profile_words(row.get("profile") or {})),
@@ -178,8 +198,7 @@ VIEWS: tuple[View, ...] = (
         fields=("image", "boot_image", "partitioning",
                 Fact("machine wanted", lambda row: profile_words(row.get("profile") or {})
                      or "any that is idle and out of maintenance", ("profile",)),
-                Fact("on", lambda row: f"{row.get('multi_server', 1)} machines, each with a clone of its own"
-                     if row.get("multi_server", 1) != 1 else "1 machine", ("multi_server",))),
+                Fact("on", _on, ("multi_server", "same_for_all"))),
         hidden=frozenset(("id", "revision", "stage", "stage_at", "resources", "images", "seen_at")),
         applies={"ve.start": _STOPPED, "ve.stop": frozenset(("starting", "active", "degraded", "error")),
                  "ve.add-resource": _RUNNING, "ve.remove-resource": _RUNNING, "ve.remove": _STOPPED},
@@ -248,7 +267,9 @@ VIEWS: tuple[View, ...] = (
             list_column("used_by", "used by", 14, 2),
         ),
         "no images yet: a makes an empty one, or :image add", short="Img",
-        fields=("storage", "path", "size", "used", "fill", "full_at", "origin", "clones", "used_by", "hostname", "fs",
+        fields=("storage", "path", "size", "used", "fill", "full_at", "origin", "clones", "used_by",
+                Fact("it is", lambda row: "only read: nobody writes into it" if row.get("read_only") else "",
+                     ("read_only",)), "hostname", "fs",
                 "mounted", "thin", "managed", "seen_at", "created", "export_id", "volume_id"),
         hidden=frozenset(("id", "revision")),
     ),

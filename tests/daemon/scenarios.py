@@ -115,6 +115,42 @@ async def _both_machines(world: World, name: str) -> None:
     assert await world.do("ve.add-resource", name="shop") == "done"
 
 
+async def _readers(world: World, count: int) -> None:
+    """VE `farm` of two machines that share one root runs on so many of them; the others are idle."""
+    await world.set_up()
+    farm = world.qrmd.farm
+    if farm.find("ve", "farm") is None:
+        await _image(world, "shared")
+        for _ in range(2):
+            await world.machine()
+        await world.do("ve.create", name="farm", boot_image="debian12", image="shared", multi_server=2,
+                       same_for_all=True)
+    while len(assigned := farm.get("ve", "farm").wanted.assigned) != count:
+        if count == 0:
+            assert await world.do("ve.stop", name="farm") == "done"
+        elif not assigned:
+            assert await world.do("ve.start", name="farm") == "done"
+        elif len(assigned) < count:
+            assert await world.do("ve.add-resource", name="farm") == "done"
+        else:
+            assert await world.do("ve.remove-resource", name="farm", resource=assigned[-1].resource) == "done"
+        farm = world.qrmd.farm
+    free = [item.name for item in farm.all("resource") if not item.wanted.ve]
+    await world.rack.until(lambda: all(farm.get("resource", name).state == "idle" for name in free))
+
+
+async def _no_readers(world: World, name: str) -> None:
+    await _readers(world, 0)
+
+
+async def _one_reader(world: World, name: str) -> None:
+    await _readers(world, 1)
+
+
+async def _two_readers(world: World, name: str) -> None:
+    await _readers(world, 2)
+
+
 async def _forgotten(world: World, name: str) -> None:
     """A machine that is off, and is called r1."""
     await world.set_up()
@@ -189,6 +225,10 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "stop": ("ve.stop", _started, lambda name: {"name": name}),
     "add-resource": ("ve.add-resource", _two_machines, lambda name: {"name": "shop"}),
     "remove-resource": ("ve.remove-resource", _both_machines, _second),
+    "start shared": ("ve.start", _no_readers, lambda name: {"name": "farm"}),
+    "stop shared": ("ve.stop", _two_readers, lambda name: {"name": "farm"}),
+    "add-resource shared": ("ve.add-resource", _one_reader, lambda name: {"name": "farm"}),
+    "remove-resource shared": ("ve.remove-resource", _two_readers, lambda name: {"name": "farm", "resource": "r2"}),
     "power": ("resource.power", _idle_r1, lambda name: {"name": "r1", "action": "reset"}),
     "create partition": ("partition.create", _host, lambda name: {"name": name, "host": "r1", "memory": "256M"}),
     "start partition": ("partition.start", _switched_off, lambda name: {"name": name}),

@@ -19,6 +19,7 @@ from qrm_tui.core.model import Item
 from qrm_tui.core.node_wire import Beat, Enlisted
 from qrm_tui.core.plan import Await, Order
 from qrm_tui.core.resources import ResourceWanted
+from qrm_tui.core.states import judge
 from qrm_tui.daemon import enlisting, keeper, newcomers, rack
 from qrm_tui.daemon.enlisting import digest_of
 from qrm_tui.daemon.records import Records
@@ -433,6 +434,16 @@ async def test_a_heartbeat_writes_and_tells_only_what_is_another_state(room: Roo
     room.rack.hear([_beat(room)])
     await room.rack.keeper.now()
     assert told == ["unknown", "idle"] and writes == [["unknown"], ["idle"]]
+
+
+async def test_memory_for_its_own_files_that_gets_full_is_told(room: Room) -> None:
+    await _known(room)
+    told = _states(room)
+    for filled, warns in ((0.5, False), (0.5, False), (0.85, True), (7.0, False)):
+        room.rack.hear([_beat(room, filled=filled)])
+        assert room.seen().filled == (filled if filled <= 1 else None)
+        assert ("its own files fill 85%" in judge(room.item(), room.farm).warning) is warns
+    assert len(told) == 3, "as often as it changes"
 
 
 async def test_a_load_is_told_rarely(room: Room) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from qrm_tui.backends.boot import IMAGES, ROOT, machine_paths
 from qrm_tui.backends.partition_filter import FOLDER, render_filter
 from qrm_tui.bootimage.build import trouble_of
+from qrm_tui.core.environments import HOST_KEY
 from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.plan import HERE, Change
@@ -103,12 +104,14 @@ class World:
         await self.do("resource.maintenance", name=name, off=True)
         return name
 
-    async def host(self) -> str:
+    async def host(self, *, same_for_all: bool = False) -> str:
         """A machine that runs VE `hosts` with partitioning; its name."""
         name = await self.machine()
         assert await self.do("boot-image.create", name="xen", package="linux-image-amd64", hypervisor="xen") == "done"
         assert await self.do("image.add", name="xen_host", storage="s1", size="1G") == "done"
-        await self.do("ve.create", name="hosts", boot_image="xen", image="xen_host", partitioning="xen")
+        self.classic.host.root.write(f"/vol/xen_host{HOST_KEY}", "ssh-ed25519 AAAAhost root@xen-host\n")
+        await self.do("ve.create", name="hosts", boot_image="xen", image="xen_host", partitioning="xen",
+                      same_for_all=same_for_all)
         assert await self.do("ve.start", name="hosts") == "done"
         await self.rack.until(lambda: (item := self.qrmd.farm.find("host", name)) and item.state == "ok")
         return name

@@ -138,6 +138,6 @@ def built_image() -> Path:
              str(package), "idle"], environment={"PYTHONPATH": str(ROOT)})
 
     sources = [*sorted((ROOT / "qrm_tui/bootimage").glob("*.py")), *sorted((ROOT / "templates/initramfs").iterdir()),
-               ROOT / "data/boot.toml", BUSYBOX]
+               ROOT / "data/boot.toml", ROOT / "data/sealing.toml", BUSYBOX]
     parts = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sources]
     return cached("boot-image", [str(package), *parts], build) / "idle"

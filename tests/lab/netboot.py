@@ -1,7 +1,8 @@
 """The netboot lab: one real server, real machines, two customers; prints a line for each row that it proves.
 
 Run as `python -m tests.lab.netboot`; exit code 0 when all rows hold. `--keep` waits at the end, or where it failed,
-until enter is pressed, and tells how to look around. `--bare-boot` measures a start beside the machine's bare boot.
+until enter is pressed, and tells how to look around. `--bare-boot` measures a start beside the machine's bare boot,
+`--shared` has both machines run one root, too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def main() -> int:
     server = server_image()
 
     def through(rows: Rows, farm: NetbootFarm) -> None:
-        Scenario(rows, farm).run("--bare-boot" in sys.argv[1:])
+        Scenario(rows, farm).run("--bare-boot" in sys.argv[1:], "--shared" in sys.argv[1:])
 
     return go(server, [golden()], {0x20: BIOS, 0x21: UEFI}, acceleration(server.machine_kernel),
               ("resource", "ve", "job"), through)  # fmt: skip

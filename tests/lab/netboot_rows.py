@@ -11,6 +11,7 @@ from tests.lab.namespace import NETWORK
 from tests.lab.netboot_farm import NetbootFarm
 from tests.lab.rows import Row, Rows
 from tests.lab.server_inventory import difference, inventory
+from tests.lab.shared_rows import share
 
 ANSWERS = f"""\
 [dhcpd]
@@ -54,14 +55,14 @@ class Scenario:
         self._stopping: list[str] = []
         self._stopped_since = 0.0
 
-    def run(self, bare_boot: bool = False) -> None:
-        """All rows; `bare_boot` adds the one that measures."""
+    def run(self, bare_boot: bool = False, shared: bool = False) -> None:
+        """All rows; `bare_boot` adds the one that measures, `shared` those of one root for both machines."""
         measured = (self.bare_boot,) if bare_boot else ()
         for step in (
             self.install, self.idle_boot_image, self.switch_on, self.storage, self.golden, self.clones,
             self.boot_image, self.unknown_machines, self.maintenance, self.environments, self.start,
             *measured, self.writes, self.strangers, self.begin_to_stop, self.other_clients, self.stop,
-            self.power_off, self.remove,
+            *((self.shared,) if shared else ()), self.power_off, self.remove,
         ):  # fmt: skip
             step()
 
@@ -264,6 +265,9 @@ class Scenario:
                 row.proof(f"{name} idle after {time.monotonic() - self._stopped_since:.0f} s")
             states = {name: fields["state"] for name, fields in self._farm.all("ve").items()}
             assert states == {"customer1": "inactive", "customer2": "inactive"}, states
+
+    def shared(self) -> None:
+        share(self._rows, self._farm, self._names, self._content)
 
     def power_off(self) -> None:
         with self._rows.row("power", "both machines are switched off through their agents") as row:

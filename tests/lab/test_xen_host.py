@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from qrm_tui.backends import boot
+from qrm_tui.backends import boot, shared_roots
 from qrm_tui.backends.components import table
+from qrm_tui.backends.domains import render_domain
 from qrm_tui.backends.partition_filter import drop_step, load_step, loaded
 from qrm_tui.core.netboot import BootSettings
 from qrm_tui.core.partitionings import BRIDGE
-from qrm_tui.core.partitions import PartitionWanted
+from qrm_tui.core.partitions import DomainWish, PartitionWanted
 from qrm_tui.install import planner
 from tests.lab.boot_machine import BootMachine, NodeServer
 from tests.lab.dom0 import XEN, dom0
@@ -53,6 +54,15 @@ nft list table bridge {WANTED.target}
 test -z "$(nft list tables bridge)"
 systemctl --failed --plain --no-legend
 """
+GUEST = DomainWish(name="guest", uuid="5b3c6ba0-0a5d-4a54-9a7c-5c5c1e1e1e01", resource="p", technology="xen-pv",
+                   memory=1 << 28, kernel="/boot/none", cmdline="quiet")
+DEFINE = """
+findmnt -n -o FSTYPE /
+printf %s "$1" >/run/guest.xml
+virsh -q -c xen:///system define /run/guest.xml >/dev/null
+find /etc/libvirt/libxl -name '*.xml' -printf '%f\\n'
+virsh -q -c xen:///system domstate guest
+"""
 """In one go: an emulated processor takes seconds for an ssh login."""
 
 
@@ -78,26 +88,29 @@ def place(services: Services, path: str) -> Path:
     return services.scratch / path.removeprefix("/")
 
 
-def boot_as_host(services: Services, machine: Machine, node: NodeServer, storage: str, path: str) -> None:
+def boot_as_host(services: Services, machine: Machine, node: NodeServer, storage: str, path: str, *,
+                 shared: bool) -> None:
     """Its boot files say what they say for a VE with partitions."""
     base = f"http://{BRIDGE_ADDRESS}"
     settings = BootSettings(BRIDGE_ADDRESS, f"{base}/qrm/boot", f"{base}:{node.port}")
-    root = boot.Root(VE, "xen_host", NAME, storage, path, "xen-host", type="xen", bridged=True)
+    root = boot.Root(VE, "xen_host", NAME, storage, path, "xen-host", type="xen", bridged=True,
+                     shared=shared_roots.SIZE if shared else "")
     for name, text in {**boot.default_files(settings),
                        **boot.machine_files(settings, machine.name, machine.mac, root)}.items():
         place(services, name).write_text(text)
 
 
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize(("firmware", "shared"), [("bios", False), ("uefi", True)])
 def test_it_boots_into_libvirt_with_its_address_on_a_bridge(
     lab_namespace: Namespace, storage_server: StorageServer, services: Services, root: str, tmp_path: Path,
-    firmware: Firmware,
+    firmware: Firmware, shared: bool,
 ) -> None:
+    """Once on a root of its own, once on one that is the same for all: there libvirt keeps its files in memory."""
     clock, number = Clock(), {"bios": 0x30, "uefi": 0x31}[firmware]
     node = NodeServer(tmp_path, BRIDGE_ADDRESS, lab_namespace)
     hardware = Hardware(firmware, cpus=2, memory_mb=2048, vendor="Lab", product="Host", processor=PROCESSOR)
     machine = Machine(lab_namespace, number, hardware)
-    boot_as_host(services, machine, node, storage_server.address, root)
+    boot_as_host(services, machine, node, storage_server.address, root, shared=shared)
     try:
         machine.on()
         machine.await_console(rf"Xen version {XEN}")
@@ -115,6 +128,12 @@ def test_it_boots_into_libvirt_with_its_address_on_a_bridge(
         version = system.ssh("virsh", "-c", "xen:///system", "version")
         clock.tell("system to virsh")
         assert f"Running hypervisor: Xen {XEN}" in version, version
+        told = system.ssh("sh", "-ec", DEFINE, "sh", render_domain(GUEST))
+        assert told.split() == ["overlay" if shared else "nfs4", "guest.xml", "shut", "off"], told
+        kept = storage_server.shell(f"find {root}/etc/libvirt -name guest.xml").stdout
+        assert bool(kept) is not shared, f"in the image: {kept}"
+        system.ssh("virsh", "-q", "-c", "xen:///system", "undefine", GUEST.name)
+        clock.tell("a definition")
         told = system.ssh("sh", "-ec", LOOK)
         clock.tell("a look at its network")
         lines = told.splitlines()

@@ -40,6 +40,6 @@ def xen_image() -> Path:
              str(kernel), "--hypervisor", str(hypervisor), NAME], environment={"PYTHONPATH": str(ROOT)})
 
     sources = [*sorted((ROOT / "qrm_tui/bootimage").glob("*.py")), *sorted((ROOT / "templates/initramfs").iterdir()),
-               ROOT / "data/boot.toml", BUSYBOX]
+               ROOT / "data/boot.toml", ROOT / "data/sealing.toml", BUSYBOX]
     parts = [hashlib.sha256(file.read_bytes()).hexdigest() for file in sources]
     return cached("boot-image", [kernel.name, hypervisor.name, *parts], build) / NAME

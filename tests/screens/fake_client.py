@@ -57,8 +57,8 @@ def ve(name: str, state: str = "inactive", **more: Any) -> Row:
     """A virtual environment's row."""
     return {
         "name": name, "state": state, "since": NOW - 3000, "seen_at": None, "revision": 1, "boot_image": "debian12",
-        "image": name, "resources": [], "images": [], "profile": {}, "multi_server": 1, "stage": "", "id": f"ve-{name}",
-        "partitioning": None, **more,
+        "image": name, "resources": [], "images": [], "profile": {}, "multi_server": 1, "same_for_all": False,
+        "stage": "", "id": f"ve-{name}", "partitioning": None, **more,
     }
 
 

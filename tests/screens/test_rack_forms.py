@@ -131,6 +131,31 @@ async def test_an_edited_ve_shows_what_it_has_and_sends_what_was_changed() -> No
         assert "qrm ve edit customer2 --memory 8G" in d.page("#form-command")
 
 
+async def test_a_root_that_is_the_same_for_all_is_checked_beside_the_count_and_told() -> None:
+    async with running() as d:
+        await d.press("3", "a")
+        form = await d.at(Form)
+        order = [field.argument.name for field in form.fields]
+        assert order.index("same_for_all") == order.index("multi_server") + 1
+        assert "only read: what each writes lies in its memory, gone at its next boot" in hint(d, "same_for_all")
+        field(d, "same_for_all").editor.focus()
+        await d.press("space")
+        assert form.arguments["same_for_all"] is True and "--same-for-all" in d.page("#form-command")
+
+
+@pytest.mark.parametrize(("shared", "text", "key"), [(True, "yes", "n"), (False, "no", "y")])
+async def test_an_edited_ve_says_whether_its_root_is_the_same_for_all(shared: bool, text: str, key: str) -> None:
+    farm = FakeClient()
+    farm.rows["ve"]["customer2"]["same_for_all"] = shared
+    async with running(farm) as d:
+        await d.press("3", "down", "e")
+        form = await d.at(Form)
+        assert field(d, "same_for_all").text == text
+        field(d, "same_for_all").editor.focus()
+        await d.press(key)
+        assert form.arguments == {"name": "customer2", "same_for_all": {"n": "no", "y": "yes"}[key]}
+
+
 def test_machines_that_a_ve_can_start_on_are_named_first() -> None:
     rows = {row["name"]: row for row in rack()["resource"]}
     argument = OPERATIONS["ve.start"].argument("resource")

@@ -1,7 +1,7 @@
 """Hand-made farms with machines, virtual environments and a server that is set up for netboot."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -43,7 +43,7 @@ def rack(*images: ImageWanted, machines: int = 2, clock: Callable[[], float] = l
     for name, settings in (("dhcpd", {"address": "10.0.0.254"}), ("tftpd", {}), ("apache", {}), ("node", {})):
         farm.put(Item(kind="component", name=name, wanted=ComponentWanted(settings=settings), created=1))
     farm.put(Item(kind="boot-image", name="debian12", created=1, revision=1, wanted=BootImageWanted(id="b1"),
-                  seen=BootImageSeen(size=1)))
+                  seen=BootImageSeen(size=1, shares=True)))
     for number in range(1, machines + 1):
         farm.put(resource(number))
     return farm
@@ -66,11 +66,13 @@ def files_here(farm: Farm) -> MachineFacts:
     return MachineFacts(files=found)
 
 
-def plan(planner: Callable[[Call], Draft], operation: str, farm: Farm, *volumes: Any, **arguments: Any) -> Draft:
-    """The draft that a planner makes, with the storage server s1 and the server itself as they should be."""
+def plan(planner: Callable[[Call], Draft], operation: str, farm: Farm, *volumes: Any,
+         files: Mapping[str, File] | None = None, **arguments: Any) -> Draft:
+    """The draft that a planner makes, with the storage server s1 and the server itself as they should be; `files`: of
+    s1."""
     parsed = check_arguments(find(operation).arguments, arguments)
     names = [item.name for item in farm.all("image")]
-    facts = make_facts(*(volumes or [volume(name) for name in names]))
+    facts = make_facts(*(volumes or [volume(name) for name in names]), files=dict(files or {}))
     reading = Reading(farm, {"s1": facts, HERE: files_here(farm)})
     return planner(Call(parsed, reading, lambda purpose: f"new-{purpose}"))
 

@@ -44,6 +44,7 @@ class Agent:
         url = f"http://127.0.0.1:{server.port}"
         (folder / "run/node").write_text(f"{url}\n")
         (folder / "run/http").write_text(f"{url}/qrm/boot\n")
+        self.busybox = BUSYBOX
         self.process: subprocess.Popen[str] | None = None
 
     @property
@@ -55,7 +56,7 @@ class Agent:
 
     def start(self, mode: str = "system") -> None:
         env = {"QRM_AGENT_RUN": f"{self.folder}/run", "QRM_AGENT_SYS": f"{self.folder}/sys",
-               "QRM_AGENT_PROC": f"{self.folder}/proc", "QRM_AGENT_BUSYBOX": BUSYBOX,
+               "QRM_AGENT_PROC": f"{self.folder}/proc", "QRM_AGENT_BUSYBOX": self.busybox,
                "PATH": f"{self.folder}/bin:{os.environ['PATH']}"}
         with (self.folder / "said").open("w") as said:
             self.process = subprocess.Popen([BUSYBOX, "sh", str(AGENT), mode], env=env, stdout=said, stderr=said,
@@ -106,6 +107,19 @@ def test_what_it_says_of_the_machine_is_always_json(agent: Agent, tmp_path: Path
     assert beat["token"] == TOKEN and beat["body"] == {"boot": said["boot"], "stage": "system", "runs": "ve-1",
                                                        "load": 0.52}
     assert (tmp_path / "run/token").stat().st_mode & 0o077 == 0
+
+
+def test_on_a_root_that_it_shares_it_says_how_full_the_memory_for_its_own_files_is(
+        agent: Agent, tmp_path: Path) -> None:
+    (tmp_path / "run/shared").write_text("50%\n")
+    said = "Filesystem 1024-blocks Used Available Capacity Mounted on\\nnfs:10.0.0.9:/vol/web 99 86 13 87% /\\n"
+    agent.busybox = f"{tmp_path}/busybox"
+    Path(agent.busybox).write_text(
+        f"#!/bin/sh\n[ \"$1\" = df ] && printf '%b' '{said}' && exit\nexec {BUSYBOX} \"$@\"\n")
+    Path(agent.busybox).chmod(0o755)
+    agent.start()
+    beat = agent.wait_for("beat", lambda event: event["path"] == "/v1/beat")
+    assert beat["body"]["filled"] == 0.87
 
 
 def smbios(kind: int, body: bytes, texts: bytes = b"") -> bytes:

@@ -244,7 +244,8 @@ def host_rack(**seen: Any) -> Farm:
     """A farm with the boot-image `xen` besides."""
     farm = rack(image("web"))
     farm.put(Item(kind="boot-image", name="xen", created=1, revision=1, wanted=BootImageWanted(id="b2", type="xen"),
-                  seen=BootImageSeen(**{"size": 1, "files": ("xen.gz", "xen.efi", "vmlinuz", "initrd.img"), **seen})))
+                  seen=BootImageSeen(**{"size": 1, "shares": True, **seen,
+                                        "files": seen.get("files", ("xen.gz", "xen.efi", "vmlinuz", "initrd.img"))})))
     return farm
 
 
@@ -292,7 +293,7 @@ def test_partitioning_is_given_changed_and_taken_away() -> None:
     both = made(plan(ves.plan_edit, "ve.edit", farm, name="shop", boot_image="debian12", partitioning="none"))
     assert (both["boot_image"], both["partitioning"]) == ("debian12", "")
     change(farm, "ve", "shop", life="running")
-    with pytest.raises(Refused, match="partitioning and number of machines are changed while it is stopped"):
+    with pytest.raises(Refused, match="number of machines and same-for-all are changed while it is stopped"):
         plan(ves.plan_edit, "ve.edit", farm, name="shop", partitioning="none")
     with pytest.raises(BadInput, match="not one of xen"):
         plan(ves.plan_create, "ve.create", farm, name="x", image="web", boot_image="xen", partitioning="vmware")

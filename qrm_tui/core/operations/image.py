@@ -49,7 +49,8 @@ OPERATIONS = (
     ),
     Operation(
         "image", "allow", "job", "let machines mount an image",
-        (_NAME, _MACHINES),
+        (_NAME, _MACHINES,
+         Argument("read_only", "flag", "they only read it; nobody reads what another may write into")),
         "qrm image allow customer1 192.168.88.197", subject="name", key="m",
     ),
     Operation(

@@ -8,6 +8,7 @@ from qrm_tui.core.partitionings import PARTITIONINGS
 KINDS = ("physical", "partition")
 #: The word that takes partitioning away.
 NO_PARTITIONS = "none"
+YES, NO = "yes", "no"
 
 _NAME = Argument("name", "ve", "which VE", required=True, positional=True)
 _PARTITIONING = Argument("partitioning", "choice", "its machines are sliced into partitions by this hypervisor",
@@ -27,10 +28,12 @@ OPERATIONS = (
         (
             Argument("name", "image-name", "what it is called", required=True, positional=True),
             Argument("boot_image", "boot-image", "the kernel that it boots", required=True),
-            Argument("image", "image", "its root file system; of several machines each gets a clone of it",
-                     required=True),
+            Argument("image", "image", "its root file system; of several machines each gets a clone of it, "
+                     "or all read it", required=True),
             _PARTITIONING,
             Argument("multi_server", "count", "on how many machines", default=1),
+            Argument("same_for_all", "flag", "they share the image, which is only read: what each writes lies in its "
+                     "memory, gone at its next boot"),
             *_PROFILE,
         ),
         "qrm ve create customer1 --boot-image debian12 --image customer1 --memory 256M", key="a",
@@ -43,6 +46,8 @@ OPERATIONS = (
             Argument("image", "image", "its root file system"),
             _PARTITIONING._replace(choices=(*PARTITIONINGS, NO_PARTITIONS), otherwise=""),
             Argument("multi_server", "count", "on how many machines"),
+            Argument("same_for_all", "choice", "they share the image, which is only read: what each writes lies in "
+                     "its memory, gone at its next boot", choices=(YES, NO)),
             *_PROFILE,
             Argument("any", "flag", "first forget what machines it wanted so far"),
         ),
@@ -59,7 +64,8 @@ OPERATIONS = (
         "qrm ve stop customer1", destructive=True, subject="name", key="x",
     ),
     Operation(
-        "ve", "add-resource", "job", "one more machine for a VE that runs, with a clone of its own",
+        "ve", "add-resource", "job", "one more machine for a VE that runs, with a clone of its own, or on its "
+        "shared root",
         (_NAME, Argument("resource", "resource", "this one (by default the one that fits best)")),
         "qrm ve add-resource shop", subject="name", key="plus",
     ),

@@ -1,0 +1,202 @@
+"""One root for two machines, for real: each has its own name and files over it, and nobody writes into the image."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qrm_tui.backends import boot, nfs, shared_roots
+from tests.lab.boot_machine import BootMachine, NodeServer, built_image
+from tests.lab.exported import exported
+from tests.lab.golden import golden
+from tests.lab.namespace import BRIDGE, BRIDGE_ADDRESS, Namespace
+from tests.lab.storage_server import StorageServer
+from tests.lab.system import System
+from tests.lab.test_boot_image import Clock, is_beat, words
+
+# the group that has a storage server of its own anyway
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("crashes"), pytest.mark.timeout(900)]
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHVua25vd24= qrmd"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the shared root."""
+
+    name: str
+    address: str
+    mac: str
+
+
+NODES = (Node("r1", "10.77.0.50", "52:54:00:77:00:21"), Node("r2", "10.77.0.51", "52:54:00:77:00:22"))
+LOOK = """
+cat /proc/sys/kernel/hostname /etc/hostname /etc/machine-id /var/lib/dbus/machine-id 2>/dev/null
+findmnt -n -o FSTYPE,SOURCE /
+cat /etc/app.conf /root/.ssh/authorized_keys2
+ls -d /.qrm 2>/dev/null || echo "no folder of ours"
+systemctl --failed --plain --no-legend
+"""
+WRITE = """
+echo "$1" >/root/mark; echo "$1" >>/etc/motd; rm /etc/issue; mv /etc/hosts /etc/hosts.former; sync; cat /root/mark
+"""
+FILL = """
+if dd if=/dev/zero of=/root/fill bs=1M 2>/tmp/said; then echo "no bound"; fi
+tail -n +1 /tmp/said; df --output=size,pcent / | tail -n 1; rm /root/fill; cat /root/mark
+"""
+#: As root of a machine could try: the image once more, to be written into.
+THEFT = """
+mkdir -p /mnt/again
+mount -i -t nfs -o "rw,$1,proto=tcp,addr=$2" "$2:$3" /mnt/again || { echo "not mounted"; exit 0; }
+touch /mnt/again/root/mark 2>&1; echo "touch: $?"; rm /mnt/again/etc/motd 2>&1; echo "rm: $?"; umount /mnt/again
+"""
+"""In one go: an emulated processor takes seconds for an ssh login."""
+
+
+def digest(server: StorageServer, path: str) -> str:
+    """Of all content, names, owners, modes and times of the image."""
+    return server.shell(f'tar -c --sort=name --numeric-owner -C "{path}" . | sha256sum').stdout.split()[0]
+
+
+@pytest.fixture
+def image(storage_server: StorageServer, lab_namespace: Namespace) -> Iterator[str]:
+    """A small Debian in a volume, exported as by a plan; r1 has files of its own in it."""
+    with exported(lab_namespace, storage_server, golden(), "shared", "700m") as path:
+        storage_server.shell(f"mkdir -pm 700 {path}/.qrm/nodes/r1/etc && echo of all >{path}/etc/app.conf && "
+                             f"echo of r1 >{path}/.qrm/nodes/r1/etc/app.conf && echo of all >{path}/etc/motd && sync")
+        addresses = [node.address for node in NODES]
+        storage_server.write(nfs.export_path("shared"),
+                             nfs.export_text("shared", path, str(uuid.uuid4()), addresses, read_only=True))
+        storage_server.ssh("exportfs", "-r")
+        listed = storage_server.ssh("cat", "/var/lib/nfs/etab").stdout
+        assert all(f"{path}\t{address}(ro," in listed for address in addresses), listed
+        yield path
+
+
+@pytest.fixture
+def dhcp(lab_namespace: Namespace, tmp_path: Path) -> Iterator[None]:
+    """A DHCP server on the bridge that knows both machines."""
+    settings = tmp_path / "udhcpd.conf"
+    known = "".join(f"static_lease {node.mac} {node.address}\n" for node in NODES)
+    settings.write_text(f"start 10.77.0.52\nend 10.77.0.60\ninterface {BRIDGE}\nlease_file {tmp_path}/leases\n"
+                        f"pidfile {tmp_path}/pid\noption subnet 255.255.255.0\noption router {BRIDGE_ADDRESS}\n{known}")
+    (tmp_path / "leases").touch()
+    process = lab_namespace.popen(["busybox", "udhcpd", "-f", str(settings)], stderr=subprocess.DEVNULL)
+    yield
+    process.kill()
+    process.wait()
+
+
+class Both:
+    """The two machines as one that is waited for."""
+
+    def __init__(self, folder: Path, namespace: Namespace) -> None:
+        self._namespace = namespace
+        self.machines: dict[Node, BootMachine] = {}
+        for number, node in enumerate(NODES):
+            namespace.add_tap(f"shared{number}")
+            network = f"tap,id=n0,ifname=shared{number},script=no,downscript=no"
+            self.machines[node] = BootMachine(folder, mac=node.mac, network=network, namespace=namespace)
+
+    @property
+    def is_on(self) -> bool:
+        return all(machine.is_on for machine in self.machines.values())
+
+    def console(self) -> str:
+        return "\n".join(machine.console()[-6000:] for machine in self.machines.values())
+
+    def end(self) -> None:
+        for number, machine in enumerate(self.machines.values()):
+            machine.power_cut()
+            self._namespace.remove_tap(f"shared{number}")
+
+
+@pytest.fixture
+def both(lab_namespace: Namespace, tmp_path: Path) -> Iterator[Both]:
+    made = Both(tmp_path, lab_namespace)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def server(lab_namespace: Namespace, tmp_path: Path) -> Iterator[NodeServer]:
+    made = NodeServer(tmp_path, BRIDGE_ADDRESS, lab_namespace)
+    yield made
+    made.stop()
+
+
+def own_words(node: Node, storage: str, path: str) -> str:
+    """What the boot files of a machine say."""
+    root = boot.Root("ve-1", "farm", "debian12", storage, path, node.name, shared=shared_roots.SIZE, let_in=KEY)
+    return boot.own_words(root)
+
+
+def await_systems(server: NodeServer, both: Both) -> None:
+    """Until both systems have spoken."""
+    heard: set[str] = set()
+
+    def all_up(event: dict[str, Any]) -> bool:
+        if is_beat(event) and event["body"]["stage"] == "system":
+            heard.add(event["from"])
+        return heard == {node.address for node in NODES}
+
+    server.wait_for(both, "system on both machines", all_up)
+
+
+@pytest.mark.usefixtures("dhcp")
+def test_two_machines_on_one_root(
+    lab_namespace: Namespace, storage_server: StorageServer, image: str, server: NodeServer, both: Both,
+) -> None:
+    clock, before = Clock(), digest(storage_server, image)
+    clock.tell("digest of the image")
+    try:
+        for node, machine in both.machines.items():
+            machine.start(built_image(), f"{words(BRIDGE_ADDRESS, server.port)} "
+                          f"{own_words(node, storage_server.address, image)}")
+        await_systems(server, both)
+        clock.tell("power-on to both systems")
+        systems = {node: System(lab_namespace, node.address, golden().key) for node in NODES}
+        identities = set()
+        for node, system in systems.items():
+            lines = system.ssh("sh", "-c", LOOK).splitlines()
+            assert lines[:2] == [node.name] * 2, lines
+            identities.add(lines[2])
+            assert len(lines[2]) == 32, lines
+            mounted = [line.split() for line in lines if line.startswith("overlay")]
+            assert mounted == [["overlay", f"nfs:{storage_server.address}:{image}"]], lines
+            assert ("of r1" if node.name == "r1" else "of all") in lines, lines
+            assert KEY.rpartition(" ")[0] in lines, lines
+            assert lines[-1] == "no folder of ours", f"a unit failed, or others' files are to be seen: {lines}"
+        assert len(identities) == 2, "each has a machine id of its own"
+        clock.tell("a look at both")
+        for node, system in systems.items():
+            assert system.ssh("sh", "-ec", WRITE, "sh", node.name) == f"{node.name}\n"
+        told = systems[NODES[0]].ssh("sh", "-ec", "cat /root/mark /etc/motd; ls /etc/hosts.former")
+        assert told == "r1\nof all\nr1\n/etc/hosts.former\n", "what r2 wrote is nowhere to be seen"
+        clock.tell("writes of both")
+        full = systems[NODES[0]].ssh("sh", "-ec", FILL)
+        assert "No space left on device" in full and "no bound" not in full, full
+        size = int(full.splitlines()[-2].split()[0])
+        assert 200_000 < size < 256_000, f"half of its memory of 512 MiB, in KiB: {full}"
+        assert full.endswith("r1\n"), "its other files are as they were, and the system goes on"
+        clock.tell("one has filled what it has")
+        for versions in ("vers=4.2", "vers=3,nolock"):
+            said = systems[NODES[1]].ssh("sh", "-c", THEFT, "sh", versions, storage_server.address, image)
+            assert said.count("Read-only file system") == 2 and "touch: 1" in said and "rm: 1" in said, said
+        clock.tell("one tries to write into the image")
+        assert digest(storage_server, image) == before
+        server.say("order off")
+        for machine in both.machines.values():
+            machine.wait_for("power-off", lambda machine=machine: not machine.is_on)  # type: ignore[misc]
+        clock.tell("ordered off to off")
+        assert digest(storage_server, image) == before
+        assert "panic" not in both.console()
+    except AssertionError as error:
+        error.add_note(both.console())
+        raise
