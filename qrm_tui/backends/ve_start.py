@@ -77,7 +77,13 @@ def _storage(farm: Farm, item: Item) -> str:
 def probe_start(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     """What is asked before a start: the files of the machines and images that would be taken."""
     item = farm.get("ve", str(arguments["name"]))
-    return _probe(farm, item, arguments, item.wanted.multi_server)
+    return _probe(farm, item, arguments, _count(item, arguments))
+
+
+def _count(item: Item, arguments: Mapping[str, Any]) -> int:
+    """On how many machines it starts: where fewer are named than it is made for, others may join it later."""
+    made_for: int = item.wanted.multi_server
+    return min(made_for, len(_named(arguments)) or made_for)
 
 
 def probe_add_resource(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
@@ -110,7 +116,12 @@ def plan_start(call: Call) -> Draft:
     if item.wanted.life != "stopped":
         raise Refused(f"VE {item.name} was left {item.wanted.life} by a job that failed: stop it first "
                       f"(qrm ve stop {item.name})")
-    return _plan_start(call, item, item.wanted.multi_server, Inverse("ve.stop", {"name": item.name}))
+    count = _count(item, call.arguments)
+    draft = _plan_start(call, item, count, Inverse("ve.stop", {"name": item.name}))
+    if count < item.wanted.multi_server:
+        draft.notes.append(f"it is made for {item.wanted.multi_server} machines, and starts on those that are named: "
+                           f"qrm ve add-resource {item.name} gives it one more")
+    return draft
 
 
 def plan_add_resource(call: Call) -> Draft:

@@ -31,8 +31,8 @@ _PROGRAMS, _INTERPRETER = struct.Struct("<32x8x14xHH"), 3
 #: Files of templates/initramfs: where they lie in the archive, and their mode.
 _PROGRAM_FILES = {
     "initramfs/init": ("init", 0o755), "initramfs/agent": ("qrm/agent", 0o755),
-    "initramfs/bridge": ("qrm/bridge", 0o644), "initramfs/shared": ("qrm/shared", 0o644),
-    "initramfs/private": ("qrm/private", 0o644),
+    "initramfs/bridge": ("qrm/bridge", 0o644), "initramfs/nfs": ("qrm/nfs", 0o644),
+    "initramfs/shared": ("qrm/shared", 0o644), "initramfs/private": ("qrm/private", 0o644),
     "initramfs/udhcpc": ("qrm/udhcpc", 0o755), "initramfs/qrm-agent.service": ("qrm/qrm-agent.service", 0o644),
 }
 #: What lays a machine's own files over a root that it shares.

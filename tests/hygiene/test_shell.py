@@ -9,13 +9,13 @@ import pytest
 FOLDER = Path(__file__).parent.parent.parent / "templates/initramfs"
 
 
-@pytest.mark.parametrize("name", ["init", "agent", "bridge", "shared", "private", "udhcpc"])
+@pytest.mark.parametrize("name", ["init", "agent", "bridge", "nfs", "shared", "private", "udhcpc"])
 def test_shellcheck_finds_nothing(name: str) -> None:
     done = subprocess.run(["shellcheck", FOLDER / name], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", ["init", "agent", "bridge", "shared", "private", "udhcpc"])
+@pytest.mark.parametrize("name", ["init", "agent", "bridge", "nfs", "shared", "private", "udhcpc"])
 def test_the_shell_that_runs_it_can_read_it(name: str) -> None:
     done = subprocess.run(["/bin/busybox", "sh", "-n", FOLDER / name], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -95,6 +95,15 @@ def test_several_machines_get_a_clone_each() -> None:
     assert len(identities) == 2
 
 
+def test_it_starts_on_the_machines_that_are_named_and_others_join_later() -> None:
+    farm = rack(image("web"), machines=3)
+    define(farm, "shop", "web", multi_server=2)
+    draft = plan(ve_start.plan_start, "ve.start", farm, volume("web"), name="shop", resource=["r3"])
+    assert [step.argv[-5] for step in draft.steps if isinstance(step, Run) and step.argv[0] == "lvcreate"] == ["shop-1"]
+    assert [step.resource for step in draft.steps if isinstance(step, Await)] == ["r3"]
+    assert "made for 2 machines" in draft.notes[-1] and "qrm ve add-resource shop" in draft.notes[-1]
+
+
 def test_clones_that_are_there_are_used_again() -> None:
     farm = rack(image("web"), image("shop-1", origin="web"))
     define(farm, "shop", "web", multi_server=2)

@@ -55,7 +55,7 @@ OPERATIONS = (
     ),
     Operation(
         "ve", "start", "job", "start a VE on resources that fit",
-        (_NAME, Argument("resource", "resource", "on this one (by default the one that fits best)", many=True)),
+        (_NAME, Argument("resource", "resource", "on these alone (by default on those that fit best)", many=True)),
         "qrm ve start customer1", subject="name", key="b",
     ),
     Operation(
