@@ -20,6 +20,8 @@ from qrm_tui.core.plan import Check, Run, Undo
 FOLDER = "/run/qrm/partitions"
 #: Arguments: a verb, the file, the device; of `load` and `loaded` the bridge and the rules, too.
 FILTER_SCRIPT = (templates_folder() / "libvirt/filter.sh").read_text()
+#: Prints what is another text when any filter of a host was changed; fails where there is no nft or no bridge.
+DIGEST_ARGV = ("sh", "-ec", FILTER_SCRIPT, "sh", "digest", "", "", BRIDGE)
 
 
 def filter_path(name: str) -> str:

@@ -58,6 +58,9 @@ class HostSeen(msgspec.Struct, frozen=True, kw_only=True):
     domains: tuple[DomainSeen, ...] = ()
     #: not answering: the reason; empty while it answers
     silent: str = ""
+    #: partitions that it did not hold to their addresses lately, and when that was found
+    unheld: tuple[str, ...] = ()
+    unheld_at: float = 0
 
 
 class DomainEvent(msgspec.Struct, frozen=True):
@@ -97,6 +100,8 @@ class PartitionSeen(msgspec.Struct, frozen=True, kw_only=True):
     domain: DomainSeen | None = None
     #: how much of its CPUs it used lately, 0 to 1; None: not known yet
     busy: float | None = None
+    #: why its host does not hold it to its addresses; empty while it does
+    unheld: str = ""
 
 
 class HostWanted(msgspec.Struct, frozen=True, kw_only=True):

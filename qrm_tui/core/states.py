@@ -440,11 +440,25 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
          "written there", lambda i, f: f"remove some there, or have it boot anew without them: {_reset(i)}"),
     Rule("", lambda i, f: i.seen and i.seen.warning, lambda i, f: str(i.seen.warning),
          lambda i, f: "look who that is: another machine may use its address"),
+), "partition": (
+    Rule("", lambda i, f: _domain(i) in ("running", "paused") and i.seen.unheld,
+         lambda i, f: f"{i.wanted.host} does not hold it to its own addresses: {i.seen.unheld}",
+         lambda i, f: f"mend it there: it is tried again every few seconds. Until then: qrm partition stop {i.name}"),
+), "host": (
+    Rule("", lambda i, f: i.seen and i.seen.unheld,
+         lambda i, f: f"{_age(i.seen.unheld_at, f)} ago it did not hold {_some(i.seen.unheld)} to their addresses: "
+         "somebody had removed their filters",
+         lambda i, f: "they were loaded again. Was it nft flush ruleset, or nftables.service? Leave tables of family "
+         "bridge there alone"),
 )}
 
 TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": JOB, "resource": RESOURCE, "ve": VE,
                                      "boot-image": BOOT_IMAGE, "component": COMPONENT, "partition": PARTITION,
                                      "host": HOST}
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _console_words(item: Item, farm: Farm) -> str:

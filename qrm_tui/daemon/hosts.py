@@ -19,6 +19,7 @@ from qrm_tui.core.partitions import DomainEvent, DomainSeen, HostSeen, HostWante
 from qrm_tui.core.plan import Domain
 from qrm_tui.core.resources import ResourceSeen
 from qrm_tui.core.states import keeps_no_domains
+from qrm_tui.daemon.holding import Holding
 from qrm_tui.daemon.machines import RESOURCE, Machines
 from qrm_tui.daemon.rack import Rack
 from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, Received, Source
@@ -41,6 +42,7 @@ class Hosts:
         """`recorded(name)`: returns when the console of that resource is being recorded."""
         self._farm, self._machines, self._rack, self._recorded = farm, machines, rack, recorded
         self._pause = pause
+        self._holding = Holding(farm, lambda host: machines.runner(f"{RESOURCE}{host}"))
         self._hosts: dict[str, _Host] = {}
         self._came = asyncio.Event()
         self._running = False
@@ -75,6 +77,7 @@ class Hosts:
         if known is not None and known.wanted != wanted and (wanted is None or item is None or item.state == "active"):
             del self._hosts[name]
             self._farm.delete("host", name)
+            self._holding.forget(name)
             task = asyncio.create_task(known.end(), name=f"host {name} ends")
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
@@ -90,7 +93,7 @@ class Hosts:
 
     def _begin(self, name: str, item: Item, wanted: HostWanted) -> None:
         host = self._hosts[name] = _Host(name, wanted, lambda: self._machines.hypervisor(item, wanted), self._publish,
-                                         self._pause)
+                                         self._holding.look, self._pause)
         self._farm.put(Item(kind="host", name=name, wanted=wanted, created=self._farm.clock()))
         host.start()
         _log.info("%s is a virtualization host (%s)", name, wanted.partitioning)
@@ -103,7 +106,7 @@ class Hosts:
         item = self._farm.find("host", name)
         if item is None:
             return
-        now = self._farm.clock()
+        now, seen = self._farm.clock(), self._holding.tell(name, seen)
         if item.seen != seen:
             self._farm.put(msgspec.structs.replace(item, seen=seen, seen_at=now))
         else:
@@ -113,7 +116,8 @@ class Hosts:
         domains = {domain.uuid: domain for domain in seen.domains}
         for partition in self._farm.partitions_on(name):
             domain = domains.get(partition.wanted.id)
-            shown = PartitionSeen(domain=domain, busy=busy.get(partition.wanted.id))
+            shown = PartitionSeen(domain=domain, busy=busy.get(partition.wanted.id),
+                                  unheld=self._holding.unheld.get(partition.name, ""))
             if partition.seen != shown:
                 self._farm.put(msgspec.structs.replace(partition, seen=shown, seen_at=now))
             self._tell_resource(partition.name, domain, forgets=keeps_no_domains(item, self._farm))
@@ -139,8 +143,10 @@ class Hosts:
         return host
 
     async def look(self, name: str) -> None:
-        """Look at a host now; Unreachable if it does not answer."""
-        await self._get(name).look()
+        """Look at a host now, and at its filters; Unreachable if it does not answer."""
+        host = self._get(name)
+        await host.look()
+        await host.hold()
 
     async def perform(self, step: Domain, note: Callable[[str], None]) -> None:
         """Do what a step says; Unreachable, StepFailed, GuardRefused."""
@@ -221,15 +227,17 @@ class _Host:
     """One host: its hypervisor, looked at after events and from time to time."""
 
     def __init__(self, name: str, wanted: HostWanted, make: Callable[[], Hypervisor],
-                 publish: Callable[[str, HostSeen, dict[str, float]], None], pause: float) -> None:
+                 publish: Callable[[str, HostSeen, dict[str, float]], None],
+                 hold: Callable[[str], Awaitable[bool]], pause: float) -> None:
         self.name, self.wanted = name, wanted
         self.hypervisor = make()
-        self._publish, self._pause = publish, pause
-        self._happened, self._looking = asyncio.Event(), asyncio.Lock()
+        self._publish, self._hold, self._pause = publish, hold, pause
+        self._happened, self._looking, self._holding = asyncio.Event(), asyncio.Lock(), asyncio.Lock()
         self._forget = self.hypervisor.listen(self._befell)
         self._task: asyncio.Task[None] | None = None
         self._seen = HostSeen()
         self._used: dict[str, tuple[float, float]] = {}
+        self._busy: dict[str, float] = {}
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._watch(), name=f"host {self.name}")
@@ -250,6 +258,7 @@ class _Host:
             self._happened.clear()
             with contextlib.suppress(QrmError):  # it is shown
                 await self.look()
+                await self.hold()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pause):
                     await self._happened.wait()
@@ -264,9 +273,16 @@ class _Host:
                 self._seen = msgspec.structs.replace(self._seen, silent=str(error))
                 self._publish(self.name, self._seen, {})
                 raise
-            self._publish(self.name, self._seen, self._busy())
+            self._busy = self._used_lately()
+            self._publish(self.name, self._seen, self._busy)
 
-    def _busy(self) -> dict[str, float]:
+    async def hold(self) -> None:
+        """Have what runs there held to its addresses, and show what was found; Unreachable."""
+        async with self._holding:
+            if await self._hold(self.name):
+                self._publish(self.name, self._seen, self._busy)
+
+    def _used_lately(self) -> dict[str, float]:
         """By domain, how much of its CPUs it used since the look before."""
         now, found, used = asyncio.get_running_loop().time(), {}, {}
         for domain in self._seen.domains:

@@ -211,6 +211,8 @@ def _filter(host: Host, arguments: Sequence[str]) -> Completed | Effects:
         case ("loaded", path, device, _, rules):
             good_file = host.root.exists(path) and host.root.read(path) == rules
             return good() if good_file and host.filters.get(device) == rules else bad(1, "")
+        case ("digest", "", "", _):
+            return good("".join(f"{device} {rules}" for device, rules in sorted(host.filters.items())) or "none")
         case ("drop", path, device):
             return _drop_filter(host, path, device)
     raise NotPractised("these arguments")

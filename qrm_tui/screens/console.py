@@ -69,11 +69,11 @@ class ConsoleScreen(FarmScreen[None]):
     ]
 
     class Came(Answer):
-        """Output of the console, no more than is written at once. `taken`: the next may come."""
+        """Output of the console, to be written from `place` on. `taken`: it is, up to what `place` is then."""
 
-        def __init__(self, data: bytes, at: float, after: int, taken: asyncio.Event) -> None:
+        def __init__(self, output: consoles.Output, place: int) -> None:
             super().__init__()
-            self.data, self.at, self.after, self.taken = data, at, after, taken
+            self.output, self.place, self.taken = output, place, asyncio.Event()
 
     class Told(Answer):
         """How things stand, or what is missing."""
@@ -160,20 +160,21 @@ class ConsoleScreen(FarmScreen[None]):
             attempt += 1
 
     async def _hand_on(self, output: consoles.Output) -> None:
-        place, taken = 0, asyncio.Event()
+        place = 0
         while place < len(output.data):
-            piece = output.data[place:place + self.terminal.slice_size]
-            place += len(piece)
-            taken.clear()
-            self.post_message(self.Came(piece, output.at, output.offset + place, taken))
-            await taken.wait()
+            came = self.Came(output, place)
+            self.post_message(came)
+            await came.taken.wait()
+            place = came.place
 
     @on(Came)
     def _came(self, event: Came) -> None:
-        replies = self.terminal.take(event.data, event.at)
-        self._offset = event.after
+        output = event.output
+        event.place = self.terminal.take(output.data, output.at, event.place)
+        self._offset = output.offset + event.place
         event.taken.set()
-        if replies and self.types and self.live.clock() - event.at < STALE:
+        replies = self.terminal.emulator.take_replies()
+        if replies and self.types and self.live.clock() - output.at < STALE:
             self._send(replies)
 
     @on(Told)

@@ -60,11 +60,11 @@ class WallScreen(FarmScreen[None]):
     ]
 
     class Came(Answer):
-        """Output of a console, no more than is written at once; `taken`: the next may come."""
+        """Output of a console, to be written from `place` on. `taken`: it is, up to what `place` is then."""
 
-        def __init__(self, tile: Tile, data: bytes, at: float, taken: asyncio.Event) -> None:
+        def __init__(self, tile: Tile, output: consoles.Output, place: int) -> None:
             super().__init__()
-            self.tile, self.data, self.at, self.taken = tile, data, at, taken
+            self.tile, self.output, self.place, self.taken = tile, output, place, asyncio.Event()
 
     class Told(Answer):
         """How a console's line stands, or what is missing."""
@@ -117,27 +117,25 @@ class WallScreen(FarmScreen[None]):
     async def feed(self) -> None:
         """One slice of each console that has something, by turns."""
         places: dict[Tile, int] = {}
-        taken = asyncio.Event()
         while True:
             await self._some.wait()
             self._some.clear()
             while self._turns:
                 for tile, (output, done) in list(self._turns.items()):
-                    place = places.get(tile, 0)
-                    data = output.data[place:place + tile.terminal.slice_size]
-                    taken.clear()
-                    self.post_message(self.Came(tile, data, output.at, taken))
-                    await taken.wait()
-                    places[tile] = place + len(data)
-                    if places[tile] >= len(output.data):
+                    came = self.Came(tile, output, places.get(tile, 0))
+                    self.post_message(came)
+                    await came.taken.wait()
+                    places[tile] = came.place
+                    if came.place >= len(output.data):
                         del places[tile], self._turns[tile]
                         done.set()
 
     @on(Came)
     def _came(self, event: Came) -> None:
-        tile = event.tile
-        tile.terminal.take(event.data, event.at)  # what it asks is answered where somebody types
-        first, tile.at = not tile.at, max(tile.at, event.at)
+        tile, output = event.tile, event.output
+        event.place = tile.terminal.take(output.data, output.at, event.place)
+        tile.terminal.emulator.take_replies()  # what it asks is answered where somebody types
+        first, tile.at = not tile.at, max(tile.at, output.at)
         event.taken.set()
         if first:
             self._show_title(tile)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import re
 from typing import Any
 
 from bittty.present import Bell, RowsScrolledOff, TitleChanged
 
 from qrm_tui.terminal.board import ConsoleBoard
-from qrm_tui.terminal.cells import Row, runs_of, width
+from qrm_tui.terminal.cells import runs_of, width
 from qrm_tui.terminal.emulator import LEAST_COLUMNS, LEAST_ROWS, MOST_COLUMNS, MOST_ROWS
-from qrm_tui.terminal.flood import Flood
+from qrm_tui.terminal.flood import Flood, keep
 from qrm_tui.terminal.looks import Runs, plain_runs
 from qrm_tui.terminal.scrollback import Kept, Scrollback
 
@@ -18,6 +19,8 @@ from qrm_tui.terminal.scrollback import Kept, Scrollback
 LONGEST_TITLE, MOST_REPLIES = 80, 512
 #: Characters that are fed where the short way is not open, before it is asked for again: the first time, and at last.
 _ASKED, _PIECE = 64, 4096
+#: Where the cursor goes, what is erased and which modes are set between two screenfuls.
+_MOVES = re.compile(r"(?:\x1b\[[0-9;?]{0,8}[HJhl])+")
 
 
 class BitttyEmulator:
@@ -93,6 +96,11 @@ class BitttyEmulator:
                 before, place = place, self._flood.take(text, place, at)
                 if place >= size:
                     break
+                moves = _MOVES.match(text, place) if place > before or not step else None
+                if moves is not None:
+                    self._feed(moves.group())
+                    place, step = moves.end(), max(1, step)
+                    continue
                 # the short way opens after a line's end; where it does not, it is asked for ever more seldom
                 step = 0 if place > before else min(_PIECE, 2 * step + _ASKED)
             stop = text.find("\r\n", place + step) + 2 if self._flood is not None else size
@@ -141,8 +149,7 @@ class BitttyEmulator:
         """What bittty tells."""
         if type(event) is RowsScrolledOff:
             for row, wrapped in event.lines:
-                at = row.at if type(row) is Row else self._board.now
-                self.scrollback.append(Kept(runs_of(row, self._board.styles), at, wrapped))
+                keep(self.scrollback, row, wrapped, self._board.styles, self._board.now)
         elif type(event) is Bell:
             self.bells += 1
         elif type(event) is TitleChanged:

@@ -12,22 +12,19 @@ from typing import Any
 
 from bittty import XTERM, Board, Parser
 from bittty import mode_profiles as modes
-from bittty.operations import Operation
 from bittty.options import DEC_CHARACTER_EDITING, DEC_LINE_EDITING
 from bittty.parser.csi import parse_csi_operation
-from bittty.style import parse_sgr_with_reset
 
 from qrm_tui.terminal.cells import CONTINUATION, Row, Style, Styles, width
+from qrm_tui.terminal.draft import Draft, Ink
+from qrm_tui.terminal.sgr import operation_of, shortened
 
 #: Characters of one control sequence, and of one string (a title, a clipboard ...).
 LONGEST_SEQUENCE, LONGEST_STRING = 128, 4096
 #: Characters that stand on one cell: a letter and its marks.
 _STACKED = 6
-#: Parameters above it are of no use on any screen, and some would be made into strings of that length.
-_LARGE = re.compile("[0-9]{5,}")
 #: The strings that are performed: OSC 0 and 2.
 _TITLE = re.compile("(?:\x1b]|\x9d)[02];")
-_SGR = re.compile(r"\x1b\[(?:[0-9]{0,4}[;:]){0,20}[0-9]{0,4}m")
 
 _OPERATIONS = frozenset((
     # characters, cursor, tabs
@@ -63,10 +60,6 @@ def _model() -> Any:
 _MODEL = _model()
 
 
-def _shortened(sequence: str) -> str:
-    return _LARGE.sub("9999", sequence)
-
-
 class _Memo(dict[str, Any]):
     """What bittty's parser remembers of control sequences: made here, so that long ones are never parsed."""
 
@@ -83,13 +76,18 @@ class _Memo(dict[str, Any]):
         return known
 
     def _entry(self, sequence: str) -> tuple[Callable[[Any], None], Any]:
-        if _SGR.fullmatch(sequence):  # nothing else varies so much
-            return self._registry["SGR"], Operation("SGR", parse_sgr_with_reset(sequence), sequence)
-        operation = None
+        operation = operation_of(sequence)  # nothing else varies so much
+        if operation is not None:
+            return self._registry["SGR"], operation
         if len(sequence) <= LONGEST_SEQUENCE and sequence[1:].isascii():  # bittty takes ² for a digit, int() does not
-            operation = parse_csi_operation(_shortened(sequence))
+            operation = parse_csi_operation(shortened(sequence))
         handler = None if operation is None else self._registry.get(operation.name)
         return (_nothing, operation) if handler is None else (handler, operation)
+
+
+def filled(style: Style) -> bool:
+    """Whether what is erased in this style gets its background."""
+    return style.bg is not None and style.bg.mode != "default"
 
 
 def _nothing(operation: Any) -> None:
@@ -151,11 +149,13 @@ class ConsoleBoard(Board):  # type: ignore[misc]
             del registry[name]
         registry["SGR"] = self._sgr
         registry["ICH"], registry["ECH"] = self._insert_blanks, self._erase_characters
+        registry["ED"], registry["EL"] = self._erase_screen, self._erase_line
         registry["DECSED"], registry["DECSEL"] = registry["ED"], registry["EL"]  # nothing is protected here
         self.parser = _Parser(self, feed_lock=self._output_lock)
+        self.ink = Ink(self.styles, lambda sequence: self.parser._csi_memo.get(sequence)[1], self._default)
         for page in self.blitter.videos:
-            page._create_empty_row = lambda columns=None, page=page: Row(
-                [page._empty_cell] * (page.width if columns is None else columns), self.now)
+            page._create_empty_row = lambda columns=None, page=page: Draft(
+                self.ink, page.width if columns is None else columns, self.now)
             page._empty_style, page._empty_cell = self._default, self.styles.cells(self._default)[" "]
             page.grid = [page._create_empty_row() for _ in range(rows)]
             # a row that leaves the grid is nobody's any more, and need not be copied
@@ -164,6 +164,45 @@ class ConsoleBoard(Board):  # type: ignore[misc]
     def _sgr(self, operation: Any) -> None:
         device = self.style
         device.current = self.styles.after(device.current, operation, self._default)
+
+    @property
+    def filled(self) -> bool:
+        """Whether what is erased, or scrolled in, gets a background of its own."""
+        return filled(self.style.current)
+
+    def _erase_line(self, operation: Any) -> None:
+        """EL; a whole row at once where nothing but blanks is left."""
+        cursor, blitter = self.cursor, self.blitter
+        if operation.args[0] != 0 or self.filled:
+            blitter.clear_line(operation.args[0])
+            return
+        cursor.cancel_pending_wrap()
+        self._erase_from(cursor.x, cursor.y)
+
+    def _erase_screen(self, operation: Any) -> None:
+        """ED, likewise."""
+        cursor, blitter = self.cursor, self.blitter
+        mode = operation.args[0]
+        if mode not in (0, 2) or self.filled:
+            blitter.clear_screen(mode)
+            return
+        cursor.cancel_pending_wrap()
+        first = 0
+        if mode == 0:
+            self._erase_from(cursor.x, cursor.y)
+            first = cursor.y + 1
+        page = blitter.current_page
+        for y in range(first, self.height):
+            page.grid[y], page.wrapped_lines[y] = page._create_empty_row(), False
+            page.row_gen[y] = page.generation
+
+    def _erase_from(self, x: int, y: int) -> None:
+        page = self.blitter.current_page
+        if x:
+            page._erase_range(page.grid[y], x, page.width, self._default)
+        else:
+            page.grid[y] = page._create_empty_row()
+        page.row_gen[y] = page.generation
 
     def _insert_blanks(self, operation: Any) -> None:
         """ICH; bittty fills with underlines and the like, terminals with the background alone."""

@@ -34,13 +34,13 @@ Cell = tuple[Style, str]
 _STYLES = 1024
 _STYLE, _TEXT = itemgetter(0), itemgetter(1)
 #: bittty packs them in the same order (style.py, _BOLD ...); its properties take ten times as long.
-_ATTRIBUTES = BOLD | DIM | ITALIC | UNDERLINE | BLINK | REVERSE | CONCEAL | STRIKE
+ATTRIBUTES = BOLD | DIM | ITALIC | UNDERLINE | BLINK | REVERSE | CONCEAL | STRIKE
 
 
 class Row(list[Cell]):
     """A row of the screen that knows when it was last written (seconds since the epoch), and what it says."""
 
-    __slots__ = ("at", "runs", "said")
+    __slots__ = ("at", "columns", "ink", "raw", "runs", "said", "style")  # those of a Draft too: it becomes a Row
 
     at: float
     #: cells as they were when it was last asked what it says, and the answer. Whoever writes on it tells nobody, but to
@@ -52,10 +52,11 @@ class Row(list[Cell]):
         super().__init__(cells)
         self.at, self.said = at, None
 
-    def says(self, runs: Runs) -> Runs:
-        """This is what it says, as long as no cell is another."""
-        self.said, self.runs = self[:], runs
-        return runs
+    def read(self, styles: Styles) -> Runs:
+        """What it says."""
+        if self != self.said:
+            self.said, self.runs = self[:], _runs_of(self, styles)
+        return self.runs
 
 
 class SharedCells(dict[str, Cell]):
@@ -112,11 +113,11 @@ class Styles:
 
 
 def _look(style: Style) -> Look:
-    look = Look(_colour(style.fg), _colour(style.bg), style._set & style._val & _ATTRIBUTES)
+    look = Look(colour_of(style.fg), colour_of(style.bg), style._set & style._val & ATTRIBUTES)
     return PLAIN if look == PLAIN else look
 
 
-def _colour(colour: Any) -> Colour:
+def colour_of(colour: Any) -> Colour:
     if colour is None or colour.mode == "default":
         return None
     value: Colour = colour.value
@@ -127,9 +128,9 @@ def _colour(colour: Any) -> Colour:
 
 def runs_of(row: list[Cell], styles: Styles) -> Runs:
     """A row as runs, without the plain blanks at its end."""
-    if type(row) is not Row:
-        return _runs_of(row, styles)
-    return row.runs if row == row.said else row.says(_runs_of(row, styles))
+    if isinstance(row, Row):
+        return row.read(styles)
+    return _runs_of(row, styles)
 
 
 def _runs_of(row: list[Cell], styles: Styles) -> Runs:
@@ -164,4 +165,5 @@ def width(character: str) -> int:
     return max(1, wcwidth(character))
 
 
-__all__ = ["CONTINUATION", "Cell", "Row", "SharedCells", "Style", "Styles", "runs_of", "width"]
+__all__ = ["ATTRIBUTES", "CONTINUATION", "Cell", "Row", "SharedCells", "Style", "Styles", "colour_of", "runs_of",
+           "width"]

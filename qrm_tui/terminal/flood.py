@@ -1,34 +1,41 @@
-"""The short way for logs: whole lines of text and colours at the bottom of the screen are written at once.
+"""The short way for whole lines of text and colours: they are written at once, and kept as they came.
 
-A machine that boots, or a program that prints for minutes, sends lines that nobody sees longer than a frame. Writing
-each of them cell by cell into a grid costs ten times what their text costs; only the last screenful needs cells, and
-those above it go into the scroll-back as they are. Taken is what bittty would end up with in the same way, which a test
-holds it to; everything else is left to bittty.
+A machine that boots, a program that prints for minutes, or one that paints its screen again and again, sends lines that
+nobody sees longer than a frame. Writing each of them cell by cell into a grid costs ten times what their text costs;
+here a row becomes a Draft, and those above the last screenful go into the scroll-back as they are. Taken is what bittty
+would end up with in the same way, which a test holds it to; everything else is left to bittty.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
-from qrm_tui.terminal.board import ConsoleBoard
-from qrm_tui.terminal.cells import Row, Style, runs_of
-from qrm_tui.terminal.looks import PLAIN, Look, Run, Runs
+from qrm_tui.terminal.board import ConsoleBoard, filled
+from qrm_tui.terminal.cells import CONTINUATION, Row, Style, Styles, runs_of
+from qrm_tui.terminal.draft import Draft
+from qrm_tui.terminal.looks import PLAIN
 from qrm_tui.terminal.scrollback import Kept, Scrollback
+from qrm_tui.terminal.sgr import SEQUENCE, runs_of_pieces
 
-#: ASCII text, short SGR sequences and ends of lines. Nothing stands behind the star, so nothing is tried twice: a line
-#: of 16 KB without an end would take for ever. (*+ would do, and is broken in Python 3.11 up to 3.11.4.)
-_TEXT = re.compile(r"(?:[ -~]+|\x1b\[[0-9;]{0,32}m|\r\n)*")
-_SGR = re.compile(r"(\x1b\[[0-9;]*m)")
-#: Characters that are looked at to find lines: those behind a line that is not taken are looked at again.
-_WINDOW = 1 << 15
+#: What changes nothing where it is taken (ASCII as G0), and EL.
+_ASCII, _ERASE = "\x1b(B", "\x1b[K"
+#: ASCII text, SGR, these two and ends of lines. Nothing stands behind the star, so nothing is tried twice: a line of
+#: 16 KB without an end would take for ever. (*+ would do, and is broken in Python 3.11 up to 3.11.4.)
+_TEXT = re.compile(rf"(?:[ -~]+|\r\n|{SEQUENCE}|\x1b\[K|\x1b\(B)*")
+_UNSHOWN = re.compile(rf"{SEQUENCE}|\x1b\[K|\x1b\(B")
+#: Numbers that may set a background; a foreground that has such ones in it; what may make these read otherwise.
+_BACKGROUND = re.compile(r"[\[;]0*(?:4[0-8]|10[0-7]|58)[;m]")
+_FOREGROUND = re.compile(r"(?<=[\[;])38;(?:5;[0-9]+|2;[0-9]+;[0-9]+;[0-9]+)(?=[;m])")
+_EMPTY = re.compile(r"[\[;];")
+#: Characters that are looked at to find lines, at least and at most: those behind a line that is not taken are looked
+#: at again.
+_LEAST, _MOST = 1 << 11, 1 << 16
 
-#: Changes of a style that are remembered.
-_STEPS = 4096
-
-Piece = tuple[str, Style, Look]
-#: A style, the one that a sequence makes of it, and how that looks.
-Step = tuple[Style, Style, Look]
+#: A line of the screen's width or less, the style that it begins in, and whether it goes on.
+Line = tuple[str, Style, bool]
 
 
 class Flood:
@@ -36,142 +43,164 @@ class Flood:
 
     def __init__(self, board: ConsoleBoard, scrollback: Scrollback) -> None:
         self._board, self._scrollback = board, scrollback
-        self._steps: dict[tuple[int, str], Step] = {}
+        self._window = _MOST
 
     def _open(self) -> bool:
-        """Whether a line would be written at the bottom of a screen that scrolls as a whole."""
+        """Whether a line would be written at the left of a screen that scrolls as a whole."""
         board = self._board
-        blitter, cursor, modes = board.blitter, board.cursor, board.modes
-        return (cursor.x == 0 and cursor.y == blitter.height - 1 and not cursor.wrap_pending
-                and blitter.scroll_top == 0 and blitter.scroll_bottom == blitter.height - 1
-                and not blitter.in_alt_screen and modes.auto_wrap and board.plain and board.parser.idle
-                and not _filled(board.style.current)
-                and all(cell is blitter.current_page._empty_cell for cell in blitter.current_page.grid[-1]))
+        blitter, cursor = board.blitter, board.cursor
+        return (cursor.x == 0 and not cursor.wrap_pending and blitter.scroll_top == 0
+                and blitter.scroll_bottom == blitter.height - 1 and board.modes.auto_wrap and board.plain
+                and board.charset.current_charset == 0 and board.parser.idle and not board.filled)
 
     def take(self, text: str, place: int, at: float) -> int:
         """Write the whole lines that stand at this place; the place behind them."""
         if not self._open():
             return place
-        found = _TEXT.match(text, place, place + _WINDOW)
+        found = _TEXT.match(text, place, place + self._window)
         end = -1 if found is None else text.rfind("\r\n", place, found.end())
         if end < 0:
+            self._window = min(_MOST, 2 * self._window)
             return place
-        lines = text[place:end].split("\r\n")
-        rows: list[tuple[list[Piece], bool]] = []
-        taken = self._pieces(lines, rows)
-        if rows:
-            self._put(rows, at)
-        return place + sum(len(line) + 2 for line in lines[:taken])
+        block = text[place:end]
+        lines = block.split("\r\n")
+        shown = _UNSHOWN.sub("", block).split("\r\n") if "\x1b" in block else lines
+        taken = self._write(lines, shown, at)
+        if taken == len(lines):
+            self._window = min(_MOST, 2 * self._window)
+            place = end + 2
+        else:
+            self._window = max(_LEAST, self._window // 2)
+            place += sum(len(line) + 2 for line in lines[:taken])
+        if taken:
+            self._board.blitter.last_printed_char = None
+        return place
 
-    def _pieces(self, lines: list[str], rows: list[tuple[list[Piece], bool]]) -> int:
-        """Make rows of the lines: each a list of pieces, and whether it goes on. The number of lines taken."""
-        board, steps = self._board, self._steps
-        styles, columns = board.styles, board.width
-        before = style = board.style.current
-        look = styles.look(style)
-        count = 0
-        for line in lines:
-            if "\x1b" not in line:
-                if len(line) <= columns:
-                    rows.append(([(line, style, look)], False))
-                else:
-                    self._wrap([(line, style, look)], rows)
-                count += 1
-                continue
-            pieces: list[Piece] = []
-            size = 0
-            for number, part in enumerate(_SGR.split(line)):
-                if not part:
-                    continue
-                if number % 2:
-                    step = steps.get((id(style), part))
-                    if step is None:
-                        step = self._step(style, part)
-                    _, style, look = step
-                else:
-                    size += len(part)
-                    pieces.append((part, style, look))
-            if _filled(style):  # the next line would be filled with the background: bittty does so
-                style = before
-                break
-            if size <= columns:
-                rows.append((pieces, False))
+    def _write(self, lines: list[str], shown: list[str], at: float) -> int:
+        """Write the lines, of which so much is shown; how many were taken."""
+        board = self._board
+        columns, cursor = board.width, board.cursor
+        style, last, y = board.style.current, board.height - 1, cursor.y
+        scrolled: list[Line] = []
+        taken = 0
+        for raw, text in zip(lines, shown, strict=True):
+            size, whole, after = len(text), False, style
+            if size != len(raw):
+                whole = _ERASE in raw
+                if whole and _erases_text(raw, size, columns):
+                    break
+                if (whole or size > columns) and _may_fill(raw):
+                    break
+                raw = raw.replace(_ASCII, "").replace(_ERASE, "")
+                after = board.ink.after(raw, style)
+                if filled(after):
+                    break  # the next line would be filled with the background: bittty does so
+            rows = [(raw, style, False)] if size <= columns else list(_wrapped(raw, style, columns, board))
+            if y < last:
+                below = y + len(rows)
+                if below > last or not self._place(rows, y, size, whole, at):
+                    break
+                y = below
+            elif scrolled or self._scrolls(whole or size >= columns):
+                scrolled += rows
             else:
-                self._wrap(pieces, rows)
-            before = style
-            count += 1
-        board.style.current = before
-        return count
+                break
+            style = after
+            taken += 1
+        if scrolled:
+            self._scroll(scrolled, at)
+        board.style.current = style
+        cursor.y = y
+        return taken
 
-    def _step(self, style: Style, sequence: str) -> Step:
-        """The style after a sequence of colours and attributes, remembered: few of them come again and again."""
+    def _place(self, rows: list[Line], y: int, size: int, whole: bool, at: float) -> bool:
+        """Write a line on rows from y on, where nothing scrolls; False: bittty must."""
         board = self._board
-        new = board.styles.after(style, board.parser._csi_memo.get(sequence)[1], board._default)
-        if len(self._steps) >= _STEPS:
-            self._steps.clear()
-        step = self._steps[(id(style), sequence)] = (style, new, board.styles.look(new))  # holds it: its id is its own
-        return step
+        page, columns, ink = board.blitter.current_page, board.width, board.ink
+        rest = size - (len(rows) - 1) * columns
+        under = page.grid[y + len(rows) - 1]
+        if not whole and rest < columns and not (type(under) is Draft and under.blank):
+            if under[rest][1] == CONTINUATION:
+                return False
+            raw, begins, _ = rows.pop()
+            x = 0
+            for text, style, _ in ink.pieces(raw, begins):
+                under[x:x + len(text)] = map(board.styles.cells(style).__getitem__, text)
+                x += len(text)
+            if type(under) is Row and rest:
+                under.at = at
+            page.row_gen[y + len(rows)] = page.generation
+        for number, (raw, style, wrapped) in enumerate(rows, y):
+            page.grid[number] = Draft(ink, columns, at, raw, style)
+            page.row_gen[number] = page.generation
+            if wrapped:
+                page.wrapped_lines[number] = True
+        return True
 
-    def _wrap(self, pieces: list[Piece], rows: list[tuple[list[Piece], bool]]) -> None:
-        """Break a line at the screen's width."""
-        columns = self._board.width
-        row: list[Piece] = []
-        room = columns
-        for part, style, look in pieces:
-            text = part
-            while text:
-                if not room:
-                    rows.append((row, True))
-                    row, room = [], columns
-                row.append((text[:room], style, look))
-                text, room = text[room:], room - len(text[:room])
-        rows.append((row, False))
+    def _scrolls(self, whole: bool) -> bool:
+        """Whether a line at the bottom is written on nothing (`whole`: whatever is there), and scrolls into history."""
+        blitter = self._board.blitter
+        page = blitter.current_page
+        row = page.grid[-1]
+        if blitter.in_alt_screen or page.wrapped_lines[-1]:
+            return False
+        return whole or (row.blank if type(row) is Draft else all(cell is page._empty_cell for cell in row))
 
-    def _put(self, rows: list[tuple[list[Piece], bool]], at: float) -> None:
-        """As many of the screen's lines go, then those of the rows that are never seen; the others are written."""
+    def _scroll(self, lines: list[Line], at: float) -> None:
+        """As many of the screen's rows go, then those of the lines that are never seen; the others are written."""
         board = self._board
-        blitter = board.blitter
-        page, height, styles = blitter.current_page, blitter.height, board.styles
-        append = self._scrollback.append
-        count = len(rows)
+        blitter, ink, styles, columns = board.blitter, board.ink, board.styles, board.width
+        page, height = blitter.current_page, blitter.height
+        scrollback = self._scrollback
+        count = len(lines)
         gone = min(count, height - 1)
         for row, wrapped in zip(page.grid[:gone], page.wrapped_lines[:gone], strict=True):
-            append(Kept(runs_of(row, styles), row.at if type(row) is Row else at, wrapped))
+            keep(scrollback, row, wrapped, styles, at)
         first = count - gone
-        for pieces, wrapped in rows[:first]:
-            append(Kept(_runs(pieces), at, wrapped))
-        grid: list[Any] = page.grid[gone:-1]
-        for pieces, _ in rows[first:]:
-            row = page._create_empty_row()
-            x = 0
-            for text, style, _ in pieces:
-                row[x:x + len(text)] = map(styles.cells(style).__getitem__, text)
-                x += len(text)
-            row.says(_runs(pieces))
-            grid.append(row)
-        page.grid = [*grid, page._create_empty_row()]
-        page.wrapped_lines = [*page.wrapped_lines[gone:-1], *(wrapped for _, wrapped in rows[first:]), False]
+        for raw, style, wrapped in lines[:first]:
+            if styles.look(style) is PLAIN:
+                scrollback.append_raw(raw, at, wrapped)
+            else:
+                scrollback.append(Kept(runs_of_pieces(ink.pieces(raw, style)), at, wrapped))
+        page.grid = [*page.grid[gone:-1], *(Draft(ink, columns, at, raw, style) for raw, style, _ in lines[first:]),
+                     page._create_empty_row()]
+        page.wrapped_lines = [*page.wrapped_lines[gone:-1], *(wrapped for *_, wrapped in lines[first:]), False]
         page.line_attributes = page.line_attributes[-1:] * height
         page._touch_page()
-        blitter.last_printed_char = None
 
 
-def _filled(style: Style) -> bool:
-    """Whether a new line would get a background of its own."""
-    return style.bg is not None and style.bg.mode != "default"
+def keep(scrollback: Scrollback, row: Any, wrapped: bool, styles: Styles, now: float) -> None:
+    """Put a row of the screen into the scroll-back; `now` where it does not know when it was written."""
+    if type(row) is Draft and styles.look(row.style) is PLAIN:
+        scrollback.append_raw(row.raw, row.at, wrapped)
+    else:
+        scrollback.append(Kept(runs_of(row, styles), row.at if isinstance(row, Row) else now, wrapped))
 
 
-def _runs(pieces: list[Piece]) -> Runs:
-    """What `runs_of` makes of the same row."""
-    runs: list[Run] = []
-    for text, _, look in pieces:
-        if runs and runs[-1].look == look:
-            former = runs.pop()
-            text = former.text + text
-        if text:
-            runs.append(Run(text, look, len(text)))
-    if runs and runs[-1].look == PLAIN:
-        text = runs.pop().text.rstrip(" ")
-        if text:
-            runs.append(Run(text, PLAIN, len(text)))
-    return tuple(runs)
+def _may_fill(raw: str) -> bool:
+    """Whether there may be a background in a line."""
+    return (_BACKGROUND.search(raw) is not None
+            and (_EMPTY.search(raw) is not None or _BACKGROUND.search(_FOREGROUND.sub("39", raw)) is not None))
+
+
+def _erases_text(raw: str, size: int, columns: int) -> bool:
+    """Whether EL in a line may take a character, where it waits to be wrapped, or not stand on its last row."""
+    if size <= columns:
+        return size == columns
+    return size % columns == 0 or raw.find(_ERASE) != len(raw) - len(_ERASE)
+
+
+def _wrapped(raw: str, style: Style, columns: int, board: ConsoleBoard) -> Iterator[Line]:
+    """A line of more than the screen's width, broken there."""
+    pieces = _chunks(columns).findall(raw)
+    if not pieces[-1]:
+        pieces.pop()
+    for number, piece in enumerate(pieces, 1):
+        yield piece, style, number < len(pieces)
+        style = board.ink.after(piece, style)
+
+
+@lru_cache(8)
+def _chunks(columns: int) -> re.Pattern[str]:
+    """As many characters as a row has, with what colours them."""
+    return re.compile(rf"((?:(?:{SEQUENCE})*[ -~]){{1,{columns}}})|\x1b.*")

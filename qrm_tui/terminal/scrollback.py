@@ -1,7 +1,8 @@
 """Lines that left the screen, with the time at which each was last written; bounded in lines and in bytes.
 
 They are kept packed, a string and some bytes a line: half a million small tuples would be looked through by each of
-Python's collections, and hold the screen up for half a second.
+Python's collections, and hold the screen up for half a second. Lines that are text and colours are kept as they came,
+and read when somebody looks back: most are forgotten before.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from qrm_tui.terminal.looks import PLAIN, Colour, Look, Run, Runs
+from qrm_tui.terminal.sgr import WITHOUT, read
 
 #: Lines kept, and about how many bytes they may take; a line of one look takes a few hundred.
 MOST_LINES, MOST_BYTES = 10_000, 16 << 20
@@ -22,7 +24,8 @@ _RUN, _LOOK = struct.Struct("<HH"), struct.Struct("<IIB")
 _PACKED = _RUN.size + _LOOK.size
 _RGB = 1 << 24
 
-Packed = tuple[str, bytes, float, bool, bool]
+#: Text, looks of its runs (None: the text has its sequences), time, whether it goes on, whether it is a mark.
+Packed = tuple[str, bytes | None, float, bool, bool]
 
 
 class Kept(NamedTuple):
@@ -65,7 +68,8 @@ class Scrollback:
 
     def text(self, number: int) -> str:
         """A line's text alone."""
-        return self._lines[number - self.first][0].rstrip(" ")
+        text, looks, *_ = self._lines[number - self.first]
+        return (WITHOUT.sub("", text) if looks is None else text).rstrip(" ")
 
     @property
     def size(self) -> int:
@@ -74,7 +78,13 @@ class Scrollback:
 
     def append(self, line: Kept) -> None:
         """One more line; the oldest are forgotten where that is too much."""
-        packed = _packed(line)
+        self._append(_packed(line))
+
+    def append_raw(self, raw: str, at: float, wrapped: bool = False) -> None:
+        """One more line as it came: ASCII text and SGR sequences, beginning in the terminal's own colours."""
+        self._append((raw, None, at, wrapped, False) if "\x1b" in raw else (raw.rstrip(" "), b"", at, wrapped, False))
+
+    def _append(self, packed: Packed) -> None:
         self._lines.append(packed)
         self._bytes += _cost(packed)
         while len(self._lines) > self._most_lines or (self._bytes > self._most_bytes and len(self._lines) > 1):
@@ -90,7 +100,7 @@ class Scrollback:
 
 def _cost(packed: Packed) -> int:
     text = packed[0]
-    return _LINE_BYTES + len(text) * (1 if text.isascii() else 4) + len(packed[1])
+    return _LINE_BYTES + len(text) * (1 if text.isascii() else 4) + len(packed[1] or b"")
 
 
 def _packed(line: Kept) -> Packed:
@@ -107,6 +117,8 @@ def _packed(line: Kept) -> Packed:
 
 def _unpacked(packed: Packed) -> Kept:
     text, looks, at, wrapped, mark = packed
+    if looks is None:
+        return Kept(read(text), at, wrapped, mark)
     if not looks:
         return Kept((Run(text, PLAIN, len(text)),) if text else (), at, wrapped, mark)
     runs, first = [], 0

@@ -1,8 +1,7 @@
 """A terminal: bytes go in at any speed, frames are skipped and bytes never, and one can look back, search and copy.
 
-`take` writes a slice at once; whoever feeds it gives slices of `slice_size`, which keeps the time of one short enough
-that keys are answered between two. The view is of numbered lines (`Lines`): live it is the screen, else it stays where
-it is however much comes.
+`take` writes as much as a slice's time allows, so that keys are answered between two. The view is of numbered lines
+(`Lines`): live it is the screen, else it stays where it is however much comes.
 """
 
 from __future__ import annotations
@@ -24,9 +23,10 @@ from qrm_tui.terminal.keys import key_bytes, pasted, wants_asking
 from qrm_tui.terminal.view import Lines, clock_text
 from qrm_tui.widgets.terminal_paint import Shown, difference, strip_of
 
-#: Seconds between two frames while bytes come, and that one slice should take.
+#: Seconds between two frames while bytes come, and that one slice takes.
 FRAME, SLICE = 0.04, 0.008
-_LEAST_SLICE, _MOST_SLICE = 1 << 13, 1 << 16
+#: Bytes that are written before the clock is looked at.
+_LEAST_PIECE, _MOST_PIECE = 1 << 11, 1 << 14
 _LONGEST_PAUSE = 0.5
 _STRIPS = 512
 #: What a serial line's programs take the screen for, until they are told.
@@ -94,8 +94,7 @@ class Terminal(Widget, can_focus=True):
         self.lines = Lines(emulator)
         #: whether keys are the other side's
         self.typing = False
-        #: bytes that `take` should get at once
-        self.slice_size = 1 << 14
+        self._piece = _LEAST_PIECE
         #: whether the other side knows the size that it is shown in
         self.told = False
         self.times = False
@@ -114,16 +113,21 @@ class Terminal(Widget, can_focus=True):
 
     # what comes
 
-    def take(self, data: bytes, at: float) -> bytes:
-        """Bytes of the other side that came at this time; the answer to questions in them."""
-        before = time.perf_counter()
-        self.emulator.feed(data, at)
-        took = time.perf_counter() - before
-        if len(data) >= self.slice_size // 2:
-            if took > 2 * SLICE:
-                self.slice_size = max(_LEAST_SLICE, self.slice_size // 2)
-            elif took < SLICE / 2:
-                self.slice_size = min(_MOST_SLICE, self.slice_size * 2)
+    def take(self, data: bytes, at: float, place: int = 0) -> int:
+        """Write bytes of the other side that came at this time, from `place` on; the place behind what was written."""
+        before = begun = time.perf_counter()
+        while place < len(data):
+            piece = data[place:place + self._piece]
+            self.emulator.feed(piece, at)
+            place += len(piece)
+            now = time.perf_counter()
+            if now - before > SLICE / 2:
+                self._piece = max(_LEAST_PIECE, self._piece // 2)
+            elif now - before < SLICE / 8:
+                self._piece = min(_MOST_PIECE, self._piece * 2)
+            if now - begun >= SLICE:
+                break
+            before = now
         if self.emulator.bells != self._bells:
             self._bells = self.emulator.bells
             self.post_message(self.Rang())
@@ -131,7 +135,7 @@ class Terminal(Widget, can_focus=True):
             self._title = self.emulator.title
             self.post_message(self.Titled(self._title))
         self._later()
-        return self.emulator.take_replies()
+        return place
 
     def mark(self, text: str, at: float) -> None:
         """A word of ours in the scroll-back."""

@@ -1,5 +1,6 @@
 # A partition's filter. Verb ($1): load, loaded, drop; then its file, its card's device, and (but for drop) the bridge
 # and the rules. Besides the file lies what the kernel made of it, which `loaded` compares with what it has now.
+# Verb digest, with the bridge in the same place: prints what changes with any filter.
 has_nft() { command -v nft >/dev/null; }
 list() { nft --stateless list table bridge "$1"; }
 # The bridge hands LLDP to no filter unless it forwards it (Linux, br_handle_frame), and yet learns MACs from it.
@@ -24,6 +25,10 @@ loaded)
     printf %s "$5" | cmp --silent "$2" -
     [ "$(cat "$mask")" = "$lldp" ]
     list "$3" | cmp --silent "$2.loaded" -
+    ;;
+digest)
+    cat "$mask"
+    nft --stateless list ruleset bridge | cksum
     ;;
 drop)
     if has_nft; then

@@ -1,6 +1,7 @@
 """Speed and endurance of a console's terminal: `python tests/bench/terminal.py [--hostile MEGABYTES] [--bytes N]`.
 
-Streams as machines print them (a boot, words in many colours, a screen painted again and again) go through bittty
+Streams as machines print them (a boot, words in many colours, a screen painted again and again; a shell, and a program
+that writes here and there, of which bittty does the most) go through bittty
 alone, through our emulator (scroll-back with times, bounds, the short way) and through the widget in a running app with
 its paints, in turns within one run. Told are MB/s and ratios to bittty alone: the machine's own speed cancels out.
 While the widget is fed, keys are posted; told is how long the median and the slowest waited, and how many frames were
@@ -28,12 +29,13 @@ from textual.app import App, ComposeResult
 
 from qrm_tui.terminal.bittty_emulator import BitttyEmulator
 from qrm_tui.widgets.terminal import Terminal
-from tests.unit.terminals import boot, coloured, hostile, repainting
+from tests.unit.terminals import boot, coloured, hostile, listing, paging, repainting
 
 SIZE = (80, 24)
 PIECE = 1 << 16  # bytes of one frame of the wire, at most
-STREAMS = {"a boot": boot, "many colours": coloured, "repainting": repainting}
-BUDGET = 5.0  # MB/s in the app, of a machine that boots (DESIGN.md)
+STREAMS = {"a boot": boot, "many colours": coloured, "repainting": repainting, "a shell": listing,
+           "moving about": paging}
+BUDGET = 5.0  # MB/s in the app, of whole lines: a boot, colours, a program that paints its screen again and again
 
 
 def pieces(data: bytes) -> list[bytes]:
@@ -102,9 +104,7 @@ async def shown(data: bytes) -> tuple[float, Bench]:
         for piece in pieces(data):
             place = 0
             while place < len(piece):
-                part = piece[place:place + terminal.slice_size]
-                terminal.take(part, 1.0)
-                place += len(part)
+                place = terminal.take(piece, 1.0, place)
                 app.press()
                 await asyncio.sleep(0)
         await pilot.pause()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from qrm_tui.backends.partition_filter import drop_step, load_step, loaded
+from qrm_tui.backends.partition_filter import DIGEST_ARGV, drop_step, load_step, loaded
 from qrm_tui.bootimage.initramfs import BUSYBOX
 from qrm_tui.core.partitionings import BRIDGE
 from qrm_tui.core.partitions import PartitionWanted
@@ -216,3 +216,20 @@ def test_rules_that_the_kernel_does_not_take_change_nothing(wire: Wire) -> None:
     done = wire.attempt(*argv[:-1], argv[-1].replace("counter drop", "counter dorp"))
     assert done.returncode != 0 and "syntax error" in done.stderr
     assert wire.is_held(0)
+
+
+@pytest.mark.parametrize("harm", [
+    ("nft", "flush", "ruleset"), ("nft", "flush", "table", "bridge", PARTITIONS[1].target),
+    ("sh", "-ec", f"echo 0 >/sys/class/net/{BRIDGE}/bridge/group_fwd_mask"),
+])
+def test_one_short_look_sees_that_a_filter_was_touched(wire: Wire, harm: tuple[str, ...]) -> None:
+    for number in (0, 1):
+        wire.hold(number)
+    before = wire.run(*DIGEST_ARGV)
+    wire.send(ALLOWED)  # counts frames in its rules
+    assert wire.run(*DIGEST_ARGV) == before
+    wire.run(*harm)
+    assert wire.run(*DIGEST_ARGV) != before and not wire.is_held(1)
+    for number in (0, 1):
+        wire.hold(number)
+    assert wire.run(*DIGEST_ARGV) == before

@@ -263,12 +263,12 @@ async def test_keys_are_answered_between_two_slices_of_a_flood(monkeypatch: pyte
         slices, answered = 0, 0
         take, move = TileTerminal.take, WallScreen.action_move
 
-        def taken(terminal: TileTerminal, data: bytes, at: float) -> bytes:
+        def taken(terminal: TileTerminal, data: bytes, at: float, place: int = 0) -> int:
             nonlocal slices
             slices += 1
             if slices == 3:
                 w.d.app.post_message(events.Key("right", None))
-            return take(terminal, data, at)
+            return take(terminal, data, at, place)
 
         def moved(screen: WallScreen, across: int, down: int) -> None:
             nonlocal answered
@@ -277,9 +277,8 @@ async def test_keys_are_answered_between_two_slices_of_a_flood(monkeypatch: pyte
 
         monkeypatch.setattr(TileTerminal, "take", taken)
         monkeypatch.setattr(WallScreen, "action_move", moved)
-        monkeypatch.setattr("qrm_tui.widgets.terminal._MOST_SLICE", 1 << 13)
-        for tile in w.screen.tiles:
-            tile.terminal.slice_size = 1 << 13
+        for name, value in (("_LEAST_PIECE", 1 << 13), ("_MOST_PIECE", 1 << 13), ("SLICE", 0.0)):
+            monkeypatch.setattr(f"qrm_tui.widgets.terminal.{name}", value)
         for number in range(1, 7):
             await w.client.say(f"r{number}", ("y" * 70 + "\r\n") * 900)
         await w.d.until(lambda: slices >= 6 * 8)

@@ -73,6 +73,51 @@ def repainting(size: int, seed: int = 1, rows: int = 24) -> bytes:
     return "".join(frames).encode()
 
 
+def paging(size: int, seed: int = 1) -> bytes:
+    """A program on the alternate screen that puts words where its cursor goes, with backgrounds and boxes."""
+    chance = random.Random(seed)
+    parts, length = ["\x1b[?1049h\x1b[H\x1b[2J"], 0
+    while length < size:
+        row, column = chance.randrange(1, 25), chance.randrange(1, 70)
+        kind = chance.randrange(5)
+        if kind == 0:
+            part = f"\x1b[{row};{column}H\x1b[3{chance.randrange(8)};44m{chance.choice(_WORDS):12}\x1b[m"
+        elif kind == 1:
+            part = f"\x1b[{row};1H\x1b[7m{chance.choice(_MESSAGES):.60}\x1b[K\x1b[27m"
+        elif kind == 2:
+            part = f"\x1b[{row}d\x1b[{column}G\x1b(0{'q' * chance.randrange(9)}x\x1b(B"
+        elif kind == 3:
+            part = f"\x1b[{row};{column}H\x1b[30;46m\x1b[K{chance.choice(_WORDS)}\x1b[39;49m\r\n"
+        else:
+            part = f"\x1b[2;23r\x1b[23;1H\n{chance.choice(_MESSAGES)}\x1b[r"
+        parts.append(part)
+        length += len(part)
+    return "".join(parts).encode()
+
+
+def listing(size: int, seed: int = 1) -> bytes:
+    """What a shell and its programs print: prompts, tabs, colours with EL behind them, long lines, pages cleared."""
+    chance = random.Random(seed)
+    parts, length = [], 0
+    while length < size:
+        kind = chance.randrange(6)
+        if kind == 0:
+            part = f"\x1b[01;32mroot@r1\x1b[00m:\x1b[01;34m/srv\x1b[00m# ls {chance.choice(_WORDS)}\r\n"
+        elif kind == 1:
+            part = f"{chance.choice(_WORDS)}\t{chance.randrange(99999)}\t{chance.choice(_MESSAGES)}\r\n"
+        elif kind == 2:
+            part = f"file:{chance.randrange(99)}:\x1b[01;31m\x1b[K{chance.choice(_WORDS)}\x1b[m\x1b[K found\r\n"
+        elif kind == 3:
+            part = f"\x1b[35m{' '.join(chance.choices(_WORDS, k=30))}\r\n\x1b[4m{chance.choice(_WORDS)}\x1b[0m\r\n"
+        elif kind == 4 and chance.random() < 0.1:
+            part = "\x1b[H\x1b[2J"
+        else:
+            part = f"{chance.randrange(100):3}% [{'#' * chance.randrange(60):60}]\r"
+        parts.append(part)
+        length += len(part)
+    return "".join(parts).encode()
+
+
 def hostile(size: int, seed: int) -> Iterator[bytes]:
     """Chunks of pieces and of ordinary output, mutated, in all `size` bytes or a little more."""
     chance = random.Random(seed)

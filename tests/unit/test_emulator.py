@@ -9,16 +9,18 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from bittty import XTERM, Board
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qrm_tui.terminal import looks
 from qrm_tui.terminal.bittty_emulator import LONGEST_TITLE, BitttyEmulator
 from qrm_tui.terminal.board import LONGEST_STRING
+from qrm_tui.terminal.cells import Styles
 from qrm_tui.terminal.emulator import MOST_COLUMNS, MOST_ROWS
 from qrm_tui.terminal.looks import PLAIN, Look, Run, text_of
 from qrm_tui.terminal.scrollback import Kept, Scrollback
-from tests.unit.terminals import boot, coloured, hostile, repainting, screen
+from tests.unit.terminals import boot, coloured, hostile, listing, paging, repainting, screen
 
 CASES = [json.loads(line) for line in
          (Path(__file__).parent.parent / "fixtures/terminal-cases.jsonl").read_text().splitlines()]
@@ -177,25 +179,50 @@ def alike(data: bytes, columns: int, rows: int, sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize("columns, rows", [(80, 24), (20, 5), (132, 50), (40, 1)])
-@pytest.mark.parametrize("stream", [boot, coloured, repainting])
+@pytest.mark.parametrize("stream", [boot, coloured, repainting, paging, listing])
 def test_the_short_way_ends_where_the_long_one_does(stream: object, columns: int, rows: int) -> None:
     alike(stream(60_000), columns, rows, [1 << 14, 700, 9000])  # type: ignore[operator]
+
+
+def bare_rows(data: bytes, columns: int, rows: int) -> list[list[tuple[str, Look]]]:
+    """What bittty's own board, without anything of ours, shows."""
+    board = Board(width=columns, height=rows, model=XTERM)
+    board.parser.feed(data.decode())
+    styles = Styles()
+    return [[(text, styles.look(style)) for style, text in row] for row in board.blitter.current_page.grid]
+
+
+@pytest.mark.parametrize("columns, rows", [(80, 24), (20, 5), (160, 50)])
+@pytest.mark.parametrize("stream", [boot, coloured, repainting, paging, listing])
+def test_the_screen_is_what_bittty_alone_makes(stream: object, columns: int, rows: int) -> None:
+    data = stream(60_000)  # type: ignore[operator]
+    emulator = BitttyEmulator(columns, rows)
+    for place in range(0, len(data), 5000):
+        emulator.feed(data[place:place + 5000], 1.0)
+    for row, cells in enumerate(bare_rows(data, columns, rows)):
+        shown = [(character, run.look) for run in emulator.line(row) for character in run.text]
+        assert shown + [(" ", PLAIN)] * (columns - len(shown)) == cells
 
 
 _LINE = st.lists(st.one_of(
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=25),
     st.sampled_from([
         "\x1b[0m", "\x1b[m", "\x1b[31m", "\x1b[44m", "\x1b[49m", "\x1b[7m", "\x1b[1;38;5;9m",
-        "\x1b[48;2;1;2;3m", "\x1b[K", "\t", "漢", "e\u0301", "\b", "\r", "\x1b[3;1H", "\x1b[2;4r", "\x1b[r",
+        "\x1b[48;2;1;2;3m", "\x1b[38;2;1;44;3m", "\x1b[38;5;44m", "\x1b[38;2;;1;2;44m", "\x1b[0044m", "\x1b[K",
+        "\x1b[0K", "\x1b[1K", "\x1b[2K", "\x1b[J", "\x1b[1J", "\x1b[H", "\x1b[2;1H", "\x0e", "\x0f", "\x1b)0", "\n",
+        "\t", "漢", "e\u0301", "\b", "\r", "\x1b[3;1H", "\x1b[2;4r", "\x1b[r",
         "\x1b[?1049h", "\x1b[?1049l", "\x1b[4h", "\x1b[4l", "\x1b(0", "\x1b(B", "\x1b[?7l", "\x1b[?7h",
         "\x1b[2J", "\x1bM", "\x1b[5b",
     ]),
-), max_size=4).map("".join)
+), max_size=6).map("".join)
+_WHOLE = st.sampled_from([
+    "plain", "x" * 33, "", "\x1b[32mok\x1b[0m", "\x1b[31mred", "all\x1b[K", "\x1b[1mw\x1b[m" * 20 + "\x1b[K",
+    "\x1b[H\x1b[J", "\x1b[3;1H", "x" * 16, "x" * 16 + "\x1b[K", "\x1b[44m" + "y" * 20 + "\x1b[m",
+])
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.one_of(_LINE, st.lists(st.sampled_from(["plain", "x" * 33, "", "\x1b[32mok\x1b[0m"]), min_size=12,
-                                          max_size=30).map("\r\n".join)), min_size=1, max_size=8))
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(_LINE, st.lists(_WHOLE, min_size=12, max_size=30).map("\r\n".join)), min_size=1, max_size=8))
 def test_the_short_way_ends_where_the_long_one_does_whatever_comes(lines: list[str]) -> None:
     alike("\r\n".join([*[""] * 6, *lines, ""]).encode(), 16, 5, [1 << 14])
 

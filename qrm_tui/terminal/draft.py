@@ -1,0 +1,127 @@
+"""Rows that are kept as they came, text and colours, and get their cells when somebody touches them.
+
+Most lines of a console are gone before a frame is painted. A row of cells costs ten times what its text costs, so it is
+made only for what bittty edits; what is painted, and what leaves the screen, is read from the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qrm_tui.terminal.cells import Cell, Row, Style, Styles
+from qrm_tui.terminal.looks import Look, Runs
+from qrm_tui.terminal.sgr import parts_of, runs_of_pieces
+
+Piece = tuple[str, Style, Look]
+#: A style, the one that a sequence makes of it, and how that looks.
+Step = tuple[Style, Style, Look]
+#: Changes of a style that are remembered.
+_STEPS = 4096
+
+
+class Ink:
+    """What sequences make of styles, and the cells of texts in them. `operation` gives that of a sequence."""
+
+    def __init__(self, styles: Styles, operation: Callable[[str], Any], default: Style) -> None:
+        self.styles, self.default = styles, default
+        self.blank = styles.cells(default)[" "]
+        self._operation = operation
+        self._steps: dict[tuple[int, str], Step] = {}
+
+    def _step(self, style: Style, sequence: str) -> Step:
+        """The style after a sequence, remembered: few of them come again and again."""
+        step = self._steps.get((id(style), sequence))
+        if step is None:
+            new = self.styles.after(style, self._operation(sequence), self.default)
+            if len(self._steps) >= _STEPS:
+                self._steps.clear()
+            step = (style, new, self.styles.look(new))  # holds the style: its id is its own
+            self._steps[id(style), sequence] = step
+        return step
+
+    def pieces(self, raw: str, style: Style) -> list[Piece]:
+        """The texts of a line that begins in this style."""
+        if "\x1b" not in raw:
+            return [(raw, style, self.styles.look(style))]
+        look = self.styles.look(style)
+        pieces = []
+        for number, part in enumerate(parts_of(raw)):
+            if number % 2:
+                _, style, look = self._step(style, part)
+            elif part:
+                pieces.append((part, style, look))
+        return pieces
+
+    def after(self, raw: str, style: Style) -> Style:
+        """The style behind a line that begins in this one: that of what stands behind its last reset."""
+        for reset in ("\x1b[0m", "\x1b[m"):
+            place = raw.rfind(reset)
+            if place >= 0:
+                raw, style = raw[place + len(reset):], self.default
+        if "\x1b" in raw:
+            for sequence in parts_of(raw)[1::2]:
+                style = self._step(style, sequence)[1]
+        return style
+
+
+class Draft(Row):
+    """A row whose cells are not made yet: `raw`, a line of ASCII text and SGR sequences that begins in `style`.
+
+    It is a Row from the first touch on. What reads a list without asking its class (`list.extend` and the like are not
+    among these) would see no cells; bittty indexes, slices and iterates.
+    """
+
+    __slots__ = ()
+
+    columns: int
+    ink: Ink
+    raw: str
+    style: Style
+
+    def __init__(self, ink: Ink, columns: int, at: float, raw: str = "", style: Style | None = None) -> None:
+        self.ink, self.columns, self.at, self.raw = ink, columns, at, raw
+        self.style = ink.default if style is None else style
+        self.said = None
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing is written on it; False is not a proof that something is."""
+        return not self.raw
+
+    def write(self) -> None:
+        """Make its cells: it is a Row like any other."""
+        ink = self.ink
+        self.__class__ = Row  # type: ignore[assignment]
+        cells: list[Cell] = []
+        if self.raw:
+            for text, style, _ in ink.pieces(self.raw, self.style):
+                cells += map(ink.styles.cells(style).__getitem__, text)
+        cells += [ink.blank] * (self.columns - len(cells))
+        self += cells
+        if self.said is not None:
+            self.said = cells
+
+    def read(self, styles: Styles) -> Runs:
+        """What it says."""
+        if self.said is None:
+            self.said = []
+            self.runs = runs_of_pieces(self.ink.pieces(self.raw, self.style)) if self.raw else ()
+        return self.runs
+
+
+def _touching(name: str) -> Callable[..., Any]:
+    method = getattr(list, name)
+
+    def touch(row: Draft, *arguments: Any) -> Any:
+        row.write()
+        return method(row, *arguments)
+
+    return touch
+
+
+for _name in ("__getitem__", "__setitem__", "__delitem__", "__iter__", "__reversed__", "__len__", "__contains__",
+              "__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__add__", "__mul__", "__rmul__",
+              "__iadd__", "__imul__", "append", "extend", "insert", "pop", "remove", "clear", "copy", "index",
+              "count", "reverse", "sort"):
+    setattr(Draft, _name, _touching(_name))
