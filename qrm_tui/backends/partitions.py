@@ -15,8 +15,8 @@ from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.netboot import free_addresses
-from qrm_tui.core.partitionings import TECHNOLOGIES
-from qrm_tui.core.partitions import HostSeen, PartitionWanted, Technology
+from qrm_tui.core.partitionings import NETBOOTING, PARTITIONINGS, technology_on, word_of
+from qrm_tui.core.partitions import HostSeen, PartitionWanted
 from qrm_tui.core.plan import HERE, Await, Change, Check, Domain, Inverse, Lock, Order, Record, Run, Step, Undo
 from qrm_tui.core.resources import ResourceWanted, is_heard
 from qrm_tui.core.units import format_size
@@ -56,7 +56,7 @@ def need_host(call: Call, name: str) -> Item:
     if host is None:
         resource = farm.get("resource", name)
         raise Refused(f"resource {name} is {resource.state}, and runs no VE with partitioning: start one on it first "
-                      "(qrm ve create NAME --partitioning xen ...)")
+                      f"(qrm ve create NAME --partitioning {' or '.join(PARTITIONINGS)} ...)")
     if host.state != "ok":
         raise Refused(f"virtualization host {name} is {host.state}: "
                       f"{host.seen.silent if host.seen else 'it was not asked yet'}")
@@ -119,7 +119,7 @@ def plan_create(call: Call) -> Draft:
     count = arguments["count"]
     if count > MOST:
         raise BadInput(f"count: at most {MOST} at once")
-    technology: Technology = TECHNOLOGIES[host.wanted.partitioning]
+    technology = technology_on(host.wanted.partitioning, host.seen.technology)
     require(technology, "define")
     if arguments["disk"]:
         raise Refused(f"disk: host {host.name} has no volume group of its own that is known here: leave it out")
@@ -143,7 +143,7 @@ def plan_create(call: Call) -> Draft:
         if not own[name]:
             raise Refused(f"no address is left for partition {name}, and each is held to one of its own: qrm component "
                           "configure dhcpd machines=FIRST-LAST")
-        resource = ResourceWanted(id=identity, mac=wanted.mac, kind="partition", technology=host.wanted.partitioning,
+        resource = ResourceWanted(id=identity, mac=wanted.mac, kind="partition", technology=word_of(technology),
                                   host=host.name, address=own[name])
         changes += [_change(name, wanted, None), Change(kind="resource", name=name,
                                                         wanted=msgspec.to_builtins(resource))]
@@ -300,7 +300,7 @@ def plan_resize(call: Call) -> Draft:
     if host.seen.cpus and changed.cpus > host.seen.cpus:
         raise Refused(f"host {host.name} has {host.seen.cpus} CPUs")
     root = call.reading.farm.get("resource", item.name).wanted.ve
-    if root:
+    if root and wanted.technology not in NETBOOTING:
         draft.notes.append(f"it runs VE {root}: its definition is left as it is, and what it has now is changed")
     else:
         former = partition_boot.definition(call.reading.farm, item.name, wanted, None)
@@ -314,11 +314,12 @@ def plan_resize(call: Call) -> Draft:
 
 def _live_steps(draft: Draft, item: Item, changed: PartitionWanted, host: Item) -> list[Step]:
     wanted, can = item.wanted, technologies()[item.wanted.technology].refuses
+    room = item.seen.domain.memory_most or partition_boot.memory_most(wanted)
     steps: list[Step] = []
     for do, now, then in (("memory", wanted.memory, changed.memory), ("cpus", wanted.cpus, changed.cpus)):
         if now == then:
             continue
-        most = 2 * wanted.memory if do == "memory" else max(wanted.cpus, host.seen.cpus)
+        most = room if do == "memory" else max(wanted.cpus, host.seen.cpus)
         if do in can or then > most:
             draft.notes.append(f"its {do} changes at its next start: " + (can.get(do) or "it was started with room for "
                                f"{format_size(most) if do == 'memory' else most}"))
@@ -338,10 +339,12 @@ def _live_steps(draft: Draft, item: Item, changed: PartitionWanted, host: Item) 
 
 
 def boots(call: Call, resource: Item, root: boot.Root | None) -> list[Step]:
-    """From its next start on it boots a VE's root, or idle; nothing for other machines."""
+    """From its next start on it boots a VE's root, or idle; nothing for machines that boot by their boot files."""
     if resource.wanted.kind != "partition":
         return []
     item, farm = call.reading.get("partition", resource.name), call.reading.farm
+    if item.wanted.technology in NETBOOTING:
+        return []
     host = need_host(call, item.wanted.host)
     former = partition_boot.definition(farm, item.name, item.wanted, None)
     what = f"runs VE {root.name}" if root else "boots idle"

@@ -11,6 +11,7 @@ from qrm_tui.core.environments import BootImageWanted, VeWanted
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.fields import Row
 from qrm_tui.core.model import ImageWanted, Item, JobRecord, StorageSeen, StorageWanted
+from qrm_tui.core.partitionings import technology_on, word_of
 from qrm_tui.core.partitions import HostSeen, HostWanted, PartitionSeen, PartitionWanted
 from qrm_tui.core.resources import STAGES, ResourceSeen, ResourceWanted, standing_event
 from qrm_tui.core.units import format_size
@@ -87,7 +88,14 @@ def event_fields(seen: ResourceSeen | None) -> Row:
 def _hosts(item: Item, farm: Farm) -> str | None:
     """The technology that it hosts now."""
     host = farm.find("host", item.name)
-    return host.wanted.partitioning if host else None
+    return _technology(host) if host else None
+
+
+def _technology(host: Item) -> str:
+    """What its partitions are, by the word that profiles have for it."""
+    if not host.wanted.partitioning:
+        return ""
+    return word_of(technology_on(host.wanted.partitioning, host.seen.technology if host.seen else ""))
 
 
 def _partition(item: Item, farm: Farm) -> Row:
@@ -114,7 +122,7 @@ def _host(item: Item, farm: Farm) -> Row:
     used = sum((partition.seen.busy or 0) * partition.wanted.cpus for partition in ours
                if partition.seen and partition.state == "running")
     return {
-        "technology": item.wanted.partitioning, "ve": item.wanted.ve, "address": item.wanted.address,
+        "technology": _technology(item), "ve": item.wanted.ve, "address": item.wanted.address,
         "partitions": len(ours), "cpus": seen.cpus, "cpus_given": sum(partition.wanted.cpus for partition in ours),
         "busy": round(min(1.0, used / seen.cpus), 2) if seen.cpus else None,
         "mhz": seen.mhz, "memory": seen.memory, "memory_free": seen.memory_free, "memory_given": promised,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qrm_tui.core import units
+from qrm_tui.core.partitionings import EMULATED, NETBOOTING
 from qrm_tui.core.resources import IDLE, is_heard, is_up, reboots_until, stalls_at, standing_event
 
 if TYPE_CHECKING:
@@ -205,11 +206,17 @@ def is_paused(item: Item, farm: Farm) -> bool:
 
 
 def _started(item: Item, farm: Farm) -> bool:
-    """Its host has started it lately, and this boot's agent was not heard yet: no packet tells of it before that."""
+    """Its host has started it lately, and nothing was heard of this boot yet: one that netboots tells of itself by
+    asking for an address, of others no packet comes before their agent's."""
     partition = farm.find("partition", item.name) if item.wanted.kind == "partition" else None
     return (partition is not None and partition.state == "running"
             and farm.clock() - partition.since <= _STARTS and not (item.seen and item.seen.boot)
-            and not _ve_job(item, farm))
+            and not (_netboots(item, farm) and item.seen and item.seen.stage) and not _ve_job(item, farm))
+
+
+def _netboots(item: Item, farm: Farm) -> bool:
+    partition = farm.find("partition", item.name)
+    return partition is not None and partition.wanted.technology in NETBOOTING
 
 
 RESOURCE: Sequence[Rule] = (
@@ -225,7 +232,8 @@ RESOURCE: Sequence[Rule] = (
          f"{STALLS[_stall(i, f)][0]}", lambda i, f: STALLS[_stall(i, f)][1]),
     Rule("stopping", lambda i, f: i.wanted.ve and i.wanted.leaving,
          lambda i, f: f"it leaves VE {i.wanted.ve}" + (f" (job {_ve_job(i, f)})" if _ve_job(i, f) else "")),
-    Rule("booting", lambda i, f: _started(i, f), lambda i, f: f"{i.wanted.host} has started it: its agent is awaited"),
+    Rule("booting", lambda i, f: _started(i, f), lambda i, f: f"{i.wanted.host} has started it: its "
+         f"{'first packet' if _netboots(i, f) else 'agent'} is awaited"),
     Rule("active", _is_active, lambda i, f: f"it runs VE {i.wanted.ve}" if is_heard(i.seen, f.clock()) else
          f"it runs VE {i.wanted.ve}: it answers on ssh, though its agent is silent"),
     Rule("starting", lambda i, f: _ve_job(i, f),
@@ -359,6 +367,9 @@ HOST: Sequence[Rule] = (
     Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "its libvirtd was not asked yet"),
     Rule("error", lambda i, f: i.seen.silent, lambda i, f: f"its libvirtd does not answer: {i.seen.silent}",
          lambda i, f: f"systemctl status libvirtd there; qrm resource why {i.name}"),
+    Rule("ok", lambda i, f: i.seen.technology in EMULATED,
+         lambda i, f: "its libvirtd answers; it has no KVM, so its partitions are emulated: slow",
+         lambda i, f: "switch on virtualization in its firmware (VT-x, AMD-V), and look whether /dev/kvm is there"),
     Rule("ok", lambda i, f: True, lambda i, f: "its libvirtd answers"),
 )
 

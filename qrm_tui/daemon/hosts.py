@@ -26,8 +26,8 @@ from qrm_tui.runners.steps import holds
 
 #: Seconds between two looks at a host; and from an event to the look that follows, so that many are one.
 PAUSE, SETTLES = 10.0, 0.1
-#: Seconds that a partition stands and waits for its recorder.
-RECORDED = 10.0
+#: Seconds that a partition waits for its address with dhcpd, and that it stands and waits for its recorder.
+ADDRESSED, RECORDED = 10.0, 10.0
 
 _log = logging.getLogger("qrmd.hosts")
 
@@ -36,10 +36,11 @@ class Hosts:
     """All virtualization hosts of the farm, by their resource's name."""
 
     def __init__(self, farm: Farm, machines: Machines, rack: Rack, recorded: Callable[[str], Awaitable[None]],
-                 pause: float = PAUSE) -> None:
-        """`recorded(name)`: returns when the console of that resource is being recorded."""
+                 addressed: Callable[[str], Awaitable[None]], pause: float = PAUSE) -> None:
+        """`recorded(name)`: returns when the console of that resource is being recorded; `addressed(name)`: when dhcpd
+        gives it its own address."""
         self._farm, self._machines, self._rack, self._recorded = farm, machines, rack, recorded
-        self._pause = pause
+        self._addressed, self._pause = addressed, pause
         self._hosts: dict[str, _Host] = {}
         self._came = asyncio.Event()
         self._running = False
@@ -183,10 +184,14 @@ class Hosts:
             await hypervisor.set_schedule(uuid, step.parameters)
 
     async def _start(self, hypervisor: Hypervisor, step: Domain, note: Callable[[str], None]) -> None:
-        """It stands before its first instruction until somebody records it; a recorder that does not come holds up
-        nobody."""
-        await hypervisor.start(step.domain, paused=True)
+        """It stands before its first instruction until somebody records it; what does not come holds up nobody."""
         name = next((item.name for item in self._farm.partitions_on(step.host) if item.wanted.id == step.domain), "")
+        try:
+            async with asyncio.timeout(ADDRESSED):
+                await self._addressed(name)
+        except TimeoutError:
+            note(f"dhcpd was not told the address of {name} yet: with another one it is held off the network")
+        await hypervisor.start(step.domain, paused=True)
         try:
             async with asyncio.timeout(RECORDED):
                 await self._recorded(name)

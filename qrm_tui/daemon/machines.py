@@ -116,7 +116,7 @@ class RealMachines:
         from qrm_tui.runners.libvirt import LibvirtHypervisor, SshReach  # the binding is for those who have partitions
 
         assert isinstance(runner, ssh.SshRunner)
-        driver = technologies()[TECHNOLOGIES[wanted.partitioning]].driver
+        driver = technologies()[TECHNOLOGIES[wanted.partitioning][0]].driver
         return LibvirtHypervisor(item.name, SshReach(runner, driver, self._sockets))
 
     async def answers(self, address: str) -> bool:

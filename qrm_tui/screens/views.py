@@ -227,7 +227,7 @@ VIEWS: tuple[View, ...] = (
             list_column("foreign", "foreign domains", 15, 4),
             age_column("since", "since", priority=2),
         ),
-        "no virtualization hosts: start a VE with partitioning (qrm ve create NAME --partitioning xen)",
+        "no virtualization hosts: start a VE with partitioning (qrm ve create NAME --partitioning xen or kvm)",
         fields=("technology", "ve", "address", "partitions", Fact("CPUs given", _given, ("cpus", "cpus_given")),
                 Fact("MHz", lambda row: str(row.get("mhz") or ""), ("mhz",)), "memory", "memory_free", "memory_given",
                 "foreign", "libvirt", "hypervisor", "seen_at"),

@@ -103,12 +103,13 @@ class World:
         await self.do("resource.maintenance", name=name, off=True)
         return name
 
-    async def host(self) -> str:
+    async def host(self, partitioning: str = "xen") -> str:
         """A machine that runs VE `hosts` with partitioning; its name."""
         name = await self.machine()
         assert await self.do("boot-image.create", name="xen", package="linux-image-amd64", hypervisor="xen") == "done"
         assert await self.do("image.add", name="xen_host", storage="s1", size="1G") == "done"
-        await self.do("ve.create", name="hosts", boot_image="xen", image="xen_host", partitioning="xen")
+        await self.do("ve.create", name="hosts", boot_image="xen" if partitioning == "xen" else "debian12",
+                      image="xen_host", partitioning=partitioning)
         assert await self.do("ve.start", name="hosts") == "done"
         await self.rack.until(lambda: (item := self.qrmd.farm.find("host", name)) and item.state == "ok")
         return name
