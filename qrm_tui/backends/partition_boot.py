@@ -6,8 +6,9 @@ own (KVM), it netboots as any machine.
 """
 from __future__ import annotations
 
-from qrm_tui.backends import boot
+from qrm_tui.backends import boot, partition_disk
 from qrm_tui.backends.domains import render_domain
+from qrm_tui.backends.planning import machine_of
 from qrm_tui.core.errors import Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
@@ -24,11 +25,6 @@ FOLDER = "/var/lib/qrm/boot"
 FETCH_SCRIPT = (templates_folder() / "libvirt/fetch.sh").read_text()
 #: A Xen partition's console.
 _CONSOLE = "console=hvc0"
-
-
-def machine_of(host: str) -> str:
-    """The name under which plans have commands run on a virtualization host."""
-    return f"resource/{host}"
 
 
 def memory_most(wanted: PartitionWanted) -> int:
@@ -72,7 +68,8 @@ def definition(farm: Farm, name: str, wanted: PartitionWanted, root: boot.Root |
     return render_domain(DomainWish(
         name=name, uuid=wanted.id, resource=wanted.id, technology=wanted.technology, cpus=wanted.cpus,
         cpus_most=max(wanted.cpus, seen.cpus), memory=wanted.memory, memory_most=memory_most(wanted), mhz=wanted.mhz,
-        host_mhz=seen.mhz, bridge=BRIDGE, mac=wanted.mac, target=wanted.target, **kernel))
+        host_mhz=seen.mhz, bridge=BRIDGE, mac=wanted.mac, target=wanted.target,
+        disk=partition_disk.device(wanted, name), **kernel))
 
 
 def define(farm: Farm, name: str, wanted: PartitionWanted, root: boot.Root | None, *, former: str = "",

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import boot, partition_boot, partition_filter, ve_parts
+from qrm_tui.backends import boot, partition_boot, partition_disk, partition_filter, ve_parts
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.backends.virtualization import require, schedule, technologies
 from qrm_tui.core.errors import BadInput, Refused
@@ -121,13 +121,14 @@ def plan_create(call: Call) -> Draft:
         raise BadInput(f"count: at most {MOST} at once")
     technology = technology_on(host.wanted.partitioning, host.seen.technology)
     require(technology, "define")
-    if arguments["disk"]:
-        raise Refused(f"disk: host {host.name} has no volume group of its own that is known here: leave it out")
     names = _names(call, count)
     draft = Draft(f"partition/{names[0]}{f' and {count - 1} more' if count > 1 else ''}",
                   inverse=Inverse("partition.remove", {"name": names[0]}) if count == 1 else None,
                   locks=[Lock(f"resource/{host.name}", shared=True)])
     _need_room(host, count, arguments, draft)
+    group, disk = partition_disk.choose(farm, host, count, arguments)
+    if disk:
+        draft.notes.append(f"each has a disk of {format_size(disk)} from volume group {group} of {host.name}")
     addresses = free_addresses(farm)
     taken = {item.wanted.mac for item in farm.all("resource")}
     made: dict[str, PartitionWanted] = {}
@@ -138,7 +139,7 @@ def plan_create(call: Call) -> Draft:
         wanted = PartitionWanted(
             id=identity, host=host.name, technology=technology, mac=_mac(technology, identity, taken),
             target=f"qrm{identity[:8]}", cpus=arguments["cpus"], memory=arguments["memory"],
-            mhz=arguments["mhz"] or 0, life="creating")
+            mhz=arguments["mhz"] or 0, disk=disk, disk_group=group, life="creating")
         made[name], own[name] = wanted, next(addresses, "")
         if not own[name]:
             raise Refused(f"no address is left for partition {name}, and each is held to one of its own: qrm component "
@@ -158,6 +159,7 @@ def plan_create(call: Call) -> Draft:
                    Record(summary=f"note that partition {what} is being made", changes=tuple(changes))]
     draft.steps += partition_boot.fetch_steps(farm, host.name, technology, None)
     for name, wanted in made.items():
+        draft.steps += partition_disk.make_steps(name, wanted)
         draft.steps.append(partition_boot.define(farm, name, wanted, None))
     for name, wanted in made.items():
         draft.steps += start_steps(host, name, wanted, own[name])
@@ -399,10 +401,14 @@ def plan_remove(call: Call) -> Draft:
     draft.point_of_no_return()
     if call.reading.farm.find("host", item.wanted.host) is None:
         draft.warnings.append(f"{item.wanted.host} is no virtualization host now: if it becomes one again with the "
-                              "same root, the domain is there as a foreign one")
+                              "same root, the domain is there as a foreign one"
+                              + (", and its disk in its volume group" if item.wanted.disk else ""))
     else:
-        need_host(call, item.wanted.host)
+        host = need_host(call, item.wanted.host)
+        if item.wanted.disk and not partition_disk.is_there(host, item.wanted):
+            draft.warnings.append(f"{host.name} has no volume group {item.wanted.disk_group} now: the disk stays")
         draft.steps += [stop_step(item.name, item.wanted), partition_filter.drop_step(item.name, item.wanted),
+                        *partition_disk.remove_steps(call.reading.farm, item.name, item.wanted),
                         Domain(summary=f"undefine {item.name} on {item.wanted.host}", host=item.wanted.host,
                                domain=item.wanted.id, do="undefine")]
     draft.steps += boot.removal_steps(item.name, item.wanted.mac, partial(call.reading.file, HERE))
@@ -413,5 +419,6 @@ def plan_remove(call: Call) -> Draft:
     nonce = boot.nonce_path(item.wanted.mac)
     draft.steps.append(Run(machine=HERE, summary=f"remove what the next boot of {item.name} would show",
                            argv=("rm", "-f", "--", nonce), done=Check(argv=("test", "!", "-e", nonce))))
-    draft.notes.append("what its console said goes with it")
+    draft.notes.append("what its console said goes with it" + (", and all that is on its disk" if item.wanted.disk
+                                                                else ""))
     return draft

@@ -65,6 +65,11 @@ class Probe:
         return self.machine != HERE
 
 
+def machine_of(host: str) -> str:
+    """The name under which plans have commands run on a virtualization host."""
+    return f"resource/{host}"
+
+
 def probe_nothing(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     """For what changes our own records alone."""
     return []

@@ -29,7 +29,7 @@ COLUMNS = {
     "host": Columns(("name", "state", "technology", "partitions", "cpus", "cpus_given", "memory", "memory_free",
                      "foreign", "ve", "since"),
                     ("name", "state", "technology", "ve", "partitions", "cpus", "cpus_given", "mhz", "memory",
-                     "memory_free", "memory_given", "foreign", "since")),
+                     "memory_free", "memory_given", "disk_free", "foreign", "since")),
     "boot-image": Columns(("name", "state", "version", "size", "used_by", "source", "since"),
                           ("name", "state", "type", "version", "source", "size", "used_by", "since")),
     "component": Columns(("name", "state", "services", "settings", "since"),

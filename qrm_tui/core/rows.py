@@ -10,6 +10,7 @@ from qrm_tui.core.components import ComponentSeen, ComponentWanted
 from qrm_tui.core.environments import BootImageWanted, VeWanted
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.fields import Row
+from qrm_tui.core.host_groups import own_groups
 from qrm_tui.core.model import ImageWanted, Item, JobRecord, StorageSeen, StorageWanted
 from qrm_tui.core.partitionings import technology_on, word_of
 from qrm_tui.core.partitions import HostSeen, HostWanted, PartitionSeen, PartitionWanted
@@ -105,7 +106,7 @@ def _partition(item: Item, farm: Farm) -> Row:
     return {
         "host": wanted.host, "technology": wanted.technology, "cpus": domain.cpus if domain else wanted.cpus,
         "mhz": wanted.mhz, "memory": memory, "memory_share": round(memory / whole, 3) if whole else None,
-        "disk": wanted.disk,
+        "disk": wanted.disk, "disk_group": wanted.disk_group or None,
         "busy": seen.busy if item.state == "running" else None, "resource": resource.state if resource else None,
         "ve": resource.wanted.ve or None if resource else None,
         "address": resource.wanted.address if resource else None, "mac": wanted.mac, "power": wanted.power,
@@ -121,11 +122,13 @@ def _host(item: Item, farm: Farm) -> Row:
     promised = sum(partition.wanted.memory for partition in ours)
     used = sum((partition.seen.busy or 0) * partition.wanted.cpus for partition in ours
                if partition.seen and partition.state == "running")
+    groups = {group.name: group.free for group in own_groups(farm, item).values()}
     return {
         "technology": _technology(item), "ve": item.wanted.ve, "address": item.wanted.address,
         "partitions": len(ours), "cpus": seen.cpus, "cpus_given": sum(partition.wanted.cpus for partition in ours),
         "busy": round(min(1.0, used / seen.cpus), 2) if seen.cpus else None,
         "mhz": seen.mhz, "memory": seen.memory, "memory_free": seen.memory_free, "memory_given": promised,
+        "groups": groups, "disk_free": max(groups.values(), default=0),
         "foreign": [domain.name for domain in foreign], "libvirt": seen.libvirt, "hypervisor": seen.hypervisor,
     }
 

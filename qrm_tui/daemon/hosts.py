@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
-from qrm_tui.core.errors import GuardRefused, QrmError, Unreachable
+from qrm_tui.backends import partition_disk
+from qrm_tui.backends.planning import machine_of
+from qrm_tui.core.errors import GuardRefused, QrmError, StepFailed, Unreachable
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.partitions import DomainEvent, DomainSeen, HostSeen, HostWanted, PartitionSeen
@@ -24,6 +28,8 @@ from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, Received, Source
 from qrm_tui.runners.hypervisor import Hypervisor
 from qrm_tui.runners.steps import holds
 
+#: Seconds until its volume groups are asked for again, unless a partition came or went.
+GROUPS_PAUSE = 60.0
 #: Seconds between two looks at a host; and from an event to the look that follows, so that many are one.
 PAUSE, SETTLES = 10.0, 0.1
 #: Seconds that a partition waits for its address with dhcpd, and that it stands and waits for its recorder.
@@ -90,7 +96,7 @@ class Hosts:
 
     def _begin(self, name: str, item: Item, wanted: HostWanted) -> None:
         host = self._hosts[name] = _Host(name, wanted, lambda: self._machines.hypervisor(item, wanted), self._publish,
-                                         self._pause)
+                                         self._pause, partial(self._groups, name))
         self._farm.put(Item(kind="host", name=name, wanted=wanted, created=self._farm.clock()))
         host.start()
         _log.info("%s is a virtualization host (%s)", name, wanted.partitioning)
@@ -98,6 +104,22 @@ class Hosts:
         came.set()
 
     # what is seen
+
+    async def _groups(self, name: str, former: HostSeen) -> HostSeen:
+        """A host's volume groups, asked by ssh; as they were known where that does not answer."""
+        try:
+            groups, tags = await self._machines.runner(machine_of(name)).ask(partition_disk.QUESTIONS)
+            if groups.status == 127:
+                raise StepFailed("lvm2 is not installed in its image")
+            for done in (groups, tags):
+                if done.status != 0:
+                    raise StepFailed(done.complaint())
+            found = partition_disk.host_groups(groups.out, tags.out)
+        except Unreachable:
+            return former
+        except QrmError as error:
+            return msgspec.structs.replace(former, groups=(), groups_trouble=str(error))
+        return msgspec.structs.replace(former, groups=found, groups_trouble="")
 
     def _publish(self, name: str, seen: HostSeen, busy: dict[str, float]) -> None:
         item = self._farm.find("host", name)
@@ -138,8 +160,8 @@ class Hosts:
         return host
 
     async def look(self, name: str) -> None:
-        """Look at a host now; Unreachable if it does not answer."""
-        await self._get(name).look()
+        """Look at a host and its volume groups now; Unreachable if it does not answer."""
+        await self._get(name).look(groups=True)
 
     async def perform(self, step: Domain, note: Callable[[str], None]) -> None:
         """Do what a step says; Unreachable, StepFailed, GuardRefused."""
@@ -148,7 +170,7 @@ class Hosts:
             if not await holds(guard, self._machines.runner(f"{RESOURCE}{step.host}")):
                 raise GuardRefused(guard.otherwise)
         await self._ask(host, step.do, step, note, step.xml, step.number)
-        await host.look()
+        await host.look(groups=step.do in ("define", "undefine"))
 
     async def take_back(self, step: Domain, note: Callable[[str], None]) -> None:
         """Do what takes it back; a host that is none any more has nothing of it."""
@@ -157,7 +179,7 @@ class Hosts:
             if step.undo == "undefine":
                 await host.hypervisor.destroy(step.domain)
             await self._ask(host, step.undo, step, note, step.former_xml, step.former_number)
-            await host.look()
+            await host.look(groups=step.undo == "undefine")
 
     async def _ask(self, host: _Host, do: str, step: Domain, note: Callable[[str], None], xml: str,
                    number: int) -> None:
@@ -224,10 +246,12 @@ class _Host:
     """One host: its hypervisor, looked at after events and from time to time."""
 
     def __init__(self, name: str, wanted: HostWanted, make: Callable[[], Hypervisor],
-                 publish: Callable[[str, HostSeen, dict[str, float]], None], pause: float) -> None:
+                 publish: Callable[[str, HostSeen, dict[str, float]], None], pause: float,
+                 groups: Callable[[HostSeen], Awaitable[HostSeen]]) -> None:
         self.name, self.wanted = name, wanted
         self.hypervisor = make()
-        self._publish, self._pause = publish, pause
+        self._publish, self._pause, self._groups = publish, pause, groups
+        self._groups_at = -math.inf
         self._happened, self._looking = asyncio.Event(), asyncio.Lock()
         self._forget = self.hypervisor.listen(self._befell)
         self._task: asyncio.Task[None] | None = None
@@ -258,11 +282,16 @@ class _Host:
                     await self._happened.wait()
                     await asyncio.sleep(SETTLES)
 
-    async def look(self) -> None:
-        """Look now, and show what is seen; Unreachable."""
+    async def look(self, *, groups: bool = False) -> None:
+        """Look now, at its volume groups too if they may be others, and show what is seen; Unreachable."""
         async with self._looking:
             try:
-                self._seen = await self.hypervisor.look()
+                seen = await self.hypervisor.look()
+                seen = msgspec.structs.replace(seen, groups=self._seen.groups, groups_trouble=self._seen.groups_trouble)
+                now = asyncio.get_running_loop().time()
+                if groups or now - self._groups_at > GROUPS_PAUSE:
+                    seen, self._groups_at = await self._groups(seen), now
+                self._seen = seen
             except QrmError as error:
                 self._seen = msgspec.structs.replace(self._seen, silent=str(error))
                 self._publish(self.name, self._seen, {})

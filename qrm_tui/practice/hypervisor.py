@@ -143,7 +143,8 @@ class PracticeHypervisor(LibvirtHypervisor):
         #: called after each effect; what it raises ends the caller there
         self.half: Callable[[str], None] | None = None
         #: what plans' commands run on
-        self.machine = SimulatedMachine(self.name, "", folder / "machine", SimulatedGroup("none", 0))
+        self.machine = SimulatedMachine(self.name, "", folder / "machine",
+                                        SimulatedGroup("local", sum(node.model.disks)))
         self.machine.host.rack = rack
 
     async def close(self) -> None:
@@ -205,8 +206,9 @@ class PracticeHypervisor(LibvirtHypervisor):
         if guest is None:
             number = _FIRST + self._rack.next_number()
             vendor, product = ("Xen", "domU") if domain.kernel else ("QEMU", "Standard PC (i440FX + PIIX, 1996)")
+            disks = [volume.size for path in domain.disks if (volume := self.machine.host.volume(path))]
             model = Model(domain.name, vendor, product, self._node.model.cpu, domain.cpus, self._node.model.mhz,
-                          domain.memory)
+                          domain.memory, disks=tuple(disks))
             guest = self._guests[domain.uuid] = PartitionNode(model, number, self._rack, self._node.wire,
                                                               pace=self._node.pace)
             guest.line = "hvc0" if domain.kernel else "ttyS0"

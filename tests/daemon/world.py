@@ -214,6 +214,11 @@ class World:
             wrong += [f"{item.name}: domains {sorted(partitions.keys() ^ domains.keys())}"] \
                 if partitions.keys() != domains.keys() else []
             wrong += self._filter_leftovers(item.name, list(partitions.values()))
+            due = {f"qrm-{found.name}": ("qrm", f"qrm.partition.{identity}")
+                   for identity, found in partitions.items() if found.wanted.disk}
+            there = {volume.name: volume.tags for volume in self.machine_of(item.name).host.group.volumes.values()}
+            wrong += [f"{item.name}: volumes {there}, wanted {due}"] if there != due else []
+            wrong += [f"{item.name}: command {unit}" for unit in self.machine_of(item.name).named]
             wrong += [f"{found.name} is {found.state}, and wanted {found.wanted.power}" for found in partitions.values()
                       if {"on": "running"}.get(found.wanted.power, found.wanted.power) != found.state]
         nodes = {node.mac for node in self.rack.simulated.nodes.values() if isinstance(node, PartitionNode)}
