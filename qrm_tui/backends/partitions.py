@@ -57,6 +57,9 @@ def need_host(call: Call, name: str) -> Item:
         resource = farm.get("resource", name)
         raise Refused(f"resource {name} is {resource.state}, and runs no VE with partitioning: start one on it first "
                       f"(qrm ve create NAME --partitioning {' or '.join(PARTITIONINGS)} ...)")
+    if host.wanted.technology:
+        raise Refused(f"host {name} was added as it is: partitions are made on machines that run a VE with "
+                      f"partitioning (qrm ve create NAME --partitioning {' or '.join(PARTITIONINGS)} ...)")
     if host.state != "ok":
         raise Refused(f"virtualization host {name} is {host.state}: "
                       f"{host.seen.silent if host.seen else 'it was not asked yet'}")
@@ -78,8 +81,8 @@ def _names(call: Call, count: int) -> list[str]:
         first = max(taken, default=0) + 1
         names = [f"{base}-{number}" for number in range(first, first + count)]
     for name in names:
-        call.reading.absent("partition", name)
-        call.reading.absent("resource", name)
+        for kind in ("partition", "resource", "host"):
+            call.reading.absent(kind, name)
     return names
 
 

@@ -30,6 +30,8 @@ COLUMNS = {
                      "foreign", "ve", "since"),
                     ("name", "state", "technology", "ve", "partitions", "cpus", "cpus_given", "mhz", "memory",
                      "memory_free", "memory_given", "disk_free", "foreign", "since")),
+    "domain": Columns(("name", "state", "host", "technology", "cpus", "memory", "since"),
+                      ("name", "state", "host", "technology", "title", "cpus", "memory", "persistent", "id", "since")),
     "boot-image": Columns(("name", "state", "version", "size", "used_by", "source", "since"),
                           ("name", "state", "type", "version", "source", "size", "used_by", "since")),
     "component": Columns(("name", "state", "services", "settings", "since"),

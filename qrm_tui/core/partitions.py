@@ -115,12 +115,28 @@ class PartitionSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A virtualization host: a resource that runs a VE with partitioning."""
+    """A virtualization host: a resource that runs a VE with partitioning, or one that was added as it is."""
 
-    #: the word of the VE: xen, kvm
+    #: the word of the VE: xen, kvm; empty: it was added
     partitioning: str
     ve: str
     address: str
+    #: of one that was added: what it is, the account there, its ssh port and pinned key
+    technology: Technology | Literal[""] = ""
+    user: str = "root"
+    port: int = 22
+    host_key: str = ""
+    #: the file with the password, on the server; and whether any certificate that it shows is taken (esx)
+    secret: str = ""
+    unverified: bool = False
+
+
+class DomainWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A domain that is none of ours: where it is, and how it is called there."""
+
+    host: str
+    uuid: str
+    title: str
 
 
 class DomainWish(msgspec.Struct, frozen=True, kw_only=True):

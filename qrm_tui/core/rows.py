@@ -13,7 +13,7 @@ from qrm_tui.core.fields import Row
 from qrm_tui.core.host_groups import own_groups
 from qrm_tui.core.model import ImageWanted, Item, JobRecord, StorageSeen, StorageWanted
 from qrm_tui.core.partitionings import technology_on, word_of
-from qrm_tui.core.partitions import HostSeen, HostWanted, PartitionSeen, PartitionWanted
+from qrm_tui.core.partitions import DomainSeen, DomainWanted, HostSeen, HostWanted, PartitionSeen, PartitionWanted
 from qrm_tui.core.resources import STAGES, ResourceSeen, ResourceWanted, standing_event
 from qrm_tui.core.units import format_size
 
@@ -94,9 +94,10 @@ def _hosts(item: Item, farm: Farm) -> str | None:
 
 def _technology(host: Item) -> str:
     """What its partitions are, by the word that profiles have for it."""
-    if not host.wanted.partitioning:
-        return ""
-    return word_of(technology_on(host.wanted.partitioning, host.seen.technology if host.seen else ""))
+    seen = host.seen.technology if host.seen else ""
+    if host.wanted.technology:
+        return word_of("qemu" if (host.wanted.technology, seen) == ("kvm", "qemu") else host.wanted.technology)
+    return word_of(technology_on(host.wanted.partitioning, seen))
 
 
 def _partition(item: Item, farm: Farm) -> Row:
@@ -124,12 +125,22 @@ def _host(item: Item, farm: Farm) -> Row:
                if partition.seen and partition.state == "running")
     groups = {group.name: group.free for group in own_groups(farm, item).values()}
     return {
-        "technology": _technology(item), "ve": item.wanted.ve, "address": item.wanted.address,
+        "technology": _technology(item), "added": bool(item.wanted.technology), "ve": item.wanted.ve,
+        "address": item.wanted.address,
         "partitions": len(ours), "cpus": seen.cpus, "cpus_given": sum(partition.wanted.cpus for partition in ours),
         "busy": round(min(1.0, used / seen.cpus), 2) if seen.cpus else None,
         "mhz": seen.mhz, "memory": seen.memory, "memory_free": seen.memory_free, "memory_given": promised,
         "groups": groups, "disk_free": max(groups.values(), default=0),
         "foreign": [domain.name for domain in foreign], "libvirt": seen.libvirt, "hypervisor": seen.hypervisor,
+    }
+
+
+def _domain(item: Item, farm: Farm) -> Row:
+    host, seen = farm.find("host", item.wanted.host), item.seen or DomainSeen(uuid="", name="", state="off")
+    return {
+        "host": item.wanted.host, "title": item.wanted.title, "technology": _technology(host) if host else None,
+        "cpus": seen.cpus, "memory": seen.memory, "persistent": seen.persistent,
+        "nics": [nic.mac for nic in seen.nics], "id": item.wanted.uuid,
     }
 
 
@@ -171,6 +182,7 @@ _BOOTS = frozenset(("booting", "starting", "stopping", "error"))
 _FIELDS: dict[str, Callable[[Item, Farm], Row]] = {
     "storage": _storage, "image": _image, "job": _job, "resource": _resource, "ve": _ve, "boot-image": _boot_image,
     "component": _component, "partition": _partition, "host": _host,
+    "domain": _domain,
 }
 
 
@@ -180,7 +192,8 @@ _SAMPLES = {
     "ve": VeWanted(id="", boot_image="", image=""), "boot-image": BootImageWanted(id=""),
     "component": ComponentWanted(), "partition": PartitionWanted(
         id="", host="", technology="test", mac="", target="", memory=0),
-    "host": HostWanted(partitioning="", ve="", address=""),
+    "host": HostWanted(partitioning="", ve="", address="", technology="lxc"),
+    "domain": DomainWanted(host="", uuid="", title=""),
 }
 
 

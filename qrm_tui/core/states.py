@@ -366,11 +366,28 @@ PARTITION: Sequence[Rule] = (
 HOST: Sequence[Rule] = (
     Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "its libvirtd was not asked yet"),
     Rule("error", lambda i, f: i.seen.silent, lambda i, f: f"its libvirtd does not answer: {i.seen.silent}",
-         lambda i, f: f"systemctl status libvirtd there; qrm resource why {i.name}"),
+         lambda i, f: f"is it on, and its network? Look at {i.wanted.address}" if i.wanted.technology else
+         f"systemctl status libvirtd there; qrm resource why {i.name}"),
+    Rule("ok", lambda i, f: i.wanted.technology,
+         lambda i, f: "it answers; it was added as it is: what is there is listed, started and stopped"),
     Rule("ok", lambda i, f: i.seen.technology in EMULATED,
          lambda i, f: "its libvirtd answers; it has no KVM, so its partitions are emulated: slow",
          lambda i, f: "switch on virtualization in its firmware (VT-x, AMD-V), and look whether /dev/kvm is there"),
     Rule("ok", lambda i, f: True, lambda i, f: "its libvirtd answers"),
+)
+
+def _domain_silent(item: Item, farm: Farm) -> str:
+    host = _host(item, farm)
+    return "its host is none any more" if host is None else str(host.seen.silent) if host.seen else ""
+
+
+DOMAIN: Sequence[Rule] = (
+    Rule("unknown", _domain_silent, lambda i, f: f"its host {i.wanted.host} does not answer: {_domain_silent(i, f)}",
+         lambda i, f: f"qrm host why {i.wanted.host}"),
+    Rule("running", lambda i, f: i.seen.state == "running", lambda i, f: "it runs"),
+    Rule("paused", lambda i, f: i.seen.state == "paused", lambda i, f: "its clock stands still"),
+    Rule("crashed", lambda i, f: i.seen.state == "crashed", lambda i, f: "it went off by a crash"),
+    Rule("off", lambda i, f: True, lambda i, f: "it is off"),
 )
 
 BOOT_IMAGE: Sequence[Rule] = (
@@ -435,7 +452,7 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
 
 TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": JOB, "resource": RESOURCE, "ve": VE,
                                      "boot-image": BOOT_IMAGE, "component": COMPONENT, "partition": PARTITION,
-                                     "host": HOST}
+                                     "host": HOST, "domain": DOMAIN}
 
 
 def _console_words(item: Item, farm: Farm) -> str:

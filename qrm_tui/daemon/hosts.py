@@ -1,7 +1,8 @@
 """Virtualization hosts: which there are, how they and their domains stand, and what jobs ask of them.
 
 A resource that runs a VE with partitioning is one, from the moment that VE is active on it until it is taken out of
-it. What its hypervisor shows decides the partitions' states; it is asked after each event, and from time to time.
+it; others were added as they are. What its hypervisor shows decides the partitions' states, and which domains there are
+that are none of ours; it is asked after each event, and from time to time.
 """
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ import asyncio
 import contextlib
 import logging
 import math
+import re
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 import msgspec
 
@@ -19,7 +20,8 @@ from qrm_tui.backends.planning import machine_of
 from qrm_tui.core.errors import GuardRefused, QrmError, StepFailed, Unreachable
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
-from qrm_tui.core.partitions import DomainEvent, DomainSeen, HostSeen, HostWanted, PartitionSeen
+from qrm_tui.core.names import LONGEST
+from qrm_tui.core.partitions import DomainEvent, DomainSeen, DomainWanted, HostSeen, HostWanted, PartitionSeen
 from qrm_tui.core.plan import Domain
 from qrm_tui.core.resources import ResourceSeen
 from qrm_tui.daemon.machines import RESOURCE, Machines
@@ -56,8 +58,9 @@ class Hosts:
         """Watch those that are there, and those that come."""
         self._running = True
         self._farm.listen(self._changed)
-        for item in list(self._farm.all("resource")):
-            self._changed("resource", item.name, item)
+        for kind in ("host", "resource"):
+            for item in list(self._farm.all(kind)):
+                self._changed(kind, item.name, item)
 
     async def stop(self) -> None:
         """Let go of every line; what runs there goes on."""
@@ -72,6 +75,8 @@ class Hosts:
             return
         if kind == "resource":
             self._consider(name, item)
+        elif kind == "host":
+            self._consider_added(name, item)
         elif kind == "ve" and item is not None:
             for assigned in item.wanted.assigned:
                 self._consider(assigned.resource, self._farm.find("resource", assigned.resource))
@@ -79,14 +84,31 @@ class Hosts:
     def _consider(self, name: str, item: Item | None) -> None:
         known, wanted = self._hosts.get(name), self._wanted(item)
         if known is not None and known.wanted != wanted and (wanted is None or item is None or item.state == "active"):
-            del self._hosts[name]
+            self._let_go(name, known)
             self._farm.delete("host", name)
-            task = asyncio.create_task(known.end(), name=f"host {name} ends")
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
             known = None
         if known is None and wanted is not None and item is not None and item.state == "active":
             self._begin(name, item, wanted)
+
+    def _consider_added(self, name: str, item: Item | None) -> None:
+        """One that was added is a host from then on until it is forgotten, whether it answers or not."""
+        known = self._hosts.get(name)
+        if known is not None and known.wanted.technology and (item is None or item.wanted != known.wanted):
+            self._let_go(name, known)
+            known = None
+        if known is None and item is not None and item.wanted.technology:
+            wanted: HostWanted = item.wanted
+            host = self._hosts[name] = _Host(name, wanted, lambda: self._machines.added(name, wanted), self._publish,
+                                             self._pause, self._groups)
+            host.start()
+
+    def _let_go(self, name: str, known: _Host) -> None:
+        del self._hosts[name]
+        for item in [item for item in self._farm.all("domain") if item.wanted.host == name]:
+            self._farm.delete("domain", item.name)
+        task = asyncio.create_task(known.end(), name=f"host {name} ends")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def _wanted(self, item: Item | None) -> HostWanted | None:
         ve = self._farm.find("ve", item.wanted.ve) if item is not None and item.wanted.ve else None
@@ -96,7 +118,7 @@ class Hosts:
 
     def _begin(self, name: str, item: Item, wanted: HostWanted) -> None:
         host = self._hosts[name] = _Host(name, wanted, lambda: self._machines.hypervisor(item, wanted), self._publish,
-                                         self._pause, partial(self._groups, name))
+                                         self._pause, self._groups)
         self._farm.put(Item(kind="host", name=name, wanted=wanted, created=self._farm.clock()))
         host.start()
         _log.info("%s is a virtualization host (%s)", name, wanted.partitioning)
@@ -107,6 +129,8 @@ class Hosts:
 
     async def _groups(self, name: str, former: HostSeen) -> HostSeen:
         """A host's volume groups, asked by ssh; as they were known where that does not answer."""
+        if self._farm.find("resource", name) is None:
+            return former  # no partitions are made there
         try:
             groups, tags = await self._machines.runner(machine_of(name)).ask(partition_disk.QUESTIONS)
             if groups.status == 127:
@@ -132,6 +156,7 @@ class Hosts:
             item.seen_at = now
         if seen.silent:
             return
+        self._show_foreign(name, seen)
         domains = {domain.uuid: domain for domain in seen.domains}
         for partition in self._farm.partitions_on(name):
             domain = domains.get(partition.wanted.id)
@@ -139,6 +164,35 @@ class Hosts:
             if partition.seen != shown:
                 self._farm.put(msgspec.structs.replace(partition, seen=shown, seen_at=now))
             self._tell_resource(partition.name, domain)
+
+    def _show_foreign(self, name: str, seen: HostSeen) -> None:
+        """Domains there that are none of ours, as objects of their own; they are no more than what was seen."""
+        ours = {partition.wanted.id for partition in self._farm.partitions_on(name)}
+        known = {item.wanted.uuid: item for item in self._farm.all("domain") if item.wanted.host == name}
+        now = self._farm.clock()
+        for domain in seen.domains:
+            if domain.uuid in ours:
+                continue
+            item, shown = known.pop(domain.uuid, None), msgspec.structs.replace(domain, cpu_time=0)
+            wanted = DomainWanted(host=name, uuid=domain.uuid, title=domain.name)
+            if item is None or item.wanted != wanted:
+                if item is not None:
+                    self._farm.delete("domain", item.name)
+                self._farm.put(Item(kind="domain", name=self._name_of(wanted), wanted=wanted, seen=shown, seen_at=now,
+                                    created=now))
+            elif item.seen != shown:
+                self._farm.put(msgspec.structs.replace(item, seen=shown, seen_at=now))
+            else:
+                item.seen_at = now
+        for item in known.values():
+            self._farm.delete("domain", item.name)
+
+    def _name_of(self, wanted: DomainWanted) -> str:
+        """HOST.NAME, as far as that is a name here."""
+        plain = re.sub("[^A-Za-z0-9_-]+", "_", wanted.title).strip("_") or wanted.uuid
+        name = f"{wanted.host}.{plain}"[:LONGEST]
+        taken = self._farm.find("domain", name)
+        return f"{name[:LONGEST - 9]}-{wanted.uuid[:8]}" if taken is not None else name
 
     def _tell_resource(self, name: str, domain: DomainSeen | None) -> None:
         """Its resource is proved off, or is not, by its host."""
@@ -190,7 +244,11 @@ class Hosts:
             await hypervisor.undefine(uuid)
         elif do == "start":
             await self._start(hypervisor, step, note)
-        elif do == "stop":
+        elif do == "switch-on":
+            await hypervisor.start(uuid)
+        elif do == "shut-down":
+            await hypervisor.shutdown(uuid)
+        elif do in ("stop", "switch-off"):
             await hypervisor.destroy(uuid)
         elif do == "pause":
             await hypervisor.suspend(uuid)
@@ -247,7 +305,7 @@ class _Host:
 
     def __init__(self, name: str, wanted: HostWanted, make: Callable[[], Hypervisor],
                  publish: Callable[[str, HostSeen, dict[str, float]], None], pause: float,
-                 groups: Callable[[HostSeen], Awaitable[HostSeen]]) -> None:
+                 groups: Callable[[str, HostSeen], Awaitable[HostSeen]]) -> None:
         self.name, self.wanted = name, wanted
         self.hypervisor = make()
         self._publish, self._pause, self._groups = publish, pause, groups
@@ -290,7 +348,7 @@ class _Host:
                 seen = msgspec.structs.replace(seen, groups=self._seen.groups, groups_trouble=self._seen.groups_trouble)
                 now = asyncio.get_running_loop().time()
                 if groups or now - self._groups_at > GROUPS_PAUSE:
-                    seen, self._groups_at = await self._groups(seen), now
+                    seen, self._groups_at = await self._groups(self.name, seen), now
                 self._seen = seen
             except QrmError as error:
                 self._seen = msgspec.structs.replace(self._seen, silent=str(error))

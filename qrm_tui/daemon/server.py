@@ -46,7 +46,7 @@ from qrm_tui.install import answers
 _log = logging.getLogger("qrmd")
 
 #: Kinds that the farm's status counts, and states that a person should look at.
-_COUNTED = ("resource", "ve", "partition", "host", "image", "boot-image", "storage", "component", "job")
+_COUNTED = ("resource", "ve", "partition", "host", "domain", "image", "boot-image", "storage", "component", "job")
 _BAD = frozenset(("error", "warning", "unknown", "degraded", "crashed"))
 #: Rows that are made in one go.
 _ROWS = 500

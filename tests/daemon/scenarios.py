@@ -189,6 +189,21 @@ async def _switched_off(world: World, name: str) -> None:
     assert await world.do("partition.stop", name=name, force=True) == "done"
 
 
+async def _domain_off(world: World, name: str) -> None:
+    """A host that was added, with a domain that is off."""
+    if world.qrmd.farm.find("host", "lxc1") is None:
+        await world.do("host.add", name="lxc1", technology="lxc", address="10.0.0.9")
+        await world.rack.until(lambda: world.qrmd.farm.find("domain", "lxc1.web") is not None)
+    await world.qrmd.hosts.look("lxc1")
+    if world.qrmd.farm.get("domain", "lxc1.web").state == "running":
+        assert await world.do("domain.stop", name="lxc1.web", force=True) == "done"
+
+
+async def _domain_on(world: World, name: str) -> None:
+    await _domain_off(world, name)
+    assert await world.do("domain.start", name="lxc1.web") == "done"
+
+
 def _second(name: str) -> dict[str, str]:
     """The machine that was added last is of the pair r1, r2: the one with the highest number of clones."""
     return {"name": "shop", "resource": "r2"}
@@ -238,5 +253,7 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "reset partition": ("partition.reset", _partition, lambda name: {"name": name}),
     "resize partition": ("partition.resize", _partition, lambda name: {"name": name, "memory": "384M"}),
     "remove partition": ("partition.remove", _partition, lambda name: {"name": name}),
+    "start domain": ("domain.start", _domain_off, lambda name: {"name": "lxc1.web"}),
+    "stop domain": ("domain.stop", _domain_on, lambda name: {"name": "lxc1.web"}),
     "forget": ("resource.remove", _forgotten, lambda name: {"name": "r1"}),
 }

@@ -18,6 +18,7 @@ from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
 from qrm_tui.db.store import Write
 from qrm_tui.practice.farms import PracticeFarm, make_server
+from qrm_tui.practice.foreign import PracticeForeign
 from qrm_tui.practice.hypervisor import PartitionNode, PracticeHypervisor
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.packages import plant_server
@@ -69,6 +70,7 @@ class World:
         #: the server runs; machines of the rack speak with nobody meanwhile
         self.alive = False
         self.rack = Rack(self)
+        self.rack.simulated.add_foreign("lxc1", "10.0.0.9", ("web", "db"))
         self.qrmd = self._make()
 
     def _make(self) -> Qrmd:
@@ -114,10 +116,11 @@ class World:
         await self.rack.until(lambda: (item := self.qrmd.farm.find("host", name)) and item.state == "ok")
         return name
 
-    def _simulated(self) -> list[SimulatedMachine | PracticeHypervisor]:
+    def _simulated(self) -> list[SimulatedMachine | PracticeHypervisor | PracticeForeign]:
         """What tests put faults into."""
         hypervisors = self.rack.simulated.hypervisors.values()
-        return [*self.machines.values(), self.server, *hypervisors, *(one.machine for one in hypervisors)]
+        return [*self.machines.values(), self.server, *hypervisors, *(one.machine for one in hypervisors),
+                *self.rack.simulated.foreign.values()]
 
     async def kill_and_start(self) -> None:
         """The server is gone; another one takes over its database and the same machines."""
@@ -207,8 +210,10 @@ class World:
     async def _host_leftovers(self) -> list[str]:
         """Domains that are not as the farm says, and machines that are no domains'."""
         wrong: list[str] = []
-        for item in self.qrmd.farm.all("host"):
+        for item in list(self.qrmd.farm.all("host")):
             await self.qrmd.hosts.look(item.name)
+            if item.wanted.technology:
+                continue
             partitions = {found.wanted.id: found for found in self.qrmd.farm.partitions_on(item.name)}
             domains = {domain.uuid: domain for domain in self.qrmd.farm.get("host", item.name).seen.domains}
             wrong += [f"{item.name}: domains {sorted(partitions.keys() ^ domains.keys())}"] \

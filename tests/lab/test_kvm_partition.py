@@ -1,4 +1,4 @@
-"""A partition of a host without KVM, by the product's own plans and on a real libvirtd, netboots from our boot files."""
+"""A partition of a host without KVM, by the product's own plans on a real libvirtd, netboots from our boot files."""
 
 from __future__ import annotations
 

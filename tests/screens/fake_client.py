@@ -75,7 +75,7 @@ def host(name: str, state: str = "ok", **more: Any) -> Row:
     return {"name": name, "state": state, "since": NOW - 5400, "seen_at": NOW - 4, "revision": 1, "technology": "xen",
             "ve": "xen_host", "address": "192.168.88.201", "partitions": 4, "cpus": 8, "cpus_given": 8, "busy": 0.22,
             "mhz": 2400, "memory": 16 * G, "memory_free": 6 * G, "memory_given": 8 * G, "foreign": [],
-            "groups": {"local": 200 * G}, "disk_free": 200 * G,
+            "groups": {"local": 200 * G}, "disk_free": 200 * G, "added": False,
             "libvirt": "9.0.0", "hypervisor": "Xen 4.17.0", **more}
 
 
