@@ -15,11 +15,14 @@ from qrm_tui.core.facts import File
 from qrm_tui.core.netboot import BootSettings
 from qrm_tui.core.partitionings import BRIDGE, BootImageType
 from qrm_tui.core.plan import HERE, RemoveFile, Step, WriteFile
-from qrm_tui.core.resources import IDLE
+from qrm_tui.core.resources import IDLE, ResourceWanted
 
 #: The folder that TFTP and HTTP serve, and where in it boot-images lie.
 ROOT = "/srv/qrm/boot"
 IMAGES = f"{ROOT}/images"
+
+#: The line of a partition that boots from the network, whatever lines the rack's machines have.
+_PARTITION_LINE = "console=ttyS0,115200"
 
 #: A file as it is now (of a planner: `partial(call.reading.file, HERE)`); None: not there.
 Former = Callable[[str], File | None]
@@ -107,6 +110,14 @@ def _ve_texts(settings: BootSettings, name: str, mac: str, root: Root) -> tuple[
     # loaders append words of theirs to the last file that they load, which is not the kernel
     words = settings.words_with(hypervisor.first_domain_words(settings.options))
     return _xen_texts(settings, what, root.boot_image, f"{words} {own} BOOTIF=01-{_hyphens(mac)}")
+
+
+def settings_for(settings: BootSettings, wanted: ResourceWanted) -> BootSettings:
+    """The settings as this machine gets them."""
+    if wanted.kind != "partition":
+        return settings
+    kept = (word for word in settings.options.split() if not word.startswith("console="))
+    return settings._replace(options=" ".join([*kept, _PARTITION_LINE]))
 
 
 def machine_files(settings: BootSettings, name: str, mac: str, root: Root | None = None) -> dict[str, str]:

@@ -6,6 +6,7 @@ itself, so it is ours from the first moment, and found by it whatever it is call
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from qrm_tui.core.errors import StepFailed
@@ -39,6 +40,14 @@ def _report(text: str, what: str) -> list[dict[str, Any]]:
     return rows
 
 
+#: All groups of a machine; and what the volumes in them are tagged with.
+GROUPS_ARGV = ("vgs", *_REPORT, "-o", "vg_name,vg_uuid,vg_size,vg_free,vg_extent_size,vg_attr")
+TAGS_ARGV = ("lvs", *_REPORT, "-o", "vg_name,lv_tags")
+#: Letters of vg_attr (vgs(8)) by their place, and what is wrong with a group that has them.
+_AMISS = ((0, "r", "it is read-only"), (2, "x", "it is exported"), (3, "p", "disks of it are missing"),
+          (5, "cs", "other machines share it"))
+
+
 def _share(text: str) -> float | None:
     return round(float(text) / 100, 6) if text else None
 
@@ -59,9 +68,27 @@ def parse_volumes(text: str) -> dict[str, Volume]:
 
 def parse_group(text: str) -> Group:
     """The group, from `group_argv`."""
-    row = _report(text, "vg")[0]
+    return _group(_report(text, "vg")[0])
+
+
+def _group(row: Mapping[str, Any]) -> Group:
     return Group(name=row["vg_name"], id=row["vg_uuid"], size=int(row["vg_size"]), free=int(row["vg_free"]),
                  extent=int(row["vg_extent_size"]))
+
+
+def parse_groups(text: str) -> list[tuple[Group, str]]:
+    """All groups, from `GROUPS_ARGV`, each with why nothing new belongs into it (empty: it does)."""
+    return [(_group(row), next((why for place, letters, why in _AMISS
+                                if row["vg_attr"][place:place + 1] in tuple(letters)), ""))
+            for row in _report(text, "vg")]
+
+
+def parse_tags(text: str) -> dict[str, set[str]]:
+    """By group, all tags of its volumes, from `TAGS_ARGV`."""
+    found: dict[str, set[str]] = {}
+    for row in _report(text, "lv"):
+        found.setdefault(row["vg_name"], set()).update(filter(None, row["lv_tags"].split(",")))
+    return found
 
 
 def device(group: str, name: str) -> str:
@@ -71,7 +98,11 @@ def device(group: str, name: str) -> str:
 
 def select(name: str, image_id: str) -> str:
     """lvm(8) selection of the volume of one image and no other."""
-    return f'lv_name="{name}" && lv_tags="{image_tag(image_id)}"'
+    return _select(name, image_tag(image_id))
+
+
+def _select(name: str, tag: str) -> str:
+    return f'lv_name="{name}" && lv_tags="{tag}"'
 
 
 def _listed(group: str, selection: str, expect: Any, otherwise: str = "", fields: str = "lv_name") -> Check:
@@ -79,30 +110,49 @@ def _listed(group: str, selection: str, expect: Any, otherwise: str = "", fields
                  otherwise=otherwise)
 
 
-def _remove_argv(group: str, name: str, image_id: str) -> tuple[str, ...]:
-    return ("lvremove", "--yes", "-S", select(name, image_id), group)
+def _remove_argv(group: str, name: str, tag: str) -> tuple[str, ...]:
+    return ("lvremove", "--yes", "-S", _select(name, tag), group)
 
 
-def _create(machine: str, group: str, name: str, image_id: str, summary: str, arguments: tuple[str, ...],
+def _create(machine: str, group: str, name: str, tag: str, summary: str, arguments: tuple[str, ...],
             origin: str = "") -> Run:
-    chosen = select(name, image_id)
+    chosen = _select(name, tag)
     # lvcreate makes a snapshot's volume first and ties it to its origin then: only tied it is done
     made = f'{chosen} && origin="{origin}"' if origin else chosen
     return Run(
         machine=machine, summary=summary,
-        argv=("lvcreate", "--yes", *arguments, "--name", name, "--addtag", TAG, "--addtag", image_tag(image_id)),
+        argv=("lvcreate", "--yes", *arguments, "--name", name, "--addtag", TAG, "--addtag", tag),
         done=_listed(group, made, "some"),
-        undo=Undo(argv=_remove_argv(group, name, image_id), done=_listed(group, chosen, "empty")),
+        undo=Undo(argv=_remove_argv(group, name, tag), done=_listed(group, chosen, "empty")),
     )
+
+
+def create_tagged(machine: str, group: str, name: str, size: int, tag: str) -> Run:
+    """A plain volume; old signatures on it are wiped."""
+    return _create(machine, group, name, tag, f"make volume {group}/{name}",
+                   ("--wipesignatures", "y", "--size", f"{size}b", group))
+
+
+def remove_tagged(machine: str, group: str, name: str, tag: str) -> Run:
+    """The volume that was made so goes, if there is one."""
+    chosen = _select(name, tag)
+    return Run(machine=machine, summary=f"remove volume {group}/{name} and all that is in it",
+               argv=_remove_argv(group, name, tag), done=_listed(group, chosen, "empty"),
+               guards=(_listed(group, f'origin="{name}"', "empty",
+                               f"volume {group}/{name} has snapshots, which would go with it: remove them first"),))
+
+
+def closed(group: str, name: str, tag: str, otherwise: str) -> Check:
+    """Nothing has the volume open."""
+    return _listed(group, f'{_select(name, tag)} && lv_device_open="open"', "empty", otherwise)
 
 
 def create_volume(machine: str, group: str, pool: str, name: str, size: int, image_id: str) -> Run:
     """A plain volume, or a thin one where a pool is named; old signatures on it are wiped."""
     if pool:
-        return _create(machine, group, name, image_id, f"make thin volume {group}/{name} in pool {pool}",
+        return _create(machine, group, name, image_tag(image_id), f"make thin volume {group}/{name} in pool {pool}",
                        ("--thin", "--virtualsize", f"{size}b", f"{group}/{pool}"))
-    return _create(machine, group, name, image_id, f"make volume {group}/{name}",
-                   ("--wipesignatures", "y", "--size", f"{size}b", group))
+    return create_tagged(machine, group, name, size, image_tag(image_id))
 
 
 def snapshot_volume(machine: str, origin: Volume, name: str, reserve: int, image_id: str) -> Run:
@@ -110,9 +160,9 @@ def snapshot_volume(machine: str, origin: Volume, name: str, reserve: int, image
     source = f"{origin.group}/{origin.name}"
     if origin.pool:
         # thin snapshots are left inactive at boot unless told otherwise (lvmthin(7))
-        return _create(machine, origin.group, name, image_id, f"make thin snapshot {name} of {source}",
+        return _create(machine, origin.group, name, image_tag(image_id), f"make thin snapshot {name} of {source}",
                        ("--snapshot", "--setactivationskip", "n", source), origin.name)
-    return _create(machine, origin.group, name, image_id, f"make snapshot {name} of {source}",
+    return _create(machine, origin.group, name, image_tag(image_id), f"make snapshot {name} of {source}",
                    ("--snapshot", "--size", f"{reserve}b", source), origin.name)
 
 

@@ -6,14 +6,14 @@ own (KVM), it netboots as any machine.
 """
 from __future__ import annotations
 
-from qrm_tui.backends import boot
+from qrm_tui.backends import boot, partition_disk
 from qrm_tui.backends.domains import render_domain
-from qrm_tui.backends.virtualization import technologies
+from qrm_tui.backends.planning import machine_of
 from qrm_tui.core.errors import Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.netboot import boot_settings
-from qrm_tui.core.partitionings import BRIDGE
+from qrm_tui.core.partitionings import BRIDGE, NETBOOTING
 from qrm_tui.core.partitions import DomainWish, HostSeen, PartitionWanted
 from qrm_tui.core.places import templates_folder
 from qrm_tui.core.plan import Check, Domain, Run, Step
@@ -27,13 +27,10 @@ FETCH_SCRIPT = (templates_folder() / "libvirt/fetch.sh").read_text()
 _CONSOLE = "console=hvc0"
 
 
-def machine_of(host: str) -> str:
-    """The name under which plans have commands run on a virtualization host."""
-    return f"resource/{host}"
-
-
-def _boots_files(technology: str) -> bool:
-    return technologies()[technology].boots == "kernel"
+def memory_most(wanted: PartitionWanted) -> int:
+    """What its memory can be raised to while it runs: one with firmware would have all of it until its balloon is
+    filled, and its host may not have that."""
+    return wanted.memory if wanted.technology in NETBOOTING else 2 * wanted.memory
 
 
 def _boot_image(farm: Farm, root: boot.Root | None) -> Item:
@@ -48,7 +45,7 @@ def _boot_image(farm: Farm, root: boot.Root | None) -> Item:
 
 def fetch_steps(farm: Farm, host: str, technology: str, root: boot.Root | None) -> list[Step]:
     """The boot-image comes to the host, where that reads it from files."""
-    if not _boots_files(technology):
+    if technology in NETBOOTING:
         return []
     item = _boot_image(farm, root)
     folder = f"{FOLDER}/{item.wanted.id}"
@@ -64,14 +61,15 @@ def definition(farm: Farm, name: str, wanted: PartitionWanted, root: boot.Root |
     host = farm.find("host", wanted.host)
     seen: HostSeen = (host.seen if host else None) or HostSeen()
     kernel: dict[str, str] = {}
-    if _boots_files(wanted.technology):
+    if wanted.technology not in NETBOOTING:
         folder = f"{FOLDER}/{_boot_image(farm, root).wanted.id}"
         words = boot.kernel_words(boot_settings(farm), _CONSOLE, root)
         kernel = {"kernel": f"{folder}/vmlinuz", "initrd": f"{folder}/initrd.img", "cmdline": words}
     return render_domain(DomainWish(
         name=name, uuid=wanted.id, resource=wanted.id, technology=wanted.technology, cpus=wanted.cpus,
-        cpus_most=max(wanted.cpus, seen.cpus), memory=wanted.memory, memory_most=2 * wanted.memory, mhz=wanted.mhz,
-        host_mhz=seen.mhz, bridge=BRIDGE, mac=wanted.mac, target=wanted.target, **kernel))
+        cpus_most=max(wanted.cpus, seen.cpus), memory=wanted.memory, memory_most=memory_most(wanted), mhz=wanted.mhz,
+        host_mhz=seen.mhz, bridge=BRIDGE, mac=wanted.mac, target=wanted.target,
+        disk=partition_disk.device(wanted, name), **kernel))
 
 
 def define(farm: Farm, name: str, wanted: PartitionWanted, root: boot.Root | None, *, former: str = "",

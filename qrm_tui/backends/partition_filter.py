@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address
 
-from qrm_tui.backends.partition_boot import machine_of
+from qrm_tui.backends.planning import machine_of
 from qrm_tui.backends.rendering import render
 from qrm_tui.core.errors import Refused
 from qrm_tui.core.partitionings import BRIDGE

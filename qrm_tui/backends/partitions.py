@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import boot, partition_boot, partition_filter, ve_parts
+from qrm_tui.backends import boot, partition_boot, partition_disk, partition_filter, ve_parts
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.backends.virtualization import require, schedule, technologies
 from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.netboot import free_addresses
-from qrm_tui.core.partitionings import TECHNOLOGIES
-from qrm_tui.core.partitions import HostSeen, PartitionWanted, Technology
+from qrm_tui.core.partitionings import NETBOOTING, PARTITIONINGS, technology_on, word_of
+from qrm_tui.core.partitions import HostSeen, PartitionWanted
 from qrm_tui.core.plan import HERE, Await, Change, Check, Domain, Inverse, Lock, Order, Record, Run, Step, Undo
 from qrm_tui.core.resources import ResourceWanted, is_heard
 from qrm_tui.core.units import format_size
@@ -56,7 +56,10 @@ def need_host(call: Call, name: str) -> Item:
     if host is None:
         resource = farm.get("resource", name)
         raise Refused(f"resource {name} is {resource.state}, and runs no VE with partitioning: start one on it first "
-                      "(qrm ve create NAME --partitioning xen ...)")
+                      f"(qrm ve create NAME --partitioning {' or '.join(PARTITIONINGS)} ...)")
+    if host.wanted.technology:
+        raise Refused(f"host {name} was added as it is: partitions are made on machines that run a VE with "
+                      f"partitioning (qrm ve create NAME --partitioning {' or '.join(PARTITIONINGS)} ...)")
     if host.state != "ok":
         raise Refused(f"virtualization host {name} is {host.state}: "
                       f"{host.seen.silent if host.seen else 'it was not asked yet'}")
@@ -78,8 +81,8 @@ def _names(call: Call, count: int) -> list[str]:
         first = max(taken, default=0) + 1
         names = [f"{base}-{number}" for number in range(first, first + count)]
     for name in names:
-        call.reading.absent("partition", name)
-        call.reading.absent("resource", name)
+        for kind in ("partition", "resource", "host"):
+            call.reading.absent(kind, name)
     return names
 
 
@@ -119,15 +122,16 @@ def plan_create(call: Call) -> Draft:
     count = arguments["count"]
     if count > MOST:
         raise BadInput(f"count: at most {MOST} at once")
-    technology: Technology = TECHNOLOGIES[host.wanted.partitioning]
+    technology = technology_on(host.wanted.partitioning, host.seen.technology)
     require(technology, "define")
-    if arguments["disk"]:
-        raise Refused(f"disk: host {host.name} has no volume group of its own that is known here: leave it out")
     names = _names(call, count)
     draft = Draft(f"partition/{names[0]}{f' and {count - 1} more' if count > 1 else ''}",
                   inverse=Inverse("partition.remove", {"name": names[0]}) if count == 1 else None,
                   locks=[Lock(f"resource/{host.name}", shared=True)])
     _need_room(host, count, arguments, draft)
+    group, disk = partition_disk.choose(farm, host, count, arguments)
+    if disk:
+        draft.notes.append(f"each has a disk of {format_size(disk)} from volume group {group} of {host.name}")
     addresses = free_addresses(farm)
     taken = {item.wanted.mac for item in farm.all("resource")}
     made: dict[str, PartitionWanted] = {}
@@ -138,12 +142,12 @@ def plan_create(call: Call) -> Draft:
         wanted = PartitionWanted(
             id=identity, host=host.name, technology=technology, mac=_mac(technology, identity, taken),
             target=f"qrm{identity[:8]}", cpus=arguments["cpus"], memory=arguments["memory"],
-            mhz=arguments["mhz"] or 0, life="creating")
+            mhz=arguments["mhz"] or 0, disk=disk, disk_group=group, life="creating")
         made[name], own[name] = wanted, next(addresses, "")
         if not own[name]:
             raise Refused(f"no address is left for partition {name}, and each is held to one of its own: qrm component "
                           "configure dhcpd machines=FIRST-LAST")
-        resource = ResourceWanted(id=identity, mac=wanted.mac, kind="partition", technology=host.wanted.partitioning,
+        resource = ResourceWanted(id=identity, mac=wanted.mac, kind="partition", technology=word_of(technology),
                                   host=host.name, address=own[name])
         changes += [_change(name, wanted, None), Change(kind="resource", name=name,
                                                         wanted=msgspec.to_builtins(resource))]
@@ -158,6 +162,7 @@ def plan_create(call: Call) -> Draft:
                    Record(summary=f"note that partition {what} is being made", changes=tuple(changes))]
     draft.steps += partition_boot.fetch_steps(farm, host.name, technology, None)
     for name, wanted in made.items():
+        draft.steps += partition_disk.make_steps(name, wanted)
         draft.steps.append(partition_boot.define(farm, name, wanted, None))
     for name, wanted in made.items():
         draft.steps += start_steps(host, name, wanted, own[name])
@@ -314,7 +319,7 @@ def plan_resize(call: Call) -> Draft:
     if host.seen.cpus and changed.cpus > host.seen.cpus:
         raise Refused(f"host {host.name} has {host.seen.cpus} CPUs")
     root = call.reading.farm.get("resource", item.name).wanted.ve
-    if root:
+    if root and wanted.technology not in NETBOOTING:
         draft.notes.append(f"it runs VE {root}: its definition is left as it is, and what it has now is changed")
     else:
         former = partition_boot.definition(call.reading.farm, item.name, wanted, None)
@@ -328,11 +333,12 @@ def plan_resize(call: Call) -> Draft:
 
 def _live_steps(draft: Draft, item: Item, changed: PartitionWanted, host: Item) -> list[Step]:
     wanted, can = item.wanted, technologies()[item.wanted.technology].refuses
+    room = item.seen.domain.memory_most or partition_boot.memory_most(wanted)
     steps: list[Step] = []
     for do, now, then in (("memory", wanted.memory, changed.memory), ("cpus", wanted.cpus, changed.cpus)):
         if now == then:
             continue
-        most = 2 * wanted.memory if do == "memory" else max(wanted.cpus, host.seen.cpus)
+        most = room if do == "memory" else max(wanted.cpus, host.seen.cpus)
         if do in can or then > most:
             draft.notes.append(f"its {do} changes at its next start: " + (can.get(do) or "it was started with room for "
                                f"{format_size(most) if do == 'memory' else most}"))
@@ -352,10 +358,12 @@ def _live_steps(draft: Draft, item: Item, changed: PartitionWanted, host: Item) 
 
 
 def boots(call: Call, resource: Item, root: boot.Root | None) -> list[Step]:
-    """From its next start on it boots a VE's root, or idle; nothing for other machines."""
+    """From its next start on it boots a VE's root, or idle; nothing for machines that boot by their boot files."""
     if resource.wanted.kind != "partition":
         return []
     item, farm = call.reading.get("partition", resource.name), call.reading.farm
+    if item.wanted.technology in NETBOOTING:
+        return []
     host = need_host(call, item.wanted.host)
     former = partition_boot.definition(farm, item.name, item.wanted, None)
     what = f"runs VE {root.name}" if root else "boots idle"
@@ -410,10 +418,14 @@ def plan_remove(call: Call) -> Draft:
     draft.point_of_no_return()
     if call.reading.farm.find("host", item.wanted.host) is None:
         draft.warnings.append(f"{item.wanted.host} is no virtualization host now: if it becomes one again with the "
-                              "same root, the domain is there as a foreign one")
+                              "same root, the domain is there as a foreign one"
+                              + (", and its disk in its volume group" if item.wanted.disk else ""))
     else:
-        need_host(call, item.wanted.host)
+        host = need_host(call, item.wanted.host)
+        if item.wanted.disk and not partition_disk.is_there(host, item.wanted):
+            draft.warnings.append(f"{host.name} has no volume group {item.wanted.disk_group} now: the disk stays")
         draft.steps += [stop_step(item.name, item.wanted), partition_filter.drop_step(item.name, item.wanted),
+                        *partition_disk.remove_steps(call.reading.farm, item.name, item.wanted),
                         Domain(summary=f"undefine {item.name} on {item.wanted.host}", host=item.wanted.host,
                                domain=item.wanted.id, do="undefine")]
     draft.steps += boot.removal_steps(item.name, item.wanted.mac, partial(call.reading.file, HERE))
@@ -424,5 +436,6 @@ def plan_remove(call: Call) -> Draft:
     nonce = boot.nonce_path(item.wanted.mac)
     draft.steps.append(Run(machine=HERE, summary=f"remove what the next boot of {item.name} would show",
                            argv=("rm", "-f", "--", nonce), done=Check(argv=("test", "!", "-e", nonce))))
-    draft.notes.append("what its console said goes with it")
+    draft.notes.append("what its console said goes with it" + (", and all that is on its disk" if item.wanted.disk
+                                                                else ""))
     return draft

@@ -8,6 +8,7 @@ from typing import Any
 from qrm_tui.core.facts import Reading
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import StorageWanted
+from qrm_tui.core.partitions import HostWanted
 from qrm_tui.core.plan import HERE, Inverse, Lock, Step
 
 
@@ -50,6 +51,8 @@ class Probe:
     paths: tuple[str, ...] = ()
     #: a machine that is not registered yet
     server: StorageWanted | None = None
+    #: a virtualization host that is not registered yet
+    host: HostWanted | None = None
     #: asks for versions too, which rarely change
     versions: bool = False
     packages: tuple[str, ...] = ()
@@ -63,6 +66,11 @@ class Probe:
     def storage(self) -> bool:
         """Whether it is a storage server, whose volumes, mounts and exports are asked for besides."""
         return self.machine != HERE
+
+
+def machine_of(host: str) -> str:
+    """The name under which plans have commands run on a virtualization host."""
+    return f"resource/{host}"
 
 
 def probe_nothing(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:

@@ -50,15 +50,16 @@ def need_no_job(call: Call, item: Item) -> None:
 
 
 def need_fitting(partitioning: str, boot_image: Item) -> None:
-    """Refused where a VE's partitions have no hypervisor, or a hypervisor has no partitions to be for."""
+    """Refused where a VE's partitions have another hypervisor, or a hypervisor has no partitions to be for."""
     kind = boot_image.wanted.type
     needed = PARTITIONINGS.get(partitioning, "linux")
     if kind == needed:
         return
     if partitioning:
+        under, how = ("without a", "") if needed == "linux" else ("with a", f" --hypervisor {needed}")
         raise Refused(f"partitioning {partitioning} needs a boot-image of type {needed}, and {boot_image.name} is of "
-                      f"type {kind}: name one with a hypervisor (qrm boot-image create NAME --package "
-                      f"linux-image-amd64 --hypervisor {needed}), or leave partitioning out")
+                      f"type {kind}: name one {under} hypervisor (qrm boot-image create NAME --package "
+                      f"linux-image-amd64{how}), or choose another partitioning")
     fitting = [word for word, wanted in PARTITIONINGS.items() if wanted == kind]
     raise Refused(f"boot-image {boot_image.name} is of type {kind}, which a VE without partitions does not boot: say "
                   f"--partitioning {' or '.join(fitting)}, or name a boot-image of type {needed}")
@@ -119,4 +120,5 @@ def boot_files(call: Call, resource: Item, root: boot.Root | None) -> list[Step]
     mac = resource.wanted.mac
     if any(path not in call.reading.facts(HERE).files for path in boot.machine_paths(mac)):
         raise Stale(f"resource {resource.name} was taken or freed meanwhile; look at the plan anew")
-    return boot.boot_steps(boot_settings(call.reading.farm), resource.name, mac, partial(call.reading.file, HERE), root)
+    settings = boot.settings_for(boot_settings(call.reading.farm), resource.wanted)
+    return boot.boot_steps(settings, resource.name, mac, partial(call.reading.file, HERE), root)

@@ -36,8 +36,9 @@ class Virtualization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     schedule: tuple[str, ...]
     #: one question tells of all domains
     all_statistics: bool
-    #: the host can say how much memory is free
-    free_memory: bool
+    #: how a host tells what memory is left. free: by what it says is free; available: domains take theirs little by
+    #: little, so what they were promised counts, and Linux's cache is free; promised: by what domains were promised
+    free_memory: Literal["free", "available", "promised"]
     refuses: dict[str, str]
 
 

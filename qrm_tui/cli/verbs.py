@@ -28,6 +28,7 @@ NOUNS = {
     "ve": "virtual environments",
     "partition": "slices of virtualization hosts",
     "host": "virtualization hosts: what they have left, and what runs there",
+    "domain": "what runs on virtualization hosts and is none of ours",
     "image": "filesystem-images",
     "boot-image": "kernels that machines boot, with their initrds",
     "storage": "storage servers",
@@ -59,7 +60,7 @@ def kinds() -> list[str]:
 def _reading(kind: str) -> list[Verb]:
     name = Argument("name", _NAMED_BY.get(kind, kind), "which", required=True, positional=True)
     some = {"job": "12", "journal": "40", "storage": "lvm-nfs", "image": "webserver", "resource": "r1",
-            "ve": "customer1", "partition": "r3-1", "host": "r3", "boot-image": "debian12",
+            "ve": "customer1", "partition": "r3-1", "host": "r3", "domain": "esx1.web", "boot-image": "debian12",
             "component": "dhcpd"}.get(kind, "NAME")
     verbs = [
         Verb(kind, "list", "list them", _LIST, f"qrm {kind} list --sort name --limit 20", "reading:list_rows"),

@@ -15,6 +15,7 @@ from qrm_tui.core.errors import Refused, Stale
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.kinds import WORDS
 from qrm_tui.core.model import Item
+from qrm_tui.core.partitions import HostSeen
 from qrm_tui.core.plan import HERE, Reliance
 
 
@@ -118,6 +119,8 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     troubles: tuple[str, ...] = ()
     #: the public key that the machine shows; empty: this machine, which needs none
     host_key: str = ""
+    #: of a virtualization host that is to be added
+    host: HostSeen | None = None
 
 
 def _volume(facts: MachineFacts, name: str) -> Any:

@@ -134,6 +134,9 @@ class Farm:
         if item.kind == "host" or (item.kind == "resource" and self._hosted.get(item.name)):
             for partition in sorted(self._hosted.get(item.name, ())):
                 self.judge_again("partition", partition)
+        if item.kind == "host":
+            for domain in [other for other in self.all("domain") if other.wanted.host == item.name]:
+                self.judge_again("domain", domain.name)
         if item.kind == "storage":
             for image in self.images_on(item.name):
                 if self._judge(image):

@@ -10,7 +10,7 @@ Row = dict[str, Any]
 TIMES = frozenset(("since", "seen_at", "created", "started", "ended", "asked", "full_at", "at", "stage_at",
                    "event_at"))
 #: Fields that hold bytes.
-SIZES = frozenset(("size", "used", "free", "pool_size", "pool_promised", "reserve", "memory", "disk",
+SIZES = frozenset(("size", "used", "free", "pool_size", "pool_promised", "reserve", "memory", "disk", "disk_free",
                    "memory_free", "memory_given"))
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 #: What people call the kinds.
-WORDS = {"resource": "resource", "ve": "virtual environment", "partition": "partition", "host": "virtualization host",
+WORDS = {"resource": "resource", "ve": "virtual environment", "partition": "partition",
+         "host": "virtualization host", "domain": "foreign domain",
          "image": "filesystem-image", "boot-image": "boot-image", "storage": "storage server",
          "component": "component", "job": "job", "journal": "journal entry"}

@@ -10,7 +10,7 @@ import msgspec
 
 from qrm_tui.core.components import ComponentSeen, ComponentWanted
 from qrm_tui.core.environments import BootImageSeen, BootImageWanted, VeWanted
-from qrm_tui.core.partitions import HostSeen, HostWanted, PartitionSeen, PartitionWanted
+from qrm_tui.core.partitions import DomainSeen, DomainWanted, HostSeen, HostWanted, PartitionSeen, PartitionWanted
 from qrm_tui.core.resources import ResourceSeen, ResourceWanted
 
 ImageLife = Literal["creating", "present", "removing"]
@@ -140,10 +140,12 @@ class JobRecord(msgspec.Struct, kw_only=True):
 WANTED_TYPES: dict[str, type] = {
     "storage": StorageWanted, "image": ImageWanted, "job": JobRecord, "resource": ResourceWanted, "ve": VeWanted,
     "boot-image": BootImageWanted, "component": ComponentWanted, "partition": PartitionWanted, "host": HostWanted,
+    "domain": DomainWanted,
 }
 SEEN_TYPES: dict[str, type] = {
     "storage": StorageSeen, "image": ImageSeen, "resource": ResourceSeen, "boot-image": BootImageSeen,
     "component": ComponentSeen, "partition": PartitionSeen, "host": HostSeen,
+    "domain": DomainSeen,
 }
 
 

@@ -44,6 +44,17 @@ class DomainSeen(msgspec.Struct, frozen=True, kw_only=True):
     persistent: bool = True
 
 
+class HostGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A volume group of a host's own."""
+
+    name: str
+    size: int = 0
+    free: int = 0
+    extent: int = 4 << 20
+    #: why no disks are from it; empty: they can be
+    unfit: str = ""
+
+
 class HostSeen(msgspec.Struct, frozen=True, kw_only=True):
     """A virtualization host as its libvirtd answered last."""
 
@@ -56,6 +67,9 @@ class HostSeen(msgspec.Struct, frozen=True, kw_only=True):
     memory: int = 0
     memory_free: int = 0
     domains: tuple[DomainSeen, ...] = ()
+    #: its volume groups, of any kind; and why nothing is known of them
+    groups: tuple[HostGroup, ...] = ()
+    groups_trouble: str = ""
     #: not answering: the reason; empty while it answers
     silent: str = ""
     #: partitions that it did not hold to their addresses lately, and when that was found
@@ -86,8 +100,9 @@ class PartitionWanted(msgspec.Struct, frozen=True, kw_only=True):
     memory: int
     #: of each CPU: never more than so much; 0: no limit
     mhz: int = 0
-    #: bytes of a local disk; 0: none
+    #: bytes of a local disk; 0: none. And the volume group of its host's that it is from
     disk: int = 0
+    disk_group: str = ""
     life: Literal["creating", "present", "removing"] = "present"
     #: new: it was never started
     power: Literal["new", "on", "paused", "off"] = "new"
@@ -105,12 +120,28 @@ class PartitionSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A virtualization host: a resource that runs a VE with partitioning."""
+    """A virtualization host: a resource that runs a VE with partitioning, or one that was added as it is."""
 
-    #: the word of the VE: xen, kvm
+    #: the word of the VE: xen, kvm; empty: it was added
     partitioning: str
     ve: str
     address: str
+    #: of one that was added: what it is, the account there, its ssh port and pinned key
+    technology: Technology | Literal[""] = ""
+    user: str = "root"
+    port: int = 22
+    host_key: str = ""
+    #: the file with the password, on the server; and whether any certificate that it shows is taken (esx)
+    secret: str = ""
+    unverified: bool = False
+
+
+class DomainWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """A domain that is none of ours: where it is, and how it is called there."""
+
+    host: str
+    uuid: str
+    title: str
 
 
 class DomainWish(msgspec.Struct, frozen=True, kw_only=True):

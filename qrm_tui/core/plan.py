@@ -159,7 +159,8 @@ class Await(msgspec.Struct, frozen=True, kw_only=True, tag="await", omit_default
 
 
 #: What can be asked of a domain (`runners.hypervisor`).
-DomainDo = Literal["define", "undefine", "start", "stop", "pause", "resume", "reset", "memory", "cpus", "schedule"]
+DomainDo = Literal["define", "undefine", "start", "stop", "pause", "resume", "reset", "memory", "cpus", "schedule",
+                   "switch-on", "shut-down", "switch-off"]
 
 
 class Domain(msgspec.Struct, frozen=True, kw_only=True, tag="domain", omit_defaults=True):
@@ -170,6 +171,7 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True, tag="domain", omit_defau
     host: str
     #: its UUID
     domain: str
+    #: switch-on, shut-down (in order), switch-off: of one that is none of ours
     do: DomainDo
     #: of define: the definition; of memory and cpus: bytes, a count; of schedule: parameters
     xml: str = ""

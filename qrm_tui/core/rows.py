@@ -10,8 +10,10 @@ from qrm_tui.core.components import ComponentSeen, ComponentWanted
 from qrm_tui.core.environments import BootImageWanted, VeWanted
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.fields import Row
+from qrm_tui.core.host_groups import own_groups
 from qrm_tui.core.model import ImageWanted, Item, JobRecord, StorageSeen, StorageWanted
-from qrm_tui.core.partitions import HostSeen, HostWanted, PartitionSeen, PartitionWanted
+from qrm_tui.core.partitionings import technology_on, word_of
+from qrm_tui.core.partitions import DomainSeen, DomainWanted, HostSeen, HostWanted, PartitionSeen, PartitionWanted
 from qrm_tui.core.resources import STAGES, ResourceSeen, ResourceWanted, standing_event
 from qrm_tui.core.units import format_size
 
@@ -89,7 +91,15 @@ def event_fields(seen: ResourceSeen | None) -> Row:
 def _hosts(item: Item, farm: Farm) -> str | None:
     """The technology that it hosts now."""
     host = farm.find("host", item.name)
-    return host.wanted.partitioning if host else None
+    return _technology(host) if host else None
+
+
+def _technology(host: Item) -> str:
+    """What its partitions are, by the word that profiles have for it."""
+    seen = host.seen.technology if host.seen else ""
+    if host.wanted.technology:
+        return word_of("qemu" if (host.wanted.technology, seen) == ("kvm", "qemu") else host.wanted.technology)
+    return word_of(technology_on(host.wanted.partitioning, seen))
 
 
 def _partition(item: Item, farm: Farm) -> Row:
@@ -99,7 +109,7 @@ def _partition(item: Item, farm: Farm) -> Row:
     return {
         "host": wanted.host, "technology": wanted.technology, "cpus": domain.cpus if domain else wanted.cpus,
         "mhz": wanted.mhz, "memory": memory, "memory_share": round(memory / whole, 3) if whole else None,
-        "disk": wanted.disk,
+        "disk": wanted.disk, "disk_group": wanted.disk_group or None,
         "busy": seen.busy if item.state == "running" else None, "resource": resource.state if resource else None,
         "ve": resource.wanted.ve or None if resource else None,
         "address": resource.wanted.address if resource else None, "mac": wanted.mac, "power": wanted.power,
@@ -115,12 +125,24 @@ def _host(item: Item, farm: Farm) -> Row:
     promised = sum(partition.wanted.memory for partition in ours)
     used = sum((partition.seen.busy or 0) * partition.wanted.cpus for partition in ours
                if partition.seen and partition.state == "running")
+    groups = {group.name: group.free for group in own_groups(farm, item).values()}
     return {
-        "technology": item.wanted.partitioning, "ve": item.wanted.ve, "address": item.wanted.address,
+        "technology": _technology(item), "added": bool(item.wanted.technology), "ve": item.wanted.ve,
+        "address": item.wanted.address,
         "partitions": len(ours), "cpus": seen.cpus, "cpus_given": sum(partition.wanted.cpus for partition in ours),
         "busy": round(min(1.0, used / seen.cpus), 2) if seen.cpus else None,
         "mhz": seen.mhz, "memory": seen.memory, "memory_free": seen.memory_free, "memory_given": promised,
+        "groups": groups, "disk_free": max(groups.values(), default=0),
         "foreign": [domain.name for domain in foreign], "libvirt": seen.libvirt, "hypervisor": seen.hypervisor,
+    }
+
+
+def _domain(item: Item, farm: Farm) -> Row:
+    host, seen = farm.find("host", item.wanted.host), item.seen or DomainSeen(uuid="", name="", state="off")
+    return {
+        "host": item.wanted.host, "title": item.wanted.title, "technology": _technology(host) if host else None,
+        "cpus": seen.cpus, "memory": seen.memory, "persistent": seen.persistent,
+        "nics": [nic.mac for nic in seen.nics], "id": item.wanted.uuid,
     }
 
 
@@ -163,6 +185,7 @@ _BOOTS = frozenset(("booting", "starting", "stopping", "error"))
 _FIELDS: dict[str, Callable[[Item, Farm], Row]] = {
     "storage": _storage, "image": _image, "job": _job, "resource": _resource, "ve": _ve, "boot-image": _boot_image,
     "component": _component, "partition": _partition, "host": _host,
+    "domain": _domain,
 }
 
 
@@ -172,7 +195,8 @@ _SAMPLES = {
     "ve": VeWanted(id="", boot_image="", image=""), "boot-image": BootImageWanted(id=""),
     "component": ComponentWanted(), "partition": PartitionWanted(
         id="", host="", technology="test", mac="", target="", memory=0),
-    "host": HostWanted(partitioning="", ve="", address=""),
+    "host": HostWanted(partitioning="", ve="", address="", technology="lxc"),
+    "domain": DomainWanted(host="", uuid="", title=""),
 }
 
 

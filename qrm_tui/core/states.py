@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qrm_tui.core import units
+from qrm_tui.core.partitionings import EMULATED, NETBOOTING
 from qrm_tui.core.resources import IDLE, is_heard, is_up, reboots_until, stalls_at, standing_event
 
 if TYPE_CHECKING:
@@ -212,11 +213,17 @@ def is_paused(item: Item, farm: Farm) -> bool:
 
 
 def _started(item: Item, farm: Farm) -> bool:
-    """Its host has started it lately, and this boot's agent was not heard yet: no packet tells of it before that."""
+    """Its host has started it lately, and nothing was heard of this boot yet: one that netboots tells of itself by
+    asking for an address, of others no packet comes before their agent's."""
     partition = farm.find("partition", item.name) if item.wanted.kind == "partition" else None
     return (partition is not None and partition.state == "running"
             and farm.clock() - partition.since <= _STARTS and not (item.seen and item.seen.boot)
-            and not _ve_job(item, farm))
+            and not (_netboots(item, farm) and item.seen and item.seen.stage) and not _ve_job(item, farm))
+
+
+def _netboots(item: Item, farm: Farm) -> bool:
+    partition = farm.find("partition", item.name)
+    return partition is not None and partition.wanted.technology in NETBOOTING
 
 
 RESOURCE: Sequence[Rule] = (
@@ -232,7 +239,8 @@ RESOURCE: Sequence[Rule] = (
          f"{STALLS[_stall(i, f)][0]}", lambda i, f: STALLS[_stall(i, f)][1]),
     Rule("stopping", lambda i, f: i.wanted.ve and i.wanted.leaving,
          lambda i, f: f"it leaves VE {i.wanted.ve}" + (f" (job {_ve_job(i, f)})" if _ve_job(i, f) else "")),
-    Rule("booting", lambda i, f: _started(i, f), lambda i, f: f"{i.wanted.host} has started it: its agent is awaited"),
+    Rule("booting", lambda i, f: _started(i, f), lambda i, f: f"{i.wanted.host} has started it: its "
+         f"{'first packet' if _netboots(i, f) else 'agent'} is awaited"),
     Rule("active", _is_active, lambda i, f: f"it runs VE {i.wanted.ve}" if is_heard(i.seen, f.clock()) else
          f"it runs VE {i.wanted.ve}: it answers on ssh, though its agent is silent"),
     Rule("starting", lambda i, f: _ve_job(i, f),
@@ -375,8 +383,28 @@ PARTITION: Sequence[Rule] = (
 HOST: Sequence[Rule] = (
     Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "its libvirtd was not asked yet"),
     Rule("error", lambda i, f: i.seen.silent, lambda i, f: f"its libvirtd does not answer: {i.seen.silent}",
-         lambda i, f: f"systemctl status libvirtd there; qrm resource why {i.name}"),
+         lambda i, f: f"is it on, and its network? Look at {i.wanted.address}" if i.wanted.technology else
+         f"systemctl status libvirtd there; qrm resource why {i.name}"),
+    Rule("ok", lambda i, f: i.wanted.technology,
+         lambda i, f: "it answers; it was added as it is: what is there is listed, started and stopped"),
+    Rule("ok", lambda i, f: i.seen.technology in EMULATED,
+         lambda i, f: "its libvirtd answers; it has no KVM, so its partitions are emulated: slow",
+         lambda i, f: "switch on virtualization in its firmware (VT-x, AMD-V), and look whether /dev/kvm is there"),
     Rule("ok", lambda i, f: True, lambda i, f: "its libvirtd answers"),
+)
+
+def _domain_silent(item: Item, farm: Farm) -> str:
+    host = _host(item, farm)
+    return "its host is none any more" if host is None else str(host.seen.silent) if host.seen else ""
+
+
+DOMAIN: Sequence[Rule] = (
+    Rule("unknown", _domain_silent, lambda i, f: f"its host {i.wanted.host} does not answer: {_domain_silent(i, f)}",
+         lambda i, f: f"qrm host why {i.wanted.host}"),
+    Rule("running", lambda i, f: i.seen.state == "running", lambda i, f: "it runs"),
+    Rule("paused", lambda i, f: i.seen.state == "paused", lambda i, f: "its clock stands still"),
+    Rule("crashed", lambda i, f: i.seen.state == "crashed", lambda i, f: "it went off by a crash"),
+    Rule("off", lambda i, f: True, lambda i, f: "it is off"),
 )
 
 BOOT_IMAGE: Sequence[Rule] = (
@@ -454,7 +482,7 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
 
 TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": JOB, "resource": RESOURCE, "ve": VE,
                                      "boot-image": BOOT_IMAGE, "component": COMPONENT, "partition": PARTITION,
-                                     "host": HOST}
+                                     "host": HOST, "domain": DOMAIN}
 
 
 def _some(names: Sequence[str]) -> str:

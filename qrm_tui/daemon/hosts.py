@@ -1,21 +1,27 @@
 """Virtualization hosts: which there are, how they and their domains stand, and what jobs ask of them.
 
 A resource that runs a VE with partitioning is one, from the moment that VE is active on it until it is taken out of
-it. What its hypervisor shows decides the partitions' states; it is asked after each event, and from time to time.
+it; others were added as they are. What its hypervisor shows decides the partitions' states, and which domains there are
+that are none of ours; it is asked after each event, and from time to time.
 """
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import math
+import re
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from qrm_tui.core.errors import GuardRefused, QrmError, Unreachable
+from qrm_tui.backends import partition_disk
+from qrm_tui.backends.planning import machine_of
+from qrm_tui.core.errors import GuardRefused, QrmError, StepFailed, Unreachable
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
-from qrm_tui.core.partitions import DomainEvent, DomainSeen, HostSeen, HostWanted, PartitionSeen
+from qrm_tui.core.names import LONGEST
+from qrm_tui.core.partitions import DomainEvent, DomainSeen, DomainWanted, HostSeen, HostWanted, PartitionSeen
 from qrm_tui.core.plan import Domain
 from qrm_tui.core.resources import ResourceSeen
 from qrm_tui.core.states import keeps_no_domains
@@ -26,10 +32,12 @@ from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, Received, Source
 from qrm_tui.runners.hypervisor import Hypervisor
 from qrm_tui.runners.steps import holds
 
+#: Seconds until its volume groups are asked for again, unless a partition came or went.
+GROUPS_PAUSE = 60.0
 #: Seconds between two looks at a host; and from an event to the look that follows, so that many are one.
 PAUSE, SETTLES = 10.0, 0.1
-#: Seconds that a partition stands and waits for its recorder.
-RECORDED = 10.0
+#: Seconds that a partition waits for its address with dhcpd, and that it stands and waits for its recorder.
+ADDRESSED, RECORDED = 10.0, 10.0
 
 _log = logging.getLogger("qrmd.hosts")
 
@@ -38,10 +46,11 @@ class Hosts:
     """All virtualization hosts of the farm, by their resource's name."""
 
     def __init__(self, farm: Farm, machines: Machines, rack: Rack, recorded: Callable[[str], Awaitable[None]],
-                 pause: float = PAUSE) -> None:
-        """`recorded(name)`: returns when the console of that resource is being recorded."""
+                 addressed: Callable[[str], Awaitable[None]], pause: float = PAUSE) -> None:
+        """`recorded(name)`: returns when the console of that resource is being recorded; `addressed(name)`: when dhcpd
+        gives it its own address."""
         self._farm, self._machines, self._rack, self._recorded = farm, machines, rack, recorded
-        self._pause = pause
+        self._addressed, self._pause = addressed, pause
         self._holding = Holding(farm, lambda host: machines.runner(f"{RESOURCE}{host}"))
         self._hosts: dict[str, _Host] = {}
         self._came = asyncio.Event()
@@ -52,8 +61,9 @@ class Hosts:
         """Watch those that are there, and those that come."""
         self._running = True
         self._farm.listen(self._changed)
-        for item in list(self._farm.all("resource")):
-            self._changed("resource", item.name, item)
+        for kind in ("host", "resource"):
+            for item in list(self._farm.all(kind)):
+                self._changed(kind, item.name, item)
 
     async def stop(self) -> None:
         """Let go of every line; what runs there goes on."""
@@ -68,6 +78,8 @@ class Hosts:
             return
         if kind == "resource":
             self._consider(name, item)
+        elif kind == "host":
+            self._consider_added(name, item)
         elif kind == "ve" and item is not None:
             for assigned in item.wanted.assigned:
                 self._consider(assigned.resource, self._farm.find("resource", assigned.resource))
@@ -75,15 +87,32 @@ class Hosts:
     def _consider(self, name: str, item: Item | None) -> None:
         known, wanted = self._hosts.get(name), self._wanted(item)
         if known is not None and known.wanted != wanted and (wanted is None or item is None or item.state == "active"):
-            del self._hosts[name]
+            self._let_go(name, known)
             self._farm.delete("host", name)
             self._holding.forget(name)
-            task = asyncio.create_task(known.end(), name=f"host {name} ends")
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
             known = None
         if known is None and wanted is not None and item is not None and item.state == "active":
             self._begin(name, item, wanted)
+
+    def _consider_added(self, name: str, item: Item | None) -> None:
+        """One that was added is a host from then on until it is forgotten, whether it answers or not."""
+        known = self._hosts.get(name)
+        if known is not None and known.wanted.technology and (item is None or item.wanted != known.wanted):
+            self._let_go(name, known)
+            known = None
+        if known is None and item is not None and item.wanted.technology:
+            wanted: HostWanted = item.wanted
+            host = self._hosts[name] = _Host(name, wanted, lambda: self._machines.added(name, wanted), self._publish,
+                                             self._holding.look, self._pause, self._groups)
+            host.start()
+
+    def _let_go(self, name: str, known: _Host) -> None:
+        del self._hosts[name]
+        for item in [item for item in self._farm.all("domain") if item.wanted.host == name]:
+            self._farm.delete("domain", item.name)
+        task = asyncio.create_task(known.end(), name=f"host {name} ends")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     def _wanted(self, item: Item | None) -> HostWanted | None:
         ve = self._farm.find("ve", item.wanted.ve) if item is not None and item.wanted.ve else None
@@ -93,7 +122,7 @@ class Hosts:
 
     def _begin(self, name: str, item: Item, wanted: HostWanted) -> None:
         host = self._hosts[name] = _Host(name, wanted, lambda: self._machines.hypervisor(item, wanted), self._publish,
-                                         self._holding.look, self._pause)
+                                         self._holding.look, self._pause, self._groups)
         self._farm.put(Item(kind="host", name=name, wanted=wanted, created=self._farm.clock()))
         host.start()
         _log.info("%s is a virtualization host (%s)", name, wanted.partitioning)
@@ -101,6 +130,24 @@ class Hosts:
         came.set()
 
     # what is seen
+
+    async def _groups(self, name: str, former: HostSeen) -> HostSeen:
+        """A host's volume groups, asked by ssh; as they were known where that does not answer."""
+        if self._farm.find("resource", name) is None:
+            return former  # no partitions are made there
+        try:
+            groups, tags = await self._machines.runner(machine_of(name)).ask(partition_disk.QUESTIONS)
+            if groups.status == 127:
+                raise StepFailed("lvm2 is not installed in its image")
+            for done in (groups, tags):
+                if done.status != 0:
+                    raise StepFailed(done.complaint())
+            found = partition_disk.host_groups(groups.out, tags.out)
+        except Unreachable:
+            return former
+        except QrmError as error:
+            return msgspec.structs.replace(former, groups=(), groups_trouble=str(error))
+        return msgspec.structs.replace(former, groups=found, groups_trouble="")
 
     def _publish(self, name: str, seen: HostSeen, busy: dict[str, float]) -> None:
         item = self._farm.find("host", name)
@@ -113,6 +160,7 @@ class Hosts:
             item.seen_at = now
         if seen.silent:
             return
+        self._show_foreign(name, seen)
         domains = {domain.uuid: domain for domain in seen.domains}
         for partition in self._farm.partitions_on(name):
             domain = domains.get(partition.wanted.id)
@@ -121,6 +169,35 @@ class Hosts:
             if partition.seen != shown:
                 self._farm.put(msgspec.structs.replace(partition, seen=shown, seen_at=now))
             self._tell_resource(partition.name, domain, forgets=keeps_no_domains(item, self._farm))
+
+    def _show_foreign(self, name: str, seen: HostSeen) -> None:
+        """Domains there that are none of ours, as objects of their own; they are no more than what was seen."""
+        ours = {partition.wanted.id for partition in self._farm.partitions_on(name)}
+        known = {item.wanted.uuid: item for item in self._farm.all("domain") if item.wanted.host == name}
+        now = self._farm.clock()
+        for domain in seen.domains:
+            if domain.uuid in ours:
+                continue
+            item, shown = known.pop(domain.uuid, None), msgspec.structs.replace(domain, cpu_time=0)
+            wanted = DomainWanted(host=name, uuid=domain.uuid, title=domain.name)
+            if item is None or item.wanted != wanted:
+                if item is not None:
+                    self._farm.delete("domain", item.name)
+                self._farm.put(Item(kind="domain", name=self._name_of(wanted), wanted=wanted, seen=shown, seen_at=now,
+                                    created=now))
+            elif item.seen != shown:
+                self._farm.put(msgspec.structs.replace(item, seen=shown, seen_at=now))
+            else:
+                item.seen_at = now
+        for item in known.values():
+            self._farm.delete("domain", item.name)
+
+    def _name_of(self, wanted: DomainWanted) -> str:
+        """HOST.NAME, as far as that is a name here."""
+        plain = re.sub("[^A-Za-z0-9_-]+", "_", wanted.title).strip("_") or wanted.uuid
+        name = f"{wanted.host}.{plain}"[:LONGEST]
+        taken = self._farm.find("domain", name)
+        return f"{name[:LONGEST - 9]}-{wanted.uuid[:8]}" if taken is not None else name
 
     def _tell_resource(self, name: str, domain: DomainSeen | None, *, forgets: bool) -> None:
         """Its resource is proved off, or is not, by its host; one that `forgets` domains runs none that it does not
@@ -143,9 +220,9 @@ class Hosts:
         return host
 
     async def look(self, name: str) -> None:
-        """Look at a host now, and at its filters; Unreachable if it does not answer."""
+        """Look at a host, its volume groups and its filters now; Unreachable if it does not answer."""
         host = self._get(name)
-        await host.look()
+        await host.look(groups=True)
         await host.hold()
 
     async def perform(self, step: Domain, note: Callable[[str], None]) -> None:
@@ -155,7 +232,7 @@ class Hosts:
             if not await holds(guard, self._machines.runner(f"{RESOURCE}{step.host}")):
                 raise GuardRefused(guard.otherwise)
         await self._ask(host, step.do, step, note, step.xml, step.number)
-        await host.look()
+        await host.look(groups=step.do in ("define", "undefine"))
 
     async def take_back(self, step: Domain, note: Callable[[str], None]) -> None:
         """Do what takes it back; a host that is none any more has nothing of it."""
@@ -164,7 +241,7 @@ class Hosts:
             if step.undo == "undefine":
                 await host.hypervisor.destroy(step.domain)
             await self._ask(host, step.undo, step, note, step.former_xml, step.former_number)
-            await host.look()
+            await host.look(groups=step.undo == "undefine")
 
     async def _ask(self, host: _Host, do: str, step: Domain, note: Callable[[str], None], xml: str,
                    number: int) -> None:
@@ -175,7 +252,11 @@ class Hosts:
             await hypervisor.undefine(uuid)
         elif do == "start":
             await self._start(hypervisor, step, note)
-        elif do == "stop":
+        elif do == "switch-on":
+            await hypervisor.start(uuid)
+        elif do == "shut-down":
+            await hypervisor.shutdown(uuid)
+        elif do in ("stop", "switch-off"):
             await hypervisor.destroy(uuid)
         elif do == "pause":
             await hypervisor.suspend(uuid)
@@ -191,10 +272,14 @@ class Hosts:
             await hypervisor.set_schedule(uuid, step.parameters)
 
     async def _start(self, hypervisor: Hypervisor, step: Domain, note: Callable[[str], None]) -> None:
-        """It stands before its first instruction until somebody records it; a recorder that does not come holds up
-        nobody."""
-        await hypervisor.start(step.domain, paused=True)
+        """It stands before its first instruction until somebody records it; what does not come holds up nobody."""
         name = next((item.name for item in self._farm.partitions_on(step.host) if item.wanted.id == step.domain), "")
+        try:
+            async with asyncio.timeout(ADDRESSED):
+                await self._addressed(name)
+        except TimeoutError:
+            note(f"dhcpd was not told the address of {name} yet: with another one it is held off the network")
+        await hypervisor.start(step.domain, paused=True)
         try:
             async with asyncio.timeout(RECORDED):
                 await self._recorded(name)
@@ -228,10 +313,12 @@ class _Host:
 
     def __init__(self, name: str, wanted: HostWanted, make: Callable[[], Hypervisor],
                  publish: Callable[[str, HostSeen, dict[str, float]], None],
-                 hold: Callable[[str], Awaitable[bool]], pause: float) -> None:
+                 hold: Callable[[str], Awaitable[bool]], pause: float,
+                 groups: Callable[[str, HostSeen], Awaitable[HostSeen]]) -> None:
         self.name, self.wanted = name, wanted
         self.hypervisor = make()
-        self._publish, self._hold, self._pause = publish, hold, pause
+        self._publish, self._hold, self._pause, self._groups = publish, hold, pause, groups
+        self._groups_at = -math.inf
         self._happened, self._looking, self._holding = asyncio.Event(), asyncio.Lock(), asyncio.Lock()
         self._forget = self.hypervisor.listen(self._befell)
         self._task: asyncio.Task[None] | None = None
@@ -264,11 +351,16 @@ class _Host:
                     await self._happened.wait()
                     await asyncio.sleep(SETTLES)
 
-    async def look(self) -> None:
-        """Look now, and show what is seen; Unreachable."""
+    async def look(self, *, groups: bool = False) -> None:
+        """Look now, at its volume groups too if they may be others, and show what is seen; Unreachable."""
         async with self._looking:
             try:
-                self._seen = await self.hypervisor.look()
+                seen = await self.hypervisor.look()
+                seen = msgspec.structs.replace(seen, groups=self._seen.groups, groups_trouble=self._seen.groups_trouble)
+                now = asyncio.get_running_loop().time()
+                if groups or now - self._groups_at > GROUPS_PAUSE:
+                    seen, self._groups_at = await self._groups(self.name, seen), now
+                self._seen = seen
             except QrmError as error:
                 self._seen = msgspec.structs.replace(self._seen, silent=str(error))
                 self._publish(self.name, self._seen, {})

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from qrm_tui.backends import power, shared_roots
+from qrm_tui.backends import foreign_hosts, power, shared_roots
 from qrm_tui.backends.planning import Probe
 from qrm_tui.backends.virtualization import technologies
 from qrm_tui.core.environments import HOST_KEY
@@ -62,6 +62,9 @@ class MakesRunners(Protocol):
 
     def hypervisor(self, item: Item, wanted: HostWanted, runner: Runner) -> Hypervisor:
         """The hypervisor of a machine of the rack, by its runner."""
+
+    def added(self, name: str, wanted: HostWanted) -> Hypervisor:
+        """A virtualization host that was added as it is."""
 
 
 def is_here(address: str) -> bool:
@@ -115,8 +118,23 @@ class RealMachines:
         from qrm_tui.runners.libvirt import LibvirtHypervisor, SshReach  # the binding is for those who have partitions
 
         assert isinstance(runner, ssh.SshRunner)
-        driver = technologies()[TECHNOLOGIES[wanted.partitioning]].driver
+        driver = technologies()[TECHNOLOGIES[wanted.partitioning][0]].driver
         return LibvirtHypervisor(item.name, SshReach(runner, driver, self._sockets))
+
+    def added(self, name: str, wanted: HostWanted) -> Hypervisor:
+        """A virtualization host that was added as it is: libvirt's client speaks with it, or a libvirtd there does."""
+        from qrm_tui.runners.libvirt import LibvirtHypervisor, LocalReach, SshReach
+        from qrm_tui.runners.libvirt_line import PasswordReach
+
+        driver = technologies()[wanted.technology].driver
+        if wanted.secret:
+            return LibvirtHypervisor(name, PasswordReach(foreign_hosts.uri_of(wanted), Path(wanted.secret)),
+                                     foreign=True)
+        if is_here(wanted.address):
+            return LibvirtHypervisor(name, LocalReach(f"{driver}:///system"), foreign=True)
+        runner = ssh.SshRunner(name, wanted.address, user=wanted.user, port=wanted.port, host_key=wanted.host_key,
+                               key_file=self._key_file)
+        return LibvirtHypervisor(name, SshReach(runner, driver, self._sockets), foreign=True, runner=runner)
 
     async def answers(self, address: str) -> bool:
         """Whether an ssh server answers there: it speaks first (RFC 4253, 4.2), perhaps after lines of its own."""
@@ -214,8 +232,24 @@ class Machines:
         for _, runner in (*self._runners.values(), *self._on_resources.values()):
             await runner.close()
 
+    def added(self, name: str, wanted: HostWanted) -> Hypervisor:
+        """A virtualization host that was added as it is."""
+        return self._real.added(name, wanted)
+
+    async def _probe_host(self, name: str, wanted: HostWanted) -> MachineFacts:
+        """A virtualization host that is to be added, and the ssh host key that it shows."""
+        key = "" if wanted.secret else await self._real.host_key(StorageWanted(type="", address=wanted.address,
+                                                                               port=wanted.port))
+        hypervisor = self._real.added(name, msgspec.structs.replace(wanted, host_key=key))
+        try:
+            return MachineFacts(host=await hypervisor.look(), host_key=key)
+        finally:
+            await hypervisor.close()
+
     async def probe(self, probe: Probe) -> MachineFacts:
         """Look at a machine; Unreachable if it does not answer."""
+        if probe.host is not None:
+            return await self._probe_host(probe.machine, probe.host)
         if not probe.storage:
             return await look.look_here(self.runner(HERE), probe)
         if probe.server is None:

@@ -51,7 +51,7 @@ class Newcomers:
                        if item.name[:1] == "r" and item.name[1:].isdecimal() and len(item.name) < 12]
             self._highest = max(numbers, default=0)
         self._highest += 1
-        while self._farm.find("resource", f"r{self._highest}"):
+        while any(self._farm.find(kind, f"r{self._highest}") for kind in ("resource", "host")):
             self._highest += 1
         return f"r{self._highest}"
 

@@ -84,8 +84,9 @@ class Planning:
         probes = planner.probes(self._farm, arguments)
         facts = await self._ask(probes)
         for probe in probes:
-            if probe.server is not None and facts[probe.machine].host_key:
-                ssh.check_fingerprint(facts[probe.machine].host_key, arguments.get("host_key"), probe.server.address)
+            new = probe.server or probe.host
+            if new is not None and facts[probe.machine].host_key:
+                ssh.check_fingerprint(facts[probe.machine].host_key, arguments.get("host_key"), new.address)
         reading = Reading(self._farm, facts)
         identities: dict[str, str] = {}
 

@@ -58,6 +58,8 @@ class PracticeMachines:
 
     async def host_key(self, server: StorageWanted) -> str:
         """The key that it would show."""
+        if self._rack is not None and server.address in self._rack.foreign:
+            return ""
         return self.make("", server).host_key
 
     def make(self, name: str, server: StorageWanted) -> SimulatedMachine:
@@ -79,6 +81,14 @@ class PracticeMachines:
     def hypervisor(self, item: Item, wanted: HostWanted, runner: Runner) -> Hypervisor:
         """libvirt's simulated driver, and simulated machines."""
         return self._hypervisor(item)
+
+    def added(self, name: str, wanted: HostWanted) -> Hypervisor:
+        """The virtualization host at that address."""
+        found = self._rack.foreign if self._rack is not None else {}
+        if wanted.address not in found:
+            raise Unreachable(f"{wanted.address} does not answer: the practice farm has virtualization hosts at "
+                              f"{', '.join(found) or 'no address'}")
+        return found[wanted.address]
 
     def _hypervisor(self, item: Item) -> PracticeHypervisor:
         node = self._rack.by_mac(item.wanted.mac) if self._rack is not None else None
@@ -104,6 +114,8 @@ class PracticeServer:
         self._node_socket, self._http = state / "node.sock", state / "http.sock"
         self.rack = PracticeRack(self._farm.server, self._farm.machines)
         self.rack.add(self._farm.models, HttpWire(self._http))
+        for foreign in self._farm.foreign:
+            self.rack.add_foreign(**foreign)
         self.qrmd = Qrmd(state, PracticeMachines(self._farm, self.rack), name=self._farm.name, practice=True,
                          look_every=_LOOK)
         self._link: Link | None = None

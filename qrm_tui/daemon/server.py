@@ -46,7 +46,7 @@ from qrm_tui.install import answers
 _log = logging.getLogger("qrmd")
 
 #: Kinds that the farm's status counts, and states that a person should look at.
-_COUNTED = ("resource", "ve", "partition", "host", "image", "boot-image", "storage", "component", "job")
+_COUNTED = ("resource", "ve", "partition", "host", "domain", "image", "boot-image", "storage", "component", "job")
 _BAD = frozenset(("error", "warning", "unknown", "degraded", "crashed"))
 #: Rows that are made in one go.
 _ROWS = 500
@@ -79,7 +79,8 @@ class Qrmd:
         self.nodes = Nodes(self.farm, self.rack, self.enlisting)
         self.controllers = Controllers(self.farm, self.machines, self.rack)
         self.silence = Silence(self.farm, self.rack, self.machines.answers)
-        self.hosts = Hosts(self.farm, self.machines, self.rack, lambda name: self.consoles.recorded(name))
+        self.hosts = Hosts(self.farm, self.machines, self.rack, lambda name: self.consoles.recorded(name),
+                           self.upkeep.addressed)
         self.machines.partition_console = self.hosts.console
         self.jobs = Jobs(self.farm, self.store, self.machines, self.records, self.rack, self.hosts, state / "jobs",
                          check=self.planning.check, look=self.watchers.look, first_pause=first_pause)

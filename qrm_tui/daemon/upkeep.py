@@ -137,6 +137,8 @@ class Upkeep:
         self.addresses = _Worker("fixed addresses", SIDE_BY_SIDE, self._give_addresses,
                                  lambda why: self._tell("dhcpd", why))
         self._changed_at = asyncio.Event()
+        #: set, and replaced, when dhcpd was told an address
+        self._told = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -159,6 +161,12 @@ class Upkeep:
         """Until nothing waits."""
         await self.files.empty()
         await self.addresses.empty()
+
+    async def addressed(self, name: str) -> None:
+        """Until dhcpd gives this resource its own address, if it has one: what asks before that gets another."""
+        while (self._settings is not None and (item := self._farm.find("resource", name)) is not None
+               and self._hosts.get(name) != self._host_of(item)):
+            await self._told.wait()
 
     def wanted(self, name: str) -> None:
         """The nonce or the address of this resource is new."""
@@ -265,7 +273,8 @@ class Upkeep:
             edits.append(_write(path, f"{new.nonce}\n") if new.nonce else _remove(path))
         # of a machine that has a virtual environment, or had one a moment ago, plans write them
         if new.idle and (known is None or known.mac != new.mac):
-            edits += [_write(path, text) for path, text in boot.machine_files(settings, item.name, new.mac).items()]
+            edits += [_write(path, text) for path, text in boot.machine_files(
+                boot.settings_for(settings, item.wanted), item.name, new.mac).items()]
         return edits
 
     async def _edit(self, edits: Sequence[dict[str, Any]]) -> None:
@@ -321,6 +330,8 @@ class Upkeep:
             self._hosts[name] = host
         else:
             del self._hosts[name]
+        told, self._told = self._told, asyncio.Event()
+        told.set()
 
     async def _keep_hosts(self) -> None:
         """The file that the next dhcpd starts with, written some seconds after the last change."""

@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, Command] = {
     "lvcreate": lvm_changes.lvcreate,
     "lvremove": lvm_changes.lvremove,
     "lvextend": lvm_changes.lvextend,
+    "blkdiscard": lvm_changes.blkdiscard,
     "mkfs.ext4": filesystem_commands.mkfs,
     "mkfs.ext3": filesystem_commands.mkfs,
     "mkfs.xfs": filesystem_commands.mkfs,

@@ -47,6 +47,8 @@ class PracticeFarm:
     pace: float = 0
     #: kinds of machines in the rack, and how many of each
     models: list[tuple[Model, int]] = field(default_factory=list)
+    #: virtualization hosts that are nobody's machine of the rack: name, address, domains
+    foreign: list[dict[str, Any]] = field(default_factory=list)
 
     def begin(self) -> None:
         """The farm is filled: from now on commands take their time, so that one can watch jobs."""
@@ -88,7 +90,7 @@ def _load(name: str, folder: Path, clock: Clock) -> PracticeFarm:
     return PracticeFarm(name, {machine.address: machine for machine in machines},
                         [(entry["operation"], entry["arguments"]) for entry in data.get("fill", [])],
                         make_server(folder, clock, data.get("prefix", 24)), data.get("delay", 0), data.get("pace", 0),
-                        read_models(data.get("node", [])))
+                        read_models(data.get("node", [])), data.get("foreign", []))
 
 
 def make_server(folder: Path, clock: Clock = time.monotonic, prefix: int = 24) -> SimulatedMachine:

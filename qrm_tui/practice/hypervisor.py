@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 import time
 from collections import defaultdict
@@ -34,15 +35,16 @@ if TYPE_CHECKING:
 
 _HOST = """<node><cpu><mhz>{mhz}</mhz><model>x86_64</model><active>{cpus}</active><nodes>1</nodes><sockets>1</sockets>
 <cores>{cpus}</cores><threads>1</threads></cpu><memory>{memory}</memory></node>"""
+#: Its driver has one type of domains alone.
+_TYPE = re.compile('<domain type="(?:xen|kvm|qemu)">')
 #: Numbers of machines that are partitions begin here.
 _FIRST = 100_000
 
 
 class PartitionNode(SimulatedNode):
-    """A domain as a machine: its host gives it kernel and command line."""
+    """A domain as a machine: its host gives it kernel and command line, or it has firmware and netboots."""
 
     has_button = False
-    line = "hvc0"
     domain: Domain
     #: called when it went off by itself, and when it crashed
     gone: Callable[[], None]
@@ -61,10 +63,14 @@ class PartitionNode(SimulatedNode):
         return self._used
 
     async def _firmware(self) -> None:
-        """It has none."""
-        self.console.dark()
+        if self.domain.kernel:
+            self.console.dark()
+        else:
+            await super()._firmware()
 
     async def _load(self) -> dict[str, str]:
+        if not self.domain.kernel:
+            return await super()._load()
         await self._reach("kernel")
         await self._spend("loader")
         while True:
@@ -138,7 +144,8 @@ class PracticeHypervisor(LibvirtHypervisor):
         #: called after each effect; what it raises ends the caller there
         self.half: Callable[[str], None] | None = None
         #: what plans' commands run on
-        self.machine = SimulatedMachine(self.name, "", folder / "machine", SimulatedGroup("none", 0))
+        self.machine = SimulatedMachine(self.name, "", folder / "machine",
+                                        SimulatedGroup("local", sum(node.model.disks)))
         self.machine.host.rack = rack
 
     async def close(self) -> None:
@@ -214,16 +221,18 @@ class PracticeHypervisor(LibvirtHypervisor):
 
     async def define(self, xml: str) -> None:
         domain = parse_domain(xml)
-        # its driver has one type alone
-        await super().define(xml.replace('type="xen"', 'type="test"', 1).replace(' machine="xenpv"', "")
+        await super().define(_TYPE.sub('<domain type="test">', xml, count=1).replace(' machine="xenpv"', "")
                              .replace('<target type="xen" port="0"/>', '<target type="serial" port="0"/>'))
         guest = self._guests.get(domain.uuid)
         if guest is None:
             number = _FIRST + self._rack.next_number()
-            model = Model(domain.name, "Xen", "domU", self._node.model.cpu, domain.cpus, self._node.model.mhz,
-                          domain.memory)
+            vendor, product = ("Xen", "domU") if domain.kernel else ("QEMU", "Standard PC (i440FX + PIIX, 1996)")
+            disks = [volume.size for path in domain.disks if (volume := self.machine.host.volume(path))]
+            model = Model(domain.name, vendor, product, self._node.model.cpu, domain.cpus, self._node.model.mhz,
+                          domain.memory, disks=tuple(disks))
             guest = self._guests[domain.uuid] = PartitionNode(model, number, self._rack, self._node.wire,
                                                               pace=self._node.pace)
+            guest.line = "hvc0" if domain.kernel else "ttyS0"
             guest.mac = domain.nics[0].mac if domain.nics else guest.mac
             guest.gone = lambda: self._fall(domain.uuid)
             guest.crashed = lambda: self._fall(domain.uuid, crashed=True)
@@ -263,6 +272,11 @@ class PracticeHypervisor(LibvirtHypervisor):
         if uuid in self._guests:
             await self._guests[uuid].power_off()
         self._half("stop")
+
+    async def reset(self, uuid: str) -> None:
+        await super().reset(uuid)
+        self._guests[uuid].pull(again=True)
+        self._half("reset")
 
     async def set_memory(self, uuid: str, size: int) -> None:
         await super().set_memory(uuid, size)

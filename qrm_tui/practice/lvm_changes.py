@@ -13,6 +13,8 @@ from qrm_tui.runners.base import Completed
 _SECTOR = 512
 #: What a mounted origin writes into a new snapshot while it is frozen and thawed: three chunks, as captured.
 _FREEZE = 12288
+#: Bytes that are filled with zeros in a second of life.
+_ZEROED = 1 << 30
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -243,6 +245,23 @@ def _remove(host: Host, names: Sequence[str]) -> Effects:
             out += f'  Logical volume "{going.name}" successfully removed.\n'
             yield Point(f"lvremove {going.name}: gone")
     return good(out)
+
+
+def blkdiscard(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    """A volume is filled with zeros."""
+    match argv:
+        case ("blkdiscard", "--zeroout", "--force", path):
+            volume = host.volume(path)
+            if volume is None:
+                return bad(1, f"blkdiscard: cannot open {path}: No such file or directory\n")
+            return _zero(host, volume)
+    raise NotPractised("these arguments")
+
+
+def _zero(host: Host, volume: SimulatedVolume) -> Effects:
+    host.wipe(volume)
+    yield Point(f"blkdiscard {volume.name}: zeros", volume.size / _ZEROED)
+    return good()
 
 
 def lvextend(host: Host, argv: Sequence[str]) -> Completed | Effects:

@@ -74,6 +74,7 @@ _GROUP_FIELDS: Mapping[str, Callable[[SimulatedGroup], str]] = {
     "vg_size": lambda group: str(group.size),
     "vg_free": lambda group: str(group.free),
     "vg_extent_size": lambda group: str(group.extent),
+    "vg_attr": lambda group: "wz--n-",
 }
 
 
@@ -94,6 +95,8 @@ def _json(what: str, rows: Sequence[Sequence[tuple[str, str]]]) -> str:
 def lvs(host: Host, argv: Sequence[str]) -> Completed:
     """All volumes as JSON, or the selected ones as text."""
     match argv:
+        case ("lvs", "--reportformat", "json", "--units", "b", "--nosuffix", "-o", fields):
+            return good(_json("lv", [_cells(host, fields, volume) for volume in host.group.ordered()]))
         case ("lvs", "--reportformat", "json", "--units", "b", "--nosuffix", "-o", fields, group):
             if group != host.group.name:
                 return no_group(group, _json("lv", []))
@@ -110,13 +113,19 @@ def lvs(host: Host, argv: Sequence[str]) -> Completed:
 
 
 def vgs(host: Host, argv: Sequence[str]) -> Completed:
-    """The volume group as JSON."""
+    """The volume group as JSON, or all there are: one without a disk is none."""
     match argv:
+        case ("vgs", "--reportformat", "json", "--units", "b", "--nosuffix", "-o", fields):
+            return good(_json("vg", [_group_cells(host, fields)] if host.group.size else []))
         case ("vgs", "--reportformat", "json", "--units", "b", "--nosuffix", "-o", fields, group):
             if group != host.group.name:
                 return no_group(group, _json("vg", []))
-            try:
-                return good(_json("vg", [[(field, _GROUP_FIELDS[field](host.group)) for field in fields.split(",")]]))
-            except KeyError as error:
-                raise NotPractised(f"the field {error}") from None
+            return good(_json("vg", [_group_cells(host, fields)]))
     raise NotPractised("these arguments")
+
+
+def _group_cells(host: Host, fields: str) -> list[tuple[str, str]]:
+    try:
+        return [(field, _GROUP_FIELDS[field](host.group)) for field in fields.split(",")]
+    except KeyError as error:
+        raise NotPractised(f"the field {error}") from None

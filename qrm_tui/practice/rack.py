@@ -15,6 +15,7 @@ from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.node import Model, SimulatedNode, Trouble, Wire
 
 if TYPE_CHECKING:
+    from qrm_tui.practice.foreign import PracticeForeign
     from qrm_tui.practice.hypervisor import PracticeHypervisor
 
 _HOST = re.compile(r"hardware ethernet ([0-9a-f:]{17});\s*fixed-address ([0-9.]+);")
@@ -35,6 +36,8 @@ class PracticeRack:
         self._hosts: tuple[str, dict[str, str]] = ("", {})
         self._numbers = 0
         self.hypervisors: dict[int, PracticeHypervisor] = {}
+        #: by address, virtualization hosts that are nobody's machine of the rack
+        self.foreign: dict[str, PracticeForeign] = {}
         server.host.rack = self
 
     # the network
@@ -136,6 +139,12 @@ class PracticeRack:
             known = self.hypervisors[node.number] = PracticeHypervisor(node, self, folder)
         return known
 
+    def add_foreign(self, name: str, address: str, domains: Iterable[str]) -> None:
+        """A virtualization host that is there, with these domains."""
+        from qrm_tui.practice.foreign import PracticeForeign
+
+        self.foreign[address] = PracticeForeign(name, domains, self._machine.folder.parent / f"{name}.xml")
+
     def at_controller(self, address: str) -> SimulatedNode | None:
         """The machine whose management controller has this address: 192.168.89.N of machine N."""
         number = address.rpartition(".")[2]
@@ -162,7 +171,8 @@ class PracticeRack:
     async def stop(self) -> None:
         """The end of the practice farm."""
         await asyncio.gather(*(node.power_off() for node in self.nodes.values()))
-        await asyncio.gather(*(hypervisor.end() for hypervisor in self.hypervisors.values()))
+        await asyncio.gather(*(hypervisor.end() for hypervisor in (
+            *self.hypervisors.values(), *self.foreign.values())))
 
     def pace(self, pace: float) -> None:
         """How fast life goes: 1 as on metal, 0 at once."""

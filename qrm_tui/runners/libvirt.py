@@ -10,6 +10,7 @@ from qrm_tui.backends.domains import BadXml, Domain, parse_domain
 from qrm_tui.backends.virtualization import refusal, require, technologies
 from qrm_tui.core.errors import GuardRefused, StepFailed
 from qrm_tui.core.partitions import DomainEvent, HostSeen
+from qrm_tui.runners.base import Runner
 from qrm_tui.runners.console import Source
 from qrm_tui.runners.hypervisor import OnEvent
 from qrm_tui.runners.libvirt_line import SHORT, Line, LocalReach, Reach, SshReach, is_lost
@@ -57,8 +58,9 @@ def _state(domain: libvirt.virDomain) -> int:
 class LibvirtHypervisor:
     """One host (see `hypervisor.Hypervisor`)."""
 
-    def __init__(self, name: str, reach: Reach) -> None:
-        self.name = name
+    def __init__(self, name: str, reach: Reach, *, foreign: bool = False, runner: Runner | None = None) -> None:
+        """`foreign`: nothing there is ours, and yet is switched. `runner`: ends with it."""
+        self.name, self._foreign, self._runner = name, foreign, runner
         self.line = Line(name, reach)
         self._look, self._looking = Look(), asyncio.Lock()
         self._forgets = self.line.listen(self._befell)
@@ -83,6 +85,8 @@ class LibvirtHypervisor:
 
     async def close(self) -> None:
         await self.line.close()
+        if self._runner is not None:
+            await self._runner.close()
 
     async def look(self) -> HostSeen:
         async with self._looking:
@@ -93,7 +97,7 @@ class LibvirtHypervisor:
 
     async def _own(self, what: str, uuid: str, act: Callable[[libvirt.virDomain], None], *, gone_is_well: bool = False,
                    switches: bool = False, seconds: float = SHORT) -> None:
-        """Do something with a domain that is ours; where none are made by us, those that are there are switched."""
+        """Do something with a domain that is ours; where none are ours, those that are there are switched."""
 
         def call(connection: libvirt.virConnect) -> None:
             domain = _find(connection, uuid)
@@ -101,7 +105,7 @@ class LibvirtHypervisor:
                 if gone_is_well:
                     return
                 raise StepFailed(f"{self.name} has no domain {uuid}: it is not defined there")
-            if not (switches and refusal(self.technology, "define")):
+            if not (switches and (self._foreign or refusal(self.technology, "define"))):
                 self._check_own(domain)
             act(domain)
 

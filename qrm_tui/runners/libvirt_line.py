@@ -54,6 +54,9 @@ class Reach(Protocol):
     async def uri(self) -> str:
         """A URI that can be opened now; Unreachable, Broken."""
 
+    def open(self, uri: str) -> libvirt.virConnect:
+        """The connection, in a thread; libvirtError."""
+
     async def close(self) -> None:
         """Let go of what `uri` made."""
 
@@ -67,8 +70,36 @@ class LocalReach:
     async def uri(self) -> str:
         return self._uri
 
+    def open(self, uri: str) -> libvirt.virConnect:
+        return libvirt.open(uri)
+
     async def close(self) -> None:
         return
+
+
+class PasswordReach(LocalReach):
+    """A host that libvirt's client itself speaks with, and that wants a password: the first line of a file here."""
+
+    def __init__(self, uri: str, secret: Path) -> None:
+        super().__init__(uri)
+        self._secret = secret
+
+    async def uri(self) -> str:
+        try:
+            if self._secret.stat().st_mode & 0o077:
+                raise Broken(f"{self._secret} may be read by others than its owner: chmod 600 {self._secret}")
+        except OSError as error:
+            raise Broken(f"the password cannot be read from {self._secret}: {error.strerror}") from None
+        return await super().uri()
+
+    def open(self, uri: str) -> libvirt.virConnect:
+        def answer(credentials: list[list[object]], _: object) -> int:
+            for credential in credentials:
+                if credential[0] == libvirt.VIR_CRED_PASSPHRASE:
+                    credential[4] = self._secret.read_text().partition("\n")[0]
+            return 0
+
+        return libvirt.openAuth(uri, [[libvirt.VIR_CRED_PASSPHRASE], answer, None], 0)
 
 
 class SshReach:
@@ -91,6 +122,9 @@ class SshReach:
             raise Broken(f"no socket can be made at {self._here}: {error.strerror}") from None
         self._listener = await self._runner.forward_socket(self._here, self._socket)
         return f"{self._driver}+unix:///system?socket={quote(str(self._here))}"
+
+    def open(self, uri: str) -> libvirt.virConnect:
+        return libvirt.open(uri)
 
     async def close(self) -> None:
         if self._listener is not None:
@@ -199,7 +233,7 @@ class Line:
                 loop.call_soon_threadsafe(self._tell, DomainEvent(word, domain.UUIDString()))
 
         def open_it() -> _Open:
-            connection = libvirt.open(uri)
+            connection = self._reach.open(uri)
             _if_there(lambda: connection.setKeepAlive(KEEPALIVE, KEEPALIVE_COUNT))
             _if_there(lambda: connection.registerCloseCallback(tell_lost, None))
             found = _Open(connection, _if_there(lambda: connection.domainEventRegisterAny(

@@ -41,6 +41,12 @@ class _Known:
         self.number, self.domain, self.state, self.looks = number, domain, state, 0
 
 
+def _available(connection: libvirt.virConnect) -> int:
+    """Bytes that a host running Linux has, what its page cache keeps for files included."""
+    values = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
+    return sum(values.get(word, 0) for word in ("free", "buffers", "cached")) << 10
+
+
 class Look:
     """Looks at one host, and what it remembers of it."""
 
@@ -58,10 +64,13 @@ class Look:
         info = connection.getInfo()
         memory = info[1] << 20
         domains = self._domains(connection, technology)
-        if technology in technologies() and technologies()[technology].free_memory:
+        promised = sum(domain.memory for domain in domains if domain.state in ("running", "paused"))
+        free = memory - promised
+        known = technologies().get(technology)
+        if known is not None and known.free_memory == "free":
             free = connection.getFreeMemory()
-        else:
-            free = memory - sum(domain.memory for domain in domains if domain.state in ("running", "paused"))
+        elif known is not None and known.free_memory == "available":
+            free = min(free, _available(connection))
         return HostSeen(
             technology=technology, libvirt=version(connection.getLibVersion()),
             hypervisor=f"{connection.getType()} {version(connection.getVersion())}", cpus=info[2], mhz=info[3],

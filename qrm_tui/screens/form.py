@@ -36,7 +36,7 @@ class Form(FarmScreen[Outcome]):
     Form > #form-title { height: auto; margin: 0 0 1 0; }
     Form > #fields { height: 1fr; overflow-y: auto; }
     Form > #form-hint { height: 2; }
-    Form > #form-room { height: auto; max-height: 2; }
+    Form > #form-room { height: auto; max-height: 3; }
     Form > #form-trouble { height: auto; max-height: 4; }
     Form > #form-command { height: auto; max-height: 3; background: $surface; }
     """
@@ -146,10 +146,10 @@ class Form(FarmScreen[Outcome]):
         return self.live.rows["host"].get(next(f.text.strip() for f in self.fields if f.argument.type == "host"))
 
     def _wanted(self) -> dict[str, Any]:
-        """Numbers as typed, or as by default; what is none yet is left out."""
+        """What room is judged by, as typed, or as by default; what is none yet is left out."""
         found: dict[str, Any] = {}
         for field in self.fields:
-            if field.argument.type in ("count", "size"):
+            if field.argument.type in ("count", "size") or field.argument.name in room.NAMES:
                 with contextlib.suppress(ValueError):
                     text = field.text.strip()
                     found[field.argument.name] = parse_value(field.argument, text) if text else field.argument.default
@@ -181,7 +181,7 @@ class Form(FarmScreen[Outcome]):
             return unreadable
         if argument.type in live.rows and argument.type != "job":
             return lambda name: "" if name in live.rows[argument.type] else f"there is no {argument.type} {name!r}"
-        if self._tells_room and argument.type in ("count", "size"):
+        if self._tells_room and (argument.type in ("count", "size") or argument.name in room.NAMES):
             return lambda text: room.trouble(argument.name, self._host(), self._wanted()) if self._complete else ""
         if argument.name == operation.target != operation.subject and argument.type in ("name", "image-name"):
             kind = operation.kind

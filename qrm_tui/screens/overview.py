@@ -17,10 +17,11 @@ from qrm_tui.widgets.columns import fit
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, Span, line, width_of, wrap
 
 #: Kinds that are counted; boot-images are few, and the alerts tell what is wrong with them.
-_WORDS = {"resource": "resources", "ve": "VEs", "partition": "partitions", "host": "hosts", "image": "images",
+_WORDS = {"resource": "resources", "ve": "VEs", "partition": "partitions", "host": "hosts",
+          "domain": "foreign domains", "image": "images",
           "storage": "storage servers", "component": "components", "job": "jobs"}
 #: Counted where there are any.
-_IF_ANY = frozenset(("partition", "host"))
+_IF_ANY = frozenset(("partition", "host", "domain"))
 _LABELS = 17
 _BAR = 20
 #: Lines of a part where there is room for more, and seconds between two looks while everything changes.

@@ -10,6 +10,8 @@ from qrm_tui.core.units import format_size
 Row = Mapping[str, Any]
 #: Operations whose forms tell it.
 OPERATIONS = frozenset(("partition.create",))
+#: Arguments that are no numbers, and that it depends on nevertheless.
+NAMES = frozenset(("disk_group",))
 
 
 def words(host: Row | None, wanted: Row) -> str:
@@ -28,13 +30,41 @@ def words(host: Row | None, wanted: Row) -> str:
     if memory and host.get("memory"):
         fit = host["memory_free"] // memory
         parts.append(f"{fit if fit else 'not one'} of {format_size(memory)} still fit")
+    groups = host.get("groups") or {}
+    if groups:
+        parts.append("for disks " + ", ".join(f"{format_size(free)} in {group}" for group, free in groups.items()))
+    if groups and wanted.get("disk"):
+        fit = _group_free(host, wanted) // wanted["disk"]
+        parts.append(f"{fit if fit else 'no'} disk{'s' if fit != 1 else ''} of {format_size(wanted['disk'])} still fit")
     return f"{host['name']}: {', '.join(parts)}"
+
+
+def _group_free(host: Row, wanted: Row) -> int:
+    """Bytes free in the group that is named, or that would be taken."""
+    groups: Mapping[str, int] = host.get("groups") or {}
+    named = wanted.get("disk_group")
+    return groups.get(named, 0) if named else max(groups.values(), default=0)
+
+
+def _disk_trouble(argument: str, host: Row, wanted: Row) -> str:
+    groups, named, disk = host.get("groups") or {}, wanted.get("disk_group"), wanted.get("disk")
+    if argument == "disk_group" and named and named not in groups:
+        return f"{host['name']} has no volume group {named} for disks"
+    if argument != "disk" or not disk:
+        return ""
+    if not groups:
+        return f"{host['name']} has no volume group of its own for disks"
+    free, count = _group_free(host, wanted), wanted.get("count") or 1
+    return f"{format_size(free)} are free for disks on {host['name']}, {format_size(count * disk)} are wanted" \
+        if count * disk > free and (not named or named in groups) else ""
 
 
 def trouble(argument: str, host: Row | None, wanted: Row) -> str:
     """Why an argument is not possible on that host, as the server will say, too; empty if it is, or nobody knows."""
     if host is None or host["state"] != "ok":
         return ""
+    if argument in ("disk", "disk_group"):
+        return _disk_trouble(argument, host, wanted)
     name, free, memory, count = host["name"], host.get("memory_free"), wanted.get("memory"), wanted.get("count") or 1
     if argument in ("cpus", "mhz") and host.get(argument) and (wanted.get(argument) or 0) > host[argument]:
         return f"{name} has {host['cpus']} CPUs" + (f" of {host['mhz']} MHz" if argument == "mhz" else "")

@@ -74,7 +74,12 @@ def _is(row: Row) -> str:
 
 
 def _disk(row: Row) -> str:
-    return format_size(row["disk"]) if row.get("disk") else ""
+    return f"{format_size(row['disk'])} in {row.get('disk_group')}" if row.get("disk") else ""
+
+
+def _groups(row: Row) -> str:
+    """Volume groups for partitions' disks, and what is free in each."""
+    return ", ".join(f"{format_size(free)} in {name}" for name, free in (row.get("groups") or {}).items())
 
 
 def _given(row: Row) -> str:
@@ -222,7 +227,7 @@ VIEWS: tuple[View, ...] = (
         "no partitions yet: a makes some, on a virtualization host (:hosts lists them)", short="Part",
         fields=("host", "technology", "cpus", "memory", Fact("MHz at most", lambda row: str(row["mhz"] or "no limit"),
                                                              ("mhz",)), "resource", "ve", "address", "mac", "device",
-                Fact("disk", _disk, ("disk",)), "seen_at"),
+                Fact("disk", _disk, ("disk", "disk_group")), "seen_at"),
         hidden=frozenset(("id", "revision", "power", "busy", "memory_share")),
         leads=(Lead("resource"),),
         applies={"partition.start": frozenset(("off", "defined", "crashed")),
@@ -242,16 +247,43 @@ VIEWS: tuple[View, ...] = (
             bar_column("memory", "memory", 7, _memory_taken),
             Column("memory_free", "free", 6, "right", priority=7,
                    format=lambda row, now: format_size(row["memory_free"]) if row.get("memory") else ""),
+            Column("disk_free", "disk", 6, "right", priority=4,
+                   format=lambda row, now: format_size(row["disk_free"]) if row.get("disk_free") else ""),
             Column("ve", "VE", 8, flexible=True, priority=5),
             list_column("foreign", "foreign domains", 15, 4),
             age_column("since", "since", priority=2),
         ),
-        "no virtualization hosts: start a VE with partitioning (qrm ve create NAME --partitioning xen)",
-        fields=("technology", "ve", "address", "partitions", Fact("CPUs given", _given, ("cpus", "cpus_given")),
+        "no virtualization hosts: start a VE with partitioning (qrm ve create NAME --partitioning xen or kvm), or + "
+        "adds one that is there",
+        fields=("technology", "ve", "address", "partitions",
+                Fact("CPUs given", _given, ("cpus", "cpus_given")),
                 Fact("MHz", lambda row: str(row.get("mhz") or ""), ("mhz",)), "memory", "memory_free", "memory_given",
-                "foreign", "libvirt", "hypervisor", "seen_at"),
+                Fact("free for disks", _groups, ("groups", "disk_free")), "foreign", "libvirt",
+                "hypervisor", "seen_at"),
         hidden=frozenset(("revision", "busy")),
-        leads=(Lead("partition", filter="host={name}"),),
+        leads=(Lead("partition", filter="host={name}", when=lambda row: not row.get("added")),
+               Lead("domain", filter="host={name}", when=lambda row: bool(row.get("foreign")))),
+    ),
+    View(
+        "domains", "domain", "", "Foreign domains",
+        (
+            Column("name", "name", 14, flexible=True, priority=10),
+            state_column(),
+            Column("host", "host", 8, flexible=True, priority=7),
+            Column("technology", "with", 4, priority=5),
+            Column("cpus", "cpus", 4, "right", priority=5),
+            Column("memory", "mem", 5, "right", priority=6,
+                   format=lambda row, now: format_size(row["memory"]) if row.get("memory") else ""),
+            age_column("since", "since", priority=3),
+        ),
+        "no domains that are none of ours: qrm host add lists what runs on a host that is there already",
+        fields=("host", "technology", Fact("called there", lambda row: str(row.get("title") or ""), ("title",)), "cpus",
+                "memory", "nics", Fact("has a definition", lambda row: "yes" if row.get("persistent") else
+                                       "no: gone when it is off", ("persistent",)), "seen_at"),
+        hidden=frozenset(("id", "revision")),
+        leads=(Lead("host"),),
+        applies={"domain.start": frozenset(("off", "crashed")),
+                 "domain.stop": frozenset(("running", "paused", "crashed"))},
     ),
     View(
         "images", "image", "5", "Images",

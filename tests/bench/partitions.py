@@ -109,7 +109,7 @@ async def polled(folder: Path, hosts: int, partitions: int, seconds: float) -> F
     async def recorded(name: str) -> None:
         return
 
-    watching = Hosts(farm, Machines(folder), Rack(), recorded)  # type: ignore[arg-type]
+    watching = Hosts(farm, Machines(folder), Rack(), recorded, recorded)  # type: ignore[arg-type]
     watching.start()
 
     async def ready() -> None:

@@ -14,7 +14,7 @@ from qrm_tui.practice.rack import PracticeRack
 if TYPE_CHECKING:
     from tests.daemon.world import World
 
-MODEL = Model("node", "QEMU", "Standard PC", "QEMU TCG", 2, 2400, 4 << 30)
+MODEL = Model("node", "QEMU", "Standard PC", "QEMU TCG", 2, 2400, 4 << 30, disks=(100 << 30,))
 #: Seconds until something awaited counts as failed.
 PATIENCE = 20.0
 

@@ -175,6 +175,39 @@ async def _host(world: World, name: str) -> None:
         assert await world.do("partition.remove", name=item.name) == "done"
 
 
+async def _kvm_host(world: World, name: str) -> None:
+    """r1 is a virtualization host with KVM, without partitions."""
+    if world.qrmd.farm.find("ve", "hosts") is None:
+        await world.host("kvm")
+    await _host(world, name)
+
+
+async def _with_disk(world: World, name: str) -> None:
+    """Besides, an idle partition of that name with a local disk."""
+    await _host(world, name)
+    assert await world.do("partition.create", name=name, host="r1", memory="256M", disk="1G") == "done"
+    await world.rack.until(lambda: world.qrmd.farm.get("resource", name).state == "idle")
+
+
+async def _idle_kvm_partition(world: World, name: str) -> None:
+    """A KVM partition `p` that idles, and a VE of that name which is to run on it."""
+    if world.qrmd.farm.find("partition", "p") is None:
+        await _kvm_host(world, name)
+        assert await world.do("partition.create", name="p", host="r1", memory="256M") == "done"
+    for ve in [item.name for item in world.qrmd.farm.all("ve") if item.wanted.life != "stopped"]:
+        if ve != "hosts":
+            assert await world.do("ve.stop", name=ve) == "done"
+    await world.rack.until(lambda: world.qrmd.farm.get("resource", "p").state == "idle")
+    await world.do("resource.maintenance", name="p", off=True)
+    await _image(world, name)
+    await world.do("ve.create", name=name, boot_image="debian12", image=name, kind="partition", technology="kvm")
+
+
+async def _started_on_kvm(world: World, name: str) -> None:
+    await _idle_kvm_partition(world, name)
+    assert await world.do("ve.start", name=name) == "done"
+
+
 async def _partition(world: World, name: str) -> None:
     """Besides, an idle partition of that name."""
     await _host(world, name)
@@ -190,6 +223,21 @@ async def _paused(world: World, name: str) -> None:
 async def _switched_off(world: World, name: str) -> None:
     await _partition(world, name)
     assert await world.do("partition.stop", name=name, force=True) == "done"
+
+
+async def _domain_off(world: World, name: str) -> None:
+    """A host that was added, with a domain that is off."""
+    if world.qrmd.farm.find("host", "lxc1") is None:
+        await world.do("host.add", name="lxc1", technology="lxc", address="10.0.0.9")
+        await world.rack.until(lambda: world.qrmd.farm.find("domain", "lxc1.web") is not None)
+    await world.qrmd.hosts.look("lxc1")
+    if world.qrmd.farm.get("domain", "lxc1.web").state == "running":
+        assert await world.do("domain.stop", name="lxc1.web", force=True) == "done"
+
+
+async def _domain_on(world: World, name: str) -> None:
+    await _domain_off(world, name)
+    assert await world.do("domain.start", name="lxc1.web") == "done"
 
 
 def _second(name: str) -> dict[str, str]:
@@ -231,6 +279,13 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "remove-resource shared": ("ve.remove-resource", _two_readers, lambda name: {"name": "farm", "resource": "r2"}),
     "power": ("resource.power", _idle_r1, lambda name: {"name": "r1", "action": "reset"}),
     "create partition": ("partition.create", _host, lambda name: {"name": name, "host": "r1", "memory": "256M"}),
+    "create partition with disk": ("partition.create", _host, lambda name: {
+        "name": name, "host": "r1", "memory": "256M", "disk": "1G"}),
+    "create KVM partition": ("partition.create", _kvm_host, lambda name: {
+        "name": name, "host": "r1", "memory": "256M", "disk": "1G"}),
+    "start on KVM partition": ("ve.start", _idle_kvm_partition, lambda name: {"name": name}),
+    "stop on KVM partition": ("ve.stop", _started_on_kvm, lambda name: {"name": name}),
+    "remove partition with disk": ("partition.remove", _with_disk, lambda name: {"name": name}),
     "start partition": ("partition.start", _switched_off, lambda name: {"name": name}),
     "stop partition": ("partition.stop", _partition, lambda name: {"name": name}),
     "pause partition": ("partition.pause", _partition, lambda name: {"name": name}),
@@ -238,5 +293,7 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "reset partition": ("partition.reset", _partition, lambda name: {"name": name}),
     "resize partition": ("partition.resize", _partition, lambda name: {"name": name, "memory": "384M"}),
     "remove partition": ("partition.remove", _partition, lambda name: {"name": name}),
+    "start domain": ("domain.start", _domain_off, lambda name: {"name": "lxc1.web"}),
+    "stop domain": ("domain.stop", _domain_on, lambda name: {"name": "lxc1.web"}),
     "forget": ("resource.remove", _forgotten, lambda name: {"name": "r1"}),
 }

@@ -19,7 +19,8 @@ from tests.daemon.world import ServerKilled, World
 
 #: Half effects of scenarios that have fewer than two: an order is the server's own word, and a domain is switched at
 #: once.
-FEW = {"power": 0, "stop partition": 1, "pause partition": 1, "resume partition": 1}
+FEW = {"power": 0, "stop partition": 1, "pause partition": 1, "resume partition": 1, "start domain": 1,
+       "stop domain": 1}
 
 
 def _die() -> None:

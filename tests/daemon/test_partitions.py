@@ -88,7 +88,8 @@ async def test_removed_nothing_is_left(world: World) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ({"cpus": 999}, "999 are wanted"), ({"memory": "900T"}, "none of 900T fits"), ({"disk": "1G"}, "no volume group"),
+    ({"cpus": 999}, "999 are wanted"), ({"memory": "900T"}, "none of 900T fits"),
+    ({"disk": "900T"}, "no disk of 900T fits"),
     ({"mhz": 99999}, "MHz"), ({"count": 1000}, "at most"), ({"name": "r1"}, "is there already"),
 ])
 async def test_what_does_not_fit_is_refused(world: World, arguments: dict[str, Any], words: str) -> None:

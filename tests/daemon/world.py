@@ -19,6 +19,7 @@ from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
 from qrm_tui.db.store import Write
 from qrm_tui.practice.farms import PracticeFarm, make_server
+from qrm_tui.practice.foreign import PracticeForeign
 from qrm_tui.practice.hypervisor import PartitionNode, PracticeHypervisor
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.packages import plant_server
@@ -70,6 +71,7 @@ class World:
         #: the server runs; machines of the rack speak with nobody meanwhile
         self.alive = False
         self.rack = Rack(self)
+        self.rack.simulated.add_foreign("lxc1", "10.0.0.9", ("web", "db"))
         self.qrmd = self._make()
 
     def _make(self) -> Qrmd:
@@ -104,22 +106,23 @@ class World:
         await self.do("resource.maintenance", name=name, off=True)
         return name
 
-    async def host(self, *, same_for_all: bool = False) -> str:
+    async def host(self, partitioning: str = "xen", *, same_for_all: bool = False) -> str:
         """A machine that runs VE `hosts` with partitioning; its name."""
         name = await self.machine()
         assert await self.do("boot-image.create", name="xen", package="linux-image-amd64", hypervisor="xen") == "done"
         assert await self.do("image.add", name="xen_host", storage="s1", size="1G") == "done"
         self.classic.host.root.write(f"/vol/xen_host{HOST_KEY}", "ssh-ed25519 AAAAhost root@xen-host\n")
-        await self.do("ve.create", name="hosts", boot_image="xen", image="xen_host", partitioning="xen",
-                      same_for_all=same_for_all)
+        await self.do("ve.create", name="hosts", boot_image="xen" if partitioning == "xen" else "debian12",
+                      image="xen_host", partitioning=partitioning, same_for_all=same_for_all)
         assert await self.do("ve.start", name="hosts") == "done"
         await self.rack.until(lambda: (item := self.qrmd.farm.find("host", name)) and item.state == "ok")
         return name
 
-    def _simulated(self) -> list[SimulatedMachine | PracticeHypervisor]:
+    def _simulated(self) -> list[SimulatedMachine | PracticeHypervisor | PracticeForeign]:
         """What tests put faults into."""
         hypervisors = self.rack.simulated.hypervisors.values()
-        return [*self.machines.values(), self.server, *hypervisors, *(one.machine for one in hypervisors)]
+        return [*self.machines.values(), self.server, *hypervisors, *(one.machine for one in hypervisors),
+                *self.rack.simulated.foreign.values()]
 
     async def kill_and_start(self) -> None:
         """The server is gone; another one takes over its database and the same machines."""
@@ -209,13 +212,20 @@ class World:
     async def _host_leftovers(self) -> list[str]:
         """Domains that are not as the farm says, and machines that are no domains'."""
         wrong: list[str] = []
-        for item in self.qrmd.farm.all("host"):
+        for item in list(self.qrmd.farm.all("host")):
             await self.qrmd.hosts.look(item.name)
+            if item.wanted.technology:
+                continue
             partitions = {found.wanted.id: found for found in self.qrmd.farm.partitions_on(item.name)}
             domains = {domain.uuid: domain for domain in self.qrmd.farm.get("host", item.name).seen.domains}
             wrong += [f"{item.name}: domains {sorted(partitions.keys() ^ domains.keys())}"] \
                 if partitions.keys() != domains.keys() else []
             wrong += self._filter_leftovers(item.name, list(partitions.values()))
+            due = {f"qrm-{found.name}": ("qrm", f"qrm.partition.{identity}")
+                   for identity, found in partitions.items() if found.wanted.disk}
+            there = {volume.name: volume.tags for volume in self.machine_of(item.name).host.group.volumes.values()}
+            wrong += [f"{item.name}: volumes {there}, wanted {due}"] if there != due else []
+            wrong += [f"{item.name}: command {unit}" for unit in self.machine_of(item.name).named]
             wrong += [f"{found.name} is {found.state}, and wanted {found.wanted.power}" for found in partitions.values()
                       if {"on": "running"}.get(found.wanted.power, found.wanted.power) != found.state]
         nodes = {node.mac for node in self.rack.simulated.nodes.values() if isinstance(node, PartitionNode)}

@@ -30,10 +30,12 @@ ACCOUNTS = {"passwd": "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/no
 """libvirtd looks for these, whatever its settings say; Debian makes them with libvirt-daemon-system, which brings far
 more. Added to the machine's own."""
 QEMU = "/usr/bin/qemu-system-x86_64"
+KVM = "/dev/kvm"
 INSIDE = """
 folder=$1; shift
 mount --bind "$folder/passwd" /etc/passwd
 mount --bind "$folder/group" /etc/group
+while [ "$1" != + ]; do mount --bind /dev/null "$1"; shift; done; shift
 while [ "$1" != -- ]; do mkdir -p "$2"; mount --bind "$folder/$1" "$2"; shift 2; done; shift
 exec setpriv --pdeathsig KILL "$@"
 """
@@ -42,8 +44,10 @@ exec setpriv --pdeathsig KILL "$@"
 class Libvirtd:
     """libvirtd and virtlogd; domains live on while it is down, as everywhere, and end with the namespace."""
 
-    def __init__(self, namespace: Namespace, name: str = "libvirt") -> None:
+    def __init__(self, namespace: Namespace, name: str = "libvirt", *, kvm: bool = True) -> None:
+        """Without `kvm` it is on a machine that has none."""
         self._namespace = namespace
+        self._hidden = [] if kvm or not Path(KVM).exists() else [KVM]
         self.folder = namespace.scratch / name
         for part in FOLDERS:
             (self.folder / part).mkdir(parents=True)
@@ -78,8 +82,8 @@ class Libvirtd:
 
     def _run(self, program: str) -> None:
         folders = [word for part in FOLDERS.items() for word in part]
-        argv = ["unshare", "--mount", "sh", "-ec", INSIDE, "sh", str(self.folder), *folders, "--", program,
-                "--pid-file", str(self.folder / f"{program}.pid")]
+        argv = ["unshare", "--mount", "sh", "-ec", INSIDE, "sh", str(self.folder), *self._hidden, "+", *folders, "--",
+                program, "--pid-file", str(self.folder / f"{program}.pid")]
         with (self.folder / f"{program}.log").open("ab") as log:
             self._daemons[program] = self._namespace.popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                            start_new_session=True)

@@ -66,8 +66,8 @@ def partition(name: str, state: str = "running", **more: Any) -> Row:
     """A partition's row."""
     return {"name": name, "state": state, "since": NOW - 900, "seen_at": NOW - 4, "revision": 1, "host": "r1",
             "technology": "xen-pv", "cpus": 2, "mhz": 600, "memory": 2 * G, "memory_share": 0.125, "disk": 0,
-            "busy": None, "resource": "idle", "ve": None, "address": "192.168.88.221", "mac": "00:16:3e:00:00:01",
-            "power": "on", "device": "qrm7f3a9c01", "id": f"id-{name}", **more}
+            "disk_group": None, "busy": None, "resource": "idle", "ve": None, "address": "192.168.88.221",
+            "mac": "00:16:3e:00:00:01", "power": "on", "device": "qrm7f3a9c01", "id": f"id-{name}", **more}
 
 
 def host(name: str, state: str = "ok", **more: Any) -> Row:
@@ -75,6 +75,7 @@ def host(name: str, state: str = "ok", **more: Any) -> Row:
     return {"name": name, "state": state, "since": NOW - 5400, "seen_at": NOW - 4, "revision": 1, "technology": "xen",
             "ve": "xen_host", "address": "192.168.88.201", "partitions": 4, "cpus": 8, "cpus_given": 8, "busy": 0.22,
             "mhz": 2400, "memory": 16 * G, "memory_free": 6 * G, "memory_given": 8 * G, "foreign": [],
+            "groups": {"local": 200 * G}, "disk_free": 200 * G, "added": False,
             "libvirt": "9.0.0", "hypervisor": "Xen 4.17.0", **more}
 
 

@@ -114,7 +114,8 @@ async def test_the_form_from_a_host_has_it_filled_in_and_tells_what_fits() -> No
         await d.press("enter", "a")
         form = await d.at(Form)
         assert field(d, "host").text == "r1" and form.arguments == {"host": "r1"}
-        assert d.page("#form-room").strip() == "r1: 6G of 16G free, 8 of 8 CPUs given (2400 MHz), 6 of 1G still fit"
+        told = " ".join(d.page("#form-room").split())
+        assert told == ("r1: 6G of 16G free, 8 of 8 CPUs given (2400 MHz), 6 of 1G still fit, for disks 200G in local")
         field(d, "memory").editor.focus()
         await d.type("4G")
         assert "1 of 4G still fit" in d.page("#form-room")
@@ -133,6 +134,23 @@ async def test_the_form_from_a_host_has_it_filled_in_and_tells_what_fits() -> No
         await d.press("backspace", "2", "enter")
         await d.at(PlanScreen)
         assert d.called("plan") == [("partition.create", {"host": "r1", "count": "2", "cpus": "2", "memory": "2G"})]
+
+
+async def test_the_form_tells_what_is_free_for_disks() -> None:
+    rows = {**hosted(), "host": [host("r1", groups={"local": 200 * G, "fast": 50 * G})]}
+    async with running(FakeClient(rows=rows)) as d:
+        await d.press("4", "a")
+        await d.at(Form)
+        field(d, "disk").editor.focus()
+        await d.type("60G")
+        told = " ".join(d.page("#form-room").split())
+        assert told.endswith("for disks 200G in local, 50G in fast, 3 disks of 60G still fit")
+        field(d, "disk_group").editor.focus()
+        await d.type("fast")
+        assert "no disks of 60G still fit" in " ".join(d.page("#form-room").split())
+        assert "50G are free for disks on r1, 60G are wanted" in hint(d, "disk")
+        await d.type("er")
+        assert "r1 has no volume group faster for disks" in hint(d, "disk_group")
 
 
 async def test_the_only_host_is_filled_in_and_of_several_one_is_chosen() -> None:
@@ -160,6 +178,7 @@ def test_what_does_not_fit() -> None:
     assert room.trouble("mhz", r1, {"mhz": 2401}) == "r1 has 8 CPUs of 2400 MHz"
     assert room.trouble("memory", {**r1, "state": "error"}, {"memory": 7 * G}) == "", "nobody knows"
     assert "not one of 7G still fit" in room.words(r1, {"memory": 7 * G})
+    assert room.trouble("disk", {**r1, "groups": {}}, {"disk": G}) == "r1 has no volume group of its own for disks"
 
 
 async def test_the_overview_counts_partitions_and_hosts_where_there_are_any() -> None:

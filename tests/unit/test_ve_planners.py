@@ -266,6 +266,22 @@ def test_a_host_boots_a_hypervisor_and_has_a_bridge() -> None:
     assert "/images/xen/xen.efi" in uefi and "qrm.bridge=qrm0" in uefi
 
 
+def test_a_kvm_host_boots_a_kernel_and_has_a_bridge() -> None:
+    farm = host_rack()
+    define(farm, "shop", "web", boot_image="debian12", partitioning="kvm")
+    files = [step.content for step in start(farm).steps if isinstance(step, WriteFile) and "boot" in step.path]
+    assert len(files) == 2 and all("images/debian12/vmlinuz" in text and "qrm.bridge=qrm0" in text for text in files)
+
+
+def test_a_hypervisor_is_in_the_way_of_kvm() -> None:
+    farm = host_rack()
+    with pytest.raises(Refused, match="partitioning kvm needs a boot-image of type linux, and xen is of type xen: "
+                                      "name one without a hypervisor"):
+        plan(ves.plan_create, "ve.create", farm, name="shop", image="web", boot_image="xen", partitioning="kvm")
+    assert plan(ves.plan_create, "ve.create", farm, name="shop", image="web", boot_image="debian12",
+                partitioning="kvm").steps
+
+
 @pytest.mark.parametrize(("partitioning", "boot_image", "words"), [
     ("xen", "debian12", "needs a boot-image of type xen, and debian12 is of type linux"),
     (None, "xen", "is of type xen, which a VE without partitions does not boot: say --partitioning xen"),

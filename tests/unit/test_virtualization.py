@@ -7,6 +7,7 @@ import pytest
 
 from qrm_tui.backends.virtualization import Verb, refusal, require, schedule, technologies, technology_of
 from qrm_tui.core.errors import Refused
+from qrm_tui.core.partitionings import NETBOOTING, TECHNOLOGIES, technology_on, word_of
 from qrm_tui.core.partitions import Technology
 
 
@@ -30,6 +31,21 @@ def test_others_are_listed_and_switched_only(technology: str) -> None:
         assert not word or word.startswith(f"a partition of type {technologies()[technology].label} ")
     with pytest.raises(Refused, match="never tried"):
         require(technology, "define")
+
+
+def test_each_way_to_slice_machines_has_technologies_that_boot_as_the_table_says() -> None:
+    offered = {technology for known in TECHNOLOGIES.values() for technology in known}
+    assert {name for name in offered if technologies()[name].boots == "network"} == NETBOOTING
+    for known in TECHNOLOGIES.values():
+        assert len({technologies()[technology].driver for technology in known}) == 1
+
+
+@pytest.mark.parametrize(("partitioning", "seen", "word"), [
+    ("xen", "xen-pv", "xen"), ("kvm", "kvm", "kvm"), ("kvm", "qemu", "qemu"), ("kvm", "", "kvm"),
+    ("kvm", "test", "kvm"),
+])
+def test_a_host_without_kvm_is_called_what_it_is(partitioning: str, seen: str, word: str) -> None:
+    assert word_of(technology_on(partitioning, seen)) == word
 
 
 def test_what_nobody_knows_can_nothing() -> None:

@@ -15,7 +15,7 @@ _PARTITIONING = Argument("partitioning", "choice", "its machines are sliced into
                          choices=tuple(PARTITIONINGS), otherwise=NO_PARTITIONS)
 _PROFILE = (
     Argument("kind", "choice", "only machines of this kind", choices=KINDS, otherwise="any"),
-    Argument("technology", "name", "of partitions: only of this technology, as in xen"),
+    Argument("technology", "name", "of partitions: only of this technology: xen, kvm, or qemu (emulated, without KVM)"),
     Argument("cpus", "count", "at least so many CPUs"),
     Argument("mhz", "count", "at least so many MHz each"),
     Argument("memory", "size", "at least so much memory"),
