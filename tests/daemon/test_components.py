@@ -312,14 +312,14 @@ async def test_a_full_disk_takes_everything_back(world: World) -> None:
 
 
 async def test_defaults_for_the_answers_are_computed_on_the_server(world: World) -> None:
-    text = await world.qrmd.answers("")
+    text = await world.qrmd.installing.answers("")
     assert 'interface = "eth0"' in text
     assert 'domain = "practice.example"' in text
     assert await world.do("install.run", answers=text) == "done"
     assert {item.name: item.state for item in world.qrmd.farm.all("component")} == dict.fromkeys(
         ("nfs", "tftpd", "apache", "dhcpd", "node"), "ok")
     with pytest.raises(Refused, match="there is no network interface eth7"):
-        await world.qrmd.answers("eth7")
+        await world.qrmd.installing.answers("eth7")
 
 
 def test_a_documents_text_is_not_in_the_command_that_does_the_same() -> None:
