@@ -26,6 +26,11 @@ _MARKS = {"ok": "ok", "warning": "!", "error": "WRONG", "unknown": "?"}
 
 def answers(session: Session, verb: Verb, given: dict[str, Any]) -> int:
     """`install answers`: the file itself, also with --plain; with --json an object that holds it."""
+    if given["schema"]:
+        from qrm_tui.core.answers import schema
+
+        emit_json(schema())
+        return 0
     answer = _ask(session, lambda client: client.install_answers(given["interface"] or ""))
     if session.options.json:
         emit_json(answer)

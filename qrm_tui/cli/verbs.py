@@ -73,7 +73,8 @@ def _reading(kind: str) -> list[Verb]:
 
 _OTHERS = (
     Verb("install", "answers", "print a complete answers file, with defaults computed for the server",
-         (Argument("interface", "text", "machines boot from this network interface (the default route's otherwise)"),),
+         (Argument("interface", "text", "machines boot from this network interface (the default route's otherwise)"),
+          Argument("schema", "flag", "print the file's JSON Schema instead")),
          "qrm install answers", "installing:answers"),
     Verb("install", "check", "look at this machine before it is set up: what is wrong, and what would be done",
          (Argument("interface", "text", "machines boot from this network interface (the default route's otherwise)"),

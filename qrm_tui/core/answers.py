@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from qrm_tui.core.component_table import table
 from qrm_tui.core.errors import BadInput
 from qrm_tui.core.names import printable
-from qrm_tui.core.settings import Settings, check
+from qrm_tui.core.settings import TYPES, Settings, check
 
+#: Where every installation writes how the server is set up.
+FILE = "/etc/qrm/answers.toml"
 #: Lines with faults that are told at once; more are the consequence of the first ones.
 _MOST_FAULTS = 20
 _AT = re.compile(r"(.*) \(at (?:line ([0-9]+), column [0-9]+|end of document)\)", re.DOTALL)
@@ -140,3 +142,31 @@ def write(settings: Mapping[str, Mapping[str, str]]) -> str:
             value = settings[name].get(setting.name, "").replace("\\", "\\\\").replace('"', '\\"')
             parts.append(f"# {setting.help}\n{setting.name} = \"{value}\"\n")
     return "".join(parts)
+
+
+# for other programs
+
+
+def schema() -> dict[str, Any]:
+    """A JSON Schema (2020-12) of the file, for editors; what must fit together only `read` knows."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "qrm's answers file", "type": "object",
+        "additionalProperties": False, "minProperties": 1,
+        "properties": {name: {
+            "type": "object", "description": component.what, "additionalProperties": False,
+            "properties": {setting.name: {
+                "description": f"{setting.help} ({TYPES[setting.type].hint})", **_JSON.get(setting.type, _TEXT),
+                **({} if setting.computed else {"default": setting.default})} for setting in component.settings},
+            "required": [setting.name for setting in component.settings if setting.computed and not setting.optional],
+        } for name, component in table().items()},
+    }
+
+
+_TEXT: Mapping[str, Any] = {"type": "string"}
+#: How types are written in TOML, besides as texts.
+_JSON: Mapping[str, Mapping[str, Any]] = {
+    "yesno": {"anyOf": [{"type": "boolean"}, {"enum": ["yes", "no"]}]},
+    "ips": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+    **{kind: {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]+$"}]}
+       for kind in ("port", "count", "seconds")},
+}

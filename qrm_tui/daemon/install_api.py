@@ -28,7 +28,7 @@ class InstallApi:
             ("answers", self.answers), ("checks", self.checks), ("recording", self.recording))]
 
     async def answers(self, request: Request, peer: Peer, role: Role) -> Response:
-        return answer({"answers": await self._installing.answers(request.query_params.get("interface", ""))})
+        return answer(await self._installing.answers(request.query_params.get("interface", "")))
 
     async def checks(self, request: Request, peer: Peer, role: Role) -> Response:
         _operator(role)   # it sends packets

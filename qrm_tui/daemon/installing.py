@@ -20,9 +20,12 @@ class Installing:
     def __init__(self, farm: Farm, machines: Machines) -> None:
         self._farm, self._machines = farm, machines
 
-    async def answers(self, interface: str) -> str:
-        """A complete answers file with defaults for this machine; Refused says what they cannot be computed from."""
-        return answers.write(defaults.compute(await look_at_network(self._machines.runner(HERE)), interface))
+    async def answers(self, interface: str) -> dict[str, Any]:
+        """Settings with defaults for this machine (`computed`), as a complete file, and those of components that are
+        set up already (`present`); Refused says what the defaults cannot be computed from."""
+        computed = defaults.compute(await look_at_network(self._machines.runner(HERE)), interface)
+        return {"answers": answers.write(computed), "computed": computed,
+                "present": fixes.present_settings(self._farm)}
 
     async def checks(self, interface: str) -> dict[str, Any]:
         """What every check found, with machines booting from this interface (the default route's otherwise)."""

@@ -50,7 +50,8 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
                 for package in group}
     fixing = fixes.probe(farm, arguments)[0] if arguments.get("fix") else Probe(HERE)
     return [Probe(
-        HERE, asks=fixing.asks, files=(OS_RELEASE, *fixing.files, *files, *(by_hand(path) for path in files)),
+        HERE, asks=fixing.asks,
+        files=(OS_RELEASE, answers.FILE, *fixing.files, *files, *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
                *(folder for component in all_of for folder in component.folders)),
         packages=tuple(sorted({*packages, *fixing.packages})),
@@ -176,6 +177,7 @@ class _Setup:
             if self._wanted[component.name].enabled:
                 read = {entry.path for entry in component.files if entry.restart}
                 self._services(component, bool(read & {step.path for step in files[component.name]}))
+        self._answers()
         self._records(chosen)
 
     def restart(self, name: str) -> None:
@@ -198,6 +200,7 @@ class _Setup:
                 continue
             self._add(steps.disable(unit))
         if former.enabled:
+            self._answers(without=name)
             self._record(name, msgspec.structs.replace(former, enabled=False), former)
         if not self._draft.steps:
             self._draft.notes.append(f"{name} is off already: nothing is to be done")
@@ -316,6 +319,15 @@ class _Setup:
         if begun:
             for summary, check in self._site.checks(component.name):
                 self._add(steps.answers(component.name, summary, check))
+
+    def _answers(self, without: str = "") -> None:
+        """How the server is set up, for the next one: what is switched on."""
+        there = self._reading.file(HERE, answers.FILE)
+        content = answers.write({name: one.settings for name, one in self._wanted.items()
+                                 if one.enabled and name != without})
+        if there is None or there.content != content:
+            self._add(WriteFile(machine=HERE, summary=f"write {answers.FILE}", path=answers.FILE, content=content,
+                                former=there.content if there else None, mode=0o600))
 
     def _records(self, chosen: list[Component]) -> None:
         for component in chosen:

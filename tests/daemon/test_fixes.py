@@ -139,7 +139,7 @@ async def test_what_is_well_has_nothing_to_do_and_what_has_no_fix_is_refused(mac
 
 async def test_fixes_come_before_an_installation_in_one_job(machine: Machine) -> None:
     qrmd = await machine("debian12-nftables")
-    answers = await qrmd.installing.answers("")
+    answers = (await qrmd.installing.answers(""))["answers"]
     made = await plan(qrmd, "install.run", answers=answers, fix=["firewall"])
     assert next(iter(written(made))) == firewalls.RULES
     assert await run(qrmd, made) == "done"
@@ -150,7 +150,7 @@ async def test_fixes_come_before_an_installation_in_one_job(machine: Machine) ->
 @pytest.mark.parametrize("name", ["debian12", "debian13", "ubuntu24-ufw", "debian12-four-cards"])
 async def test_a_recorded_machine_is_set_up_with_its_defaults(machine: Machine, name: str) -> None:
     qrmd = await machine(name)
-    made = await plan(qrmd, "install.run", answers=await qrmd.installing.answers(""))
+    made = await plan(qrmd, "install.run", answers=(await qrmd.installing.answers(""))["answers"])
     assert await run(qrmd, made) == "done"
-    again = await plan(qrmd, "install.run", answers=await qrmd.installing.answers(""))
+    again = await plan(qrmd, "install.run", answers=(await qrmd.installing.answers(""))["answers"])
     assert again.steps == ()

@@ -168,3 +168,20 @@ def test_the_default_route_with_the_lowest_metric() -> None:
             {"dst": "10.0.0.0/24", "dev": "x"}]
     assert server_facts.parse_default_route(json.dumps(rows)) == Route("wlan0", "10.1.0.1")
     assert server_facts.parse_default_route("[]") is None
+
+
+# the schema
+
+
+def test_the_schema_has_every_setting_and_no_more() -> None:
+    schema = answers.schema()
+    assert {name: set(part["properties"]) for name, part in schema["properties"].items()} == {
+        name: {setting.name for setting in component.settings} for name, component in table().items()}
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["dhcpd"]["required"] == ["interface", "address", "subnet", "range", "machines"]
+
+
+def test_no_setting_is_a_secret() -> None:
+    for component in table().values():
+        assert not [setting.name for setting in component.settings
+                    if any(word in setting.name for word in ("password", "secret", "token"))]
