@@ -61,6 +61,8 @@ class Probe:
     digests: tuple[str, ...] = ()
     #: asks for network interfaces and listening sockets too
     network: bool = False
+    #: questions of data/machine.toml, by name
+    asks: tuple[str, ...] = ()
 
     @property
     def storage(self) -> bool:

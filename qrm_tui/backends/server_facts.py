@@ -49,10 +49,11 @@ def parse_listeners(text: str) -> tuple[Listener, ...]:
     return tuple(found)
 
 
-def _json(text: str, what: str) -> list[dict[str, Any]]:
+def rows(text: str, what: str) -> list[dict[str, Any]]:
+    """The objects that ip(8) printed with -json; StepFailed if it did not."""
     try:
-        rows = json.loads(text or "[]")
-        return [row for row in rows if isinstance(row, dict)]
+        found = json.loads(text or "[]")
+        return [row for row in found if isinstance(row, dict)]
     except (ValueError, TypeError):
         raise StepFailed(f"{what} printed nothing that can be read: {text[:80]!r}") from None
 
@@ -62,7 +63,7 @@ def parse_addresses(text: str) -> dict[str, tuple[str, ...]]:
     return {str(row["ifname"]): tuple(
         f"{entry['local']}/{entry['prefixlen']}" for entry in row.get("addr_info", ())
         if entry.get("family") == "inet" and "local" in entry and "prefixlen" in entry)
-        for row in _json(text, "ip address") if row.get("ifname")}
+        for row in rows(text, "ip address") if row.get("ifname")}
 
 
 class Route(NamedTuple):
@@ -74,7 +75,7 @@ class Route(NamedTuple):
 
 def parse_default_route(text: str) -> Route | None:
     """The default route with the lowest metric, from `ip -json route show` (ip-route(8))."""
-    routes = [row for row in _json(text, "ip route") if row.get("dst") == "default" and row.get("dev")]
+    routes = [row for row in rows(text, "ip route") if row.get("dst") == "default" and row.get("dev")]
     if not routes:
         return None
     first = min(routes, key=lambda row: int(row.get("metric", 0)))

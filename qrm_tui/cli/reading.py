@@ -146,16 +146,6 @@ def verify_journal(session: Session, verb: Verb, given: dict[str, Any]) -> int:
     return 0 if answer.get("ok") else 1
 
 
-def install_answers(session: Session, verb: Verb, given: dict[str, Any]) -> int:
-    """`install answers`: the file itself, also with --plain; with --json an object that holds it."""
-    answer = session.call(lambda client: client.install_answers(given["interface"] or ""))
-    if session.options.json:
-        emit_json(answer)
-    else:
-        emit("\n".join(harmless(line) for line in str(answer.get("answers", "")).splitlines()))
-    return 0
-
-
 def component_status(session: Session, verb: Verb, given: dict[str, Any]) -> int:
     """`component status`: each with its services, and why it is in its state; 1 if one is in trouble."""
     async def read(client: Client) -> list[Row]:

@@ -74,8 +74,16 @@ def _reading(kind: str) -> list[Verb]:
 
 _OTHERS = (
     Verb("install", "answers", "print a complete answers file, with defaults computed for the server",
-         (Argument("interface", "text", "machines boot from this network interface (the default route's otherwise)"),),
-         "qrm install answers", "reading:install_answers"),
+         (Argument("interface", "text", "machines boot from this network interface (the default route's otherwise)"),
+          Argument("schema", "flag", "print the file's JSON Schema instead")),
+         "qrm install answers", "installing:answers"),
+    Verb("install", "check", "look at this machine before it is set up: what is wrong, and what would be done",
+         (Argument("interface", "text", "machines boot from this network interface (the default route's otherwise)"),
+          Argument("machine", "path", "a recorded machine instead (the path of its document)")), "qrm install check",
+         "installing:check"),
+    Verb("install", "record", "print what this machine says of itself, as a document for --machine",
+         (Argument("what", "text", "what kind of machine it is, in a line"),),
+         "qrm install record", "installing:record"),
     Verb("component", "status", "services of the server, and what is wrong with them",
          (Argument("name", "component", "only this one", positional=True),), "qrm component status",
          "reading:component_status"),

@@ -105,6 +105,14 @@ class Client:
         """`{"answers"}`: a complete answers file (TOML) with defaults computed for the server."""
         return await self._call("GET", _target("v1", "install", "answers", query={"interface": interface}))
 
+    async def install_checks(self, interface: str = "") -> dict[str, Any]:
+        """`{"checks", "interface", "interfaces"}` of the server; it takes some seconds."""
+        return await self._call("GET", _target("v1", "install", "checks", query={"interface": interface}))
+
+    async def install_recording(self, what: str = "") -> dict[str, Any]:
+        """`{"recording"}`: what the server says of itself, as a document."""
+        return await self._call("GET", _target("v1", "install", "recording", query={"what": what}))
+
     async def verify_journal(self) -> dict[str, Any]:
         """`{"ok", "entries", "trouble"}`."""
         return await self._call("GET", "/v1/journal/verify")

@@ -91,6 +91,14 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
     processes: tuple[str, ...] = ()
 
 
+class Answered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a command that only looks said."""
+
+    status: int = 0
+    out: str = ""
+    err: str = ""
+
+
 class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A machine as it was just probed: a storage server with its volumes, or the server that qrmd itself runs on."""
 
@@ -116,6 +124,8 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     listeners: tuple[Listener, ...] = ()
     #: network interface → IPv4 addresses, as ADDRESS/PREFIX
     interfaces: dict[str, tuple[str, ...]] = {}
+    #: answers to data/machine.toml, by the question's name
+    asked: dict[str, Answered] = {}
     troubles: tuple[str, ...] = ()
     #: the public key that the machine shows; empty: this machine, which needs none
     host_key: str = ""
@@ -164,13 +174,14 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "package": lambda facts, name: facts.packages.get(name, ""), "unit": lambda facts, name: facts.units.get(name, ""),
     "enabled": lambda facts, name: facts.enabled.get(name, ""),
     "digest": lambda facts, path: facts.digests.get(path, ""),
+    "asked": lambda facts, name: facts.asked[name].out if name in facts.asked else "",
 }
 
 _WHAT = {"volume": "volume {0}", "mount": "the mount at {0}", "file": "the file {0}", "path": "the path {0}",
          "free_at_least": "the free space of its volume group", "dependents": "the snapshots of {0}",
          "promised_at_most": "what is promised of thin pool {0}", "exports": "the export of {0}",
          "package": "package {0}", "unit": "service {0}", "enabled": "whether {0} starts at boot",
-         "digest": "the file {0}"}
+         "digest": "the file {0}", "asked": "what it says of its {0}"}
 #: The question that is asked of our own records, and not of a machine.
 RECORDS = "object"
 

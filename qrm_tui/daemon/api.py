@@ -18,6 +18,7 @@ from qrm_tui.core.kinds import WORDS
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.console_api import ConsoleApi
 from qrm_tui.daemon.http import answer, body, trouble, whole
+from qrm_tui.daemon.install_api import InstallApi
 from qrm_tui.daemon.openapi import document
 from qrm_tui.daemon.peer import Peer, peer_from_scope, role_of
 from qrm_tui.daemon.records import Author
@@ -68,13 +69,13 @@ class Api:
             "/v1/hello": self.hello, "/v1/farm": self.farm, "/v1/list/{kind}": self.list,
             "/v1/show/{kind}/{name}": self.show, "/v1/watch": self.watch, "/v1/job/{number}/plan": self.job_plan,
             "/v1/job/{number}/log": self.job_log, "/v1/journal/verify": self.verify, "/openapi.json": self.openapi,
-            "/v1/install/answers": self.answers,
         }
         routes = [Route(path, self._guarded(endpoint), methods=["GET"]) for path, endpoint in get.items()]
         routes += [Route("/v1/plan", self._guarded(self.plan), methods=["POST"]),
                    Route("/v1/run", self._guarded(self.run), methods=["POST"]),
                    Route("/v1/practice/{verb}", self._guarded(self.practise), methods=["POST"])]
         routes += ConsoleApi(self._qrmd.consoles).routes(self._guarded)
+        routes += InstallApi(self._qrmd.installing).routes(self._guarded)
         return Starlette(routes=routes)
 
     def _guarded(self, endpoint: Callable[[Request, Peer, Role], Awaitable[Response]]) -> Endpoint:
@@ -150,9 +151,6 @@ class Api:
         log = self._qrmd.jobs.log(self._number(request))
         start = whole(request.query_params.get("from"), 0, "from") or 0
         return _lines(log.read(start, request.query_params.get("follow") in ("1", "true")))
-
-    async def answers(self, request: Request, peer: Peer, role: Role) -> Response:
-        return answer({"answers": await self._qrmd.answers(request.query_params.get("interface", ""))})
 
     async def verify(self, request: Request, peer: Peer, role: Role) -> Response:
         entries, trouble = await self._qrmd.store.verify_journal()

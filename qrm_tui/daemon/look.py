@@ -9,15 +9,16 @@ import msgspec
 from qrm_tui.backends import lvm, mounts, nfs, probing, server_facts
 from qrm_tui.backends.planning import Probe
 from qrm_tui.core.errors import StepFailed
-from qrm_tui.core.facts import MachineFacts
+from qrm_tui.core.facts import Answered, File, MachineFacts
 from qrm_tui.core.model import StorageWanted
-from qrm_tui.install.answers import Network
+from qrm_tui.install import questions
+from qrm_tui.install.defaults import Network
 from qrm_tui.runners.base import Completed, Runner
 
 
 async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
     """The machine that qrmd serves from: files, paths, packages and services that the probe names."""
-    questions = {
+    about = {
         "paths": (probing.paths_argv(probe.paths), probe.paths),
         "packages": (probing.packages_argv(probe.packages), probe.packages),
         "units": (probing.units_argv(probe.units), probe.units),
@@ -25,13 +26,15 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
         "listeners": (server_facts.LISTENERS_ARGV, probe.network), "interfaces": (server_facts.ADDRESSES_ARGV,
                                                                                    probe.network),
     }
-    asked = {name: argv for name, (argv, wanted) in questions.items() if wanted}
-    answers, *files = await asyncio.gather(runner.ask(list(asked.values())),
-                                           *(runner.read_file(path) for path in probe.files))
+    asked = {name: argv for name, (argv, needed) in about.items() if needed}
+    answers, machine, *files = await asyncio.gather(
+        runner.ask(list(asked.values())), look_at_machine(runner, probe.asks) if probe.asks else _nothing(),
+        *(runner.read_file(path) for path in probe.files))
     done = dict(zip(asked, answers, strict=True))
-    text = {name: done[name].out if name in done else "" for name in questions}
+    text = {name: done[name].out if name in done else "" for name in about}
     return MachineFacts(
-        files=dict(zip(probe.files, files, strict=True)), paths=_paths(runner, probe, done.get("paths")),
+        files={**machine.files, **dict(zip(probe.files, files, strict=True))}, asked=machine.asked,
+        paths=_paths(runner, probe, done.get("paths")),
         packages=probing.parse_packages(text["packages"], probe.packages),
         units=probing.parse_units(text["units"], probe.units),
         enabled=probing.parse_enabled(text["units"], probe.units),
@@ -46,6 +49,37 @@ def _paths(runner: Runner, probe: Probe, done: Completed | None) -> dict[str, st
     if done.status != 0:
         raise StepFailed(f"{runner.name}: {done.complaint()}")
     return probing.parse_paths(done.out, probe.paths)
+
+
+async def _nothing() -> MachineFacts:
+    return MachineFacts()
+
+
+async def look_at_machine(runner: Runner, names: Sequence[str]) -> MachineFacts:
+    """Questions of data/machine.toml by their names; who offers addresses on each wire takes some seconds."""
+    commands = {name: argv for name, argv in questions.commands().items() if name in names}
+    listing, *answers = await runner.ask([questions.files_argv(), *commands.values()])
+    asked = dict(zip(commands, answers, strict=True))
+    paths: list[str] = []
+    if questions.FILES in names:
+        paths = [*questions.files(), *sorted(line for line in listing.out.splitlines() if line.startswith("/"))]
+    files = await asyncio.gather(*(_read(runner, path) for path in paths))
+    if questions.OFFERS in names and asked["addresses"].status == 0:
+        wires = questions.wired(server_facts.rows(asked["addresses"].out, "ip address"))
+        # side by side: each waits for some seconds
+        offers = await asyncio.gather(*(runner.run(questions.offers_argv(wire)) for wire in wires))
+        asked |= {f"{questions.OFFERS} {wire}": done for wire, done in zip(wires, offers, strict=True)}
+    return MachineFacts(
+        asked={name: Answered(status=done.status, out=done.out, err=done.err) for name, done in asked.items()},
+        files=dict(zip(paths, files, strict=True)))
+
+
+async def _read(runner: Runner, path: str) -> File | None:
+    try:
+        file = await runner.read_file(path)
+    except StepFailed:   # a folder, or not to be read
+        return None
+    return file if file is None or len(file.content) <= questions.MOST_OF_A_FILE else None
 
 
 async def look_at_network(runner: Runner) -> Network:
@@ -68,20 +102,20 @@ async def look_at_network(runner: Runner) -> Network:
 
 async def look_at_storage(runner: Runner, wanted: StorageWanted, probe: Probe, host_key: str) -> MachineFacts:
     """A storage server: volumes, mounts, exports, and what the probe names."""
-    questions = {
+    about = {
         "volumes": (lvm.volumes_argv(wanted.group), "its volumes cannot be read"),
         "group": (lvm.group_argv(wanted.group), f"volume group {wanted.group}"),
         "mounted": (mounts.LIST_ARGV, "its mounts cannot be read"),
         "exports": (nfs.LIST_ARGV, "its NFS exports cannot be read (is nfs-server running?)"),
     }
-    argvs = [argv for argv, _ in questions.values()]
+    argvs = [argv for argv, _ in about.values()]
     argvs += [probing.paths_argv(probe.paths)] if probe.paths else []
     argvs += probing.VERSIONS.values() if probe.versions else []
     answers, *files = await asyncio.gather(runner.ask(argvs), *(runner.read_file(path) for path in probe.files))
     rest = iter(answers)
     troubles: list[str] = []
     texts: dict[str, str] = {}
-    for (name, (_, complaint)), done in zip(questions.items(), rest, strict=False):
+    for (name, (_, complaint)), done in zip(about.items(), rest, strict=False):
         texts[name] = done.out if done.status == 0 else ""
         if done.status != 0:
             troubles.append(f"{complaint}: {done.complaint()}")

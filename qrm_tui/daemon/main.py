@@ -48,6 +48,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--log", type=Path, help=f"log file ({LOG}; with --practice in the state folder)")
     parser.add_argument("--settings", type=Path, default=SETTINGS, help=f"settings ({SETTINGS}), may be absent")
     parser.add_argument("--practice", metavar="FARM", help="simulate this farm; nothing real is touched")
+    parser.add_argument("--machine", metavar="FILE", type=Path,
+                        help="play this recorded machine (qrm install record); nothing real is touched")
+    parser.add_argument("--look", action="store_true", help="look at this machine; what is in --state goes at the end")
     parser.add_argument("--nodes", type=int, default=0, help="so many more machines in a practice farm's rack")
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
     parser.add_argument("--print-unit", action="store_true", help="print a systemd unit for this qrmd, and end")
@@ -121,15 +124,15 @@ def groups_of(settings: Mapping[str, Any]) -> Mapping[str, Role]:
 
 async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
     with contextlib.ExitStack() as stack:
+        if options.look or (options.with_parent and (options.practice or options.machine)):
+            # nobody comes back to it, and the parent may have been killed
+            stack.callback(shutil.rmtree, options.state, ignore_errors=True)
         practice: PracticeServer | None = None
-        if options.practice:
+        if options.practice or options.machine:
             # only here: a real server has no use for simulated machines
             from qrm_tui.daemon.practice import PracticeServer
 
-            if options.with_parent:
-                # nobody comes back to it, and the parent may have been killed
-                stack.callback(shutil.rmtree, options.state, ignore_errors=True)
-            practice = PracticeServer(options.practice, options.state, options.nodes)
+            practice = PracticeServer(options.practice, options.state, options.nodes, machine=options.machine)
             qrmd = practice.qrmd
         else:
             qrmd = Qrmd(options.state, RealMachines(options.state), name=settings.get("name", "farm"),
@@ -164,7 +167,8 @@ def main() -> None:
         settings = read_settings(options.settings)
         options.state.mkdir(parents=True, exist_ok=True)
         options.state.chmod(0o700)
-        _start_log(options.log or (options.state / "qrm.log" if options.practice else LOG))
+        passing = options.practice or options.machine or options.look
+        _start_log(options.log or (options.state / "qrm.log" if passing else LOG))
         asyncio.run(_serve(options, settings))
     except (QrmError, OSError) as error:
         _log.error("%s", error)

@@ -80,6 +80,8 @@ def document() -> dict[str, Any]:
             "/v1/consoles/{name}/break": _post("a break on the line", asks),
             "/v1/consoles/{name}/size": _post("how large the terminal is", size),
             "/v1/install/answers": _get("a complete answers file for this server", "interface"),
+            "/v1/install/checks": _get("what checks of the server find before it is set up", "interface"),
+            "/v1/install/recording": _get("what the server says of itself, as a document", "what"),
             "/v1/journal/verify": _get("whether the journal's chain holds"),
         },
         "components": {

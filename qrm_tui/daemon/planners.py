@@ -18,6 +18,7 @@ from qrm_tui.backends import (
 from qrm_tui.backends import virtual_environments as ves
 from qrm_tui.backends.planning import Call, Draft, Probe, probe_nothing
 from qrm_tui.core.farm import Farm
+from qrm_tui.install import fixes
 from qrm_tui.install import planner as install
 
 
@@ -53,6 +54,7 @@ PLANNERS: Mapping[str, Planner] = {
     "image.revoke": Planner(lvm_nfs.probe_image, lvm_nfs.plan_revoke),
     "image.remove": Planner(lvm_nfs.probe_image, lvm_nfs.plan_remove),
     "install.run": Planner(install.probe_server, install.plan_run),
+    "install.fix": Planner(fixes.probe, fixes.plan_fix),
     "component.configure": Planner(install.probe_server, install.plan_configure),
     "partition.create": Planner(probe_nothing, partitions.plan_create),
     "partition.start": Planner(probe_nothing, partitions.plan_start),

@@ -22,7 +22,7 @@ from qrm_tui.runners.steps import is_done
 
 #: Questions about what a probe is told to look at → its field.
 _NAMED = {"file": "files", "path": "paths", "package": "packages", "unit": "units", "enabled": "units",
-          "digest": "digests"}
+          "digest": "digests", "asked": "asks"}
 #: Seconds that a plan is kept for whoever looked at it, and how many are kept.
 KEPT, MOST = 3600.0, 5000
 

@@ -25,7 +25,7 @@ from qrm_tui.node.server import NodeApp
 from qrm_tui.node.table import Machines
 from qrm_tui.practice import faults
 from qrm_tui.practice.console import PracticeSource
-from qrm_tui.practice.farms import AWAIT, POWER_ON, PracticeFarm, load_farm
+from qrm_tui.practice.farms import AWAIT, POWER_ON, PracticeFarm, load_farm, recorded_farm
 from qrm_tui.practice.hypervisor import PracticeHypervisor
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.rack import PracticeRack, inject
@@ -107,10 +107,11 @@ class PracticeMachines:
 class PracticeServer:
     """A practice farm as one thing: the server, qrmd-node, and the simulated machines that speak with it."""
 
-    def __init__(self, name: str, state: Path, nodes: int = 0) -> None:
-        """Begun anew in `state`; BadInput if that holds a real farm."""
+    def __init__(self, name: str, state: Path, nodes: int = 0, *, machine: Path | None = None) -> None:
+        """Begun anew in `state`; BadInput if that holds a real farm. `machine`: a recorded one, instead of a farm."""
         _clear(state)
-        self._farm = load_farm(name, state / "machines", nodes=nodes)
+        self._farm = recorded_farm(machine, state / "machines") if machine else \
+            load_farm(name, state / "machines", nodes=nodes)
         self._node_socket, self._http = state / "node.sock", state / "http.sock"
         self.rack = PracticeRack(self._farm.server, self._farm.machines)
         self.rack.add(self._farm.models, HttpWire(self._http))

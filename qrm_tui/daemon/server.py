@@ -19,7 +19,7 @@ from qrm_tui.core.model import Item, JobRecord
 from qrm_tui.core.operations.arguments import check_arguments
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.operations.registry import find
-from qrm_tui.core.plan import HERE, Plan, Record
+from qrm_tui.core.plan import Plan, Record
 from qrm_tui.core.states import WARNINGS, is_paused, judge
 from qrm_tui.daemon.bootlog import BootLog
 from qrm_tui.daemon.changes import Changes
@@ -28,8 +28,8 @@ from qrm_tui.daemon.consoles import Consoles
 from qrm_tui.daemon.controllers import Controllers
 from qrm_tui.daemon.enlisting import Enlisting
 from qrm_tui.daemon.hosts import Hosts
+from qrm_tui.daemon.installing import Installing
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
-from qrm_tui.daemon.look import look_at_network
 from qrm_tui.daemon.machines import Machines, MakesRunners
 from qrm_tui.daemon.nodes import Nodes
 from qrm_tui.daemon.planners import JOB_CONTROLS
@@ -41,7 +41,6 @@ from qrm_tui.daemon.upkeep import Upkeep
 from qrm_tui.daemon.watchers import PAUSE, Watchers
 from qrm_tui.db.store import Entry, Store, Write
 from qrm_tui.db.tables import JournalRow
-from qrm_tui.install import answers
 
 _log = logging.getLogger("qrmd")
 
@@ -69,6 +68,7 @@ class Qrmd:
         self.farm.public_key = self.machines.public_key
         self.changes = Changes(self.farm)
         self.records = Records(self.farm, self.store)
+        self.installing = Installing(self.farm, self.machines)
         self.watchers = Watchers(self.farm, self.store, self.machines, look_every)
         self.planning = Planning(self.farm, self.machines)
         self.rack = Rack(self.farm, self.store)
@@ -241,10 +241,6 @@ class Qrmd:
             described.update(state="running" if row.state == "begun" else row.state, started=row.started,
                              ended=row.ended, error=row.error)
         return shown
-
-    async def answers(self, interface: str) -> str:
-        """A complete answers file with defaults for this machine; Refused says what they cannot be computed from."""
-        return answers.write(answers.compute(await look_at_network(self.machines.runner(HERE)), interface))
 
     def status(self) -> dict[str, Any]:
         """The farm at a glance."""

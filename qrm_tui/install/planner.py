@@ -10,15 +10,18 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import components, dhcpd, mounts
-from qrm_tui.backends.components import CHECKERS, Component, FileEntry, Site, table
+from qrm_tui.backends import dhcpd, mounts
+from qrm_tui.backends.components import CHECKERS, Site
 from qrm_tui.backends.planning import Call, Draft, Probe
+from qrm_tui.core import answers, component_table
+from qrm_tui.core.component_table import Component, FileEntry, table
 from qrm_tui.core.components import ComponentWanted
 from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.plan import HERE, Change, Inverse, Lock, Record, Step, WriteFile
-from qrm_tui.install import answers, steps
+from qrm_tui.core.settings import check
+from qrm_tui.install import fixes, steps
 
 OS_RELEASE = "/etc/os-release"
 
@@ -45,11 +48,14 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     copies = {path: source for component in all_of for path, source in component.copies.items()}
     packages = {package for component in all_of for group in (*component.packages.values(), component.conflicts)
                 for package in group}
+    fixing = fixes.probe(farm, arguments)[0] if arguments.get("fix") else Probe(HERE)
     return [Probe(
-        HERE, files=(OS_RELEASE, *files, *(by_hand(path) for path in files)),
+        HERE, asks=fixing.asks,
+        files=(OS_RELEASE, answers.FILE, *fixing.files, *files, *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
                *(folder for component in all_of for folder in component.folders)),
-        packages=tuple(sorted(packages)), units=tuple(unit for component in all_of for unit in component.services),
+        packages=tuple(sorted({*packages, *fixing.packages})),
+        units=(*fixing.units, *(unit for component in all_of for unit in component.services)),
         digests=(*copies, *copies.values()), network=True)]
 
 
@@ -67,6 +73,8 @@ def plan_run(call: Call) -> Draft:
     settings = answers.read(call.arguments["answers"], {name: wanted.settings for name, wanted in known.items()})
     draft = Draft("component/all")
     wanted = dict(known)
+    for name in call.arguments["fix"]:
+        fixes.add_with(draft, call, name, settings)
     for name, chosen in settings.items():
         wanted[name] = msgspec.structs.replace(known.get(name, ComponentWanted()), settings=chosen, enabled=True)
     _Setup(call, draft, wanted).apply(settings)
@@ -86,7 +94,7 @@ def plan_configure(call: Call) -> Draft:
     """One component's settings; files of others that depend on them, too."""
     item, known = _one(call)
     given = {**item.wanted.settings, **call.arguments["settings"]}
-    kept, wrong = components.check({**{name: wanted.settings for name, wanted in known.items()}, item.name: given})
+    kept, wrong = check({**{name: wanted.settings for name, wanted in known.items()}, item.name: given})
     if wrong:
         raise BadInput(*(f"{one.component}: {one.key}: {one.reason}" if one.key else one.reason for one in wrong))
     before = Site({name: wanted.settings for name, wanted in known.items()})
@@ -169,6 +177,7 @@ class _Setup:
             if self._wanted[component.name].enabled:
                 read = {entry.path for entry in component.files if entry.restart}
                 self._services(component, bool(read & {step.path for step in files[component.name]}))
+        self._answers()
         self._records(chosen)
 
     def restart(self, name: str) -> None:
@@ -191,6 +200,7 @@ class _Setup:
                 continue
             self._add(steps.disable(unit))
         if former.enabled:
+            self._answers(without=name)
             self._record(name, msgspec.structs.replace(former, enabled=False), former)
         if not self._draft.steps:
             self._draft.notes.append(f"{name} is off already: nothing is to be done")
@@ -202,10 +212,10 @@ class _Setup:
 
     def _distribution(self) -> str:
         file = self._reading.file(HERE, OS_RELEASE)
-        key, called = components.distribution(file.content if file else "")
-        if key not in components.distributions():
-            raise Refused(f"this server runs {called}: qrm sets up {', '.join(components.distributions())}, and no "
-                          "others yet; nothing was changed")
+        key, called = component_table.distribution(file.content if file else "")
+        if key not in component_table.distributions():
+            raise Refused(f"this server runs {called}: qrm sets up {', '.join(component_table.distributions())}, and "
+                          "no others yet; nothing was changed")
         return key
 
     def _check_network(self, chosen: list[Component]) -> None:
@@ -249,7 +259,7 @@ class _Setup:
             self._draft.steps += steps.install_packages(missing, services)
             self._draft.notes.append("packages stay installed if this is taken back")
         there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
-        self._draft.notes.append(f"found: {components.distribution(self._os_release())[1]}"
+        self._draft.notes.append(f"found: {component_table.distribution(self._os_release())[1]}"
                                  f"{'; installed are ' + ', '.join(there) if there else ''}")
 
     def _os_release(self) -> str:
@@ -309,6 +319,15 @@ class _Setup:
         if begun:
             for summary, check in self._site.checks(component.name):
                 self._add(steps.answers(component.name, summary, check))
+
+    def _answers(self, without: str = "") -> None:
+        """How the server is set up, for the next one: what is switched on."""
+        there = self._reading.file(HERE, answers.FILE)
+        content = answers.write({name: one.settings for name, one in self._wanted.items()
+                                 if one.enabled and name != without})
+        if there is None or there.content != content:
+            self._add(WriteFile(machine=HERE, summary=f"write {answers.FILE}", path=answers.FILE, content=content,
+                                former=there.content if there else None, mode=0o600))
 
     def _records(self, chosen: list[Component]) -> None:
         for component in chosen:

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from qrm_tui.backends.components import Component, Site, table
+from qrm_tui.backends.components import Site
 from qrm_tui.backends.planning import Probe
+from qrm_tui.core.component_table import Component, table
 from qrm_tui.core.components import ComponentSeen, ComponentWanted
 from qrm_tui.core.facts import MachineFacts
 from qrm_tui.core.plan import HERE

@@ -8,6 +8,7 @@ from qrm_tui.practice import (
     boot_image_commands,
     exports,
     filesystem_commands,
+    fix_commands,
     lvm_changes,
     lvm_reports,
     packages,
@@ -36,13 +37,22 @@ def _shell(host: Host, argv: Sequence[str]) -> Completed | Effects:
     return script(host, argv[4:]) if script else plain_commands.shell(host, argv)
 
 
+def _vgs(host: Host, argv: Sequence[str]) -> Completed:
+    return fix_commands.vgs(host, argv[3]) if argv[1:3] == ("--noheadings", "--") else lvm_reports.vgs(host, argv)
+
+
 def _dpkg_query(host: Host, argv: Sequence[str]) -> Completed | Effects:
     return packages.dpkg_query(host, argv) if "db:Status-Status" in argv[3] else plain_commands.version(host, argv)
 
 
 COMMANDS: Mapping[str, Command] = {
     "lvs": lvm_reports.lvs,
-    "vgs": lvm_reports.vgs,
+    "vgs": _vgs,
+    "pvs": fix_commands.make_group,
+    "pvcreate": fix_commands.make_group,
+    "pvremove": fix_commands.make_group,
+    "vgcreate": fix_commands.make_group,
+    "vgremove": fix_commands.make_group,
     "lvcreate": lvm_changes.lvcreate,
     "lvremove": lvm_changes.lvremove,
     "lvextend": lvm_changes.lvextend,
@@ -82,6 +92,9 @@ COMMANDS: Mapping[str, Command] = {
     "ipmitool": power_commands.ipmitool,
     "wakeonlan": power_commands.wakeonlan,
     "python3": plain_commands.version,
+    "find": fix_commands.find,
+    "nft": fix_commands.nft,
+    **dict.fromkeys(("ufw", "firewall-cmd", "netplan", "networkctl", "nmcli"), fix_commands.told),
 }
 
 

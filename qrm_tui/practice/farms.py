@@ -13,11 +13,13 @@ from qrm_tui.core.errors import BadInput
 from qrm_tui.core.places import data_folder
 from qrm_tui.core.plan import HERE
 from qrm_tui.core.units import parse_size
+from qrm_tui.install.recording import decode
 from qrm_tui.practice.host import Seed
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.node import Model
 from qrm_tui.practice.packages import plant_server
 from qrm_tui.practice.rack import read_models
+from qrm_tui.practice.recorded import RecordedMachine
 from qrm_tui.practice.volumes import Filesystem, SimulatedGroup, SimulatedVolume, first_used
 
 Clock = Callable[[], float]
@@ -91,6 +93,15 @@ def _load(name: str, folder: Path, clock: Clock) -> PracticeFarm:
                         [(entry["operation"], entry["arguments"]) for entry in data.get("fill", [])],
                         make_server(folder, clock, data.get("prefix", 24)), data.get("delay", 0), data.get("pace", 0),
                         read_models(data.get("node", [])), data.get("foreign", []))
+
+
+def recorded_farm(recording: Path, folder: Path, pace: float = 1) -> PracticeFarm:
+    """A farm with nothing but the server, as it was recorded; BadInput."""
+    try:
+        text = recording.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{recording}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    return PracticeFarm(recording.stem, {}, [], RecordedMachine(decode(text), folder / HERE), pace=pace)
 
 
 def make_server(folder: Path, clock: Clock = time.monotonic, prefix: int = 24) -> SimulatedMachine:

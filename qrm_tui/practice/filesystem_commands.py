@@ -153,4 +153,6 @@ def blkid(host: Host, argv: Sequence[str]) -> Completed:
             if volume is None or volume.lost or volume.filesystem is None:
                 return bad(2, "")
             return good(f"{volume.filesystem.id}\n")
+        case ("blkid", "-p", "--", disk):
+            return good(f'{disk}: TYPE="LVM2_member"\n') if ("pv", disk) in host.software.made else bad(2, "")
     raise NotPractised("these arguments")

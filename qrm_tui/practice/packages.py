@@ -13,7 +13,7 @@ _AVAILABLE: Mapping[str, str] = {
     "apache2": "2.4.71-1~deb12u1", "curl": "7.88.1-10+deb12u14", "ipxe": "1.0.0+git-20190125.36a4c85-5.1",
     "ipmitool": "1.8.19-4+deb12u2", "isc-dhcp-server": "4.4.3-P1-2", "nfs-kernel-server": "1:2.6.2-4+deb12u1",
     "pxelinux": "3:6.04~git20190206.bf6db5b4+dfsg1-3", "syslinux-common": "3:6.04~git20190206.bf6db5b4+dfsg1-3",
-    "tftpd-hpa": "5.2+20150808-1.4", "wakeonlan": "0.41-12.1",
+    "systemd-timesyncd": "252.39-1~deb12u1", "tftpd-hpa": "5.2+20150808-1.4", "wakeonlan": "0.41-12.1",
 }
 _MODULES = "/usr/lib/syslinux/modules/bios"
 #: Files that are of interest here.
@@ -38,6 +38,7 @@ def plant_server(host: Host, address: str, prefix: int = 24) -> None:
     """A fresh Debian 12 with one network interface, where nothing is set up yet."""
     host.root.write("/etc/os-release", 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\n'
                                        'VERSION_ID="12"\nVERSION="12 (bookworm)"\nID=debian\n')
+    host.root.write("/etc/hostname", "manager\n")
     host.root.write("/etc/resolv.conf", f"search practice.example\nnameserver {address.rpartition('.')[0]}.254\n")
     host.software.interfaces["eth0"] = f"{address}/{prefix}"
 

@@ -15,8 +15,9 @@ from qrm_tui.backends.components import APACHE_CHECK_SCRIPT
 from qrm_tui.backends.dhcpd import CHECK_SCRIPT, KEY, KEY_PATTERN, KEY_SCRIPT, OMAPI_SCRIPT
 from qrm_tui.backends.partition_boot import FETCH_SCRIPT
 from qrm_tui.backends.partition_filter import FILTER_SCRIPT
+from qrm_tui.backends.static_address import KEEP_SCRIPT
 from qrm_tui.install.steps import START_AGAIN_SCRIPT
-from qrm_tui.practice import services
+from qrm_tui.practice import fix_commands, services
 from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good, only
 from qrm_tui.practice.host import Host
 from qrm_tui.runners.base import Completed
@@ -90,7 +91,8 @@ def ip(host: Host, argv: Sequence[str]) -> Completed:
                 {"family": "inet", "local": "127.0.0.1", "prefixlen": 8, "scope": "host", "label": "lo"}]}]
             for number, (name, text) in enumerate(host.software.interfaces.items(), 2):
                 address = IPv4Interface(text)
-                rows.append({"ifindex": number, "ifname": name, "addr_info": [{
+                rows.append({"ifindex": number, "ifname": name, "flags": ["BROADCAST", "UP"], "link_type": "ether",
+                             "address": f"52:54:00:00:00:{number:02x}", "addr_info": [{
                     "family": "inet", "local": str(address.ip), "prefixlen": address.network.prefixlen,
                     "scope": "global", "label": name}]})
             return good(json.dumps(rows))
@@ -240,5 +242,6 @@ def _drop_filter(host: Host, path: str, device: str) -> Effects:
 SCRIPTS: Mapping[str, Script] = {
     FETCH_SCRIPT: _fetch_boot_image, FILTER_SCRIPT: _filter,
     KEY_SCRIPT: _make_key, OMAPI_SCRIPT: _omapi, START_AGAIN_SCRIPT: services.restart,
+    KEEP_SCRIPT: fix_commands.keep_address,
     CHECK_SCRIPT: _check(services.dhcpd_troubles), APACHE_CHECK_SCRIPT: _check(services.apache_troubles),
 }

@@ -15,7 +15,7 @@ _UNITS = "/etc/systemd/system"
 _WANTS = f"{_UNITS}/multi-user.target.wants"
 _BROUGHT: Mapping[str, str] = {
     "isc-dhcp-server": "isc-dhcp-server.service", "tftpd-hpa": "tftpd-hpa.service", "apache2": "apache2.service",
-    "nfs-kernel-server": "nfs-server.service",
+    "nfs-kernel-server": "nfs-server.service", "systemd-timesyncd": "systemd-timesyncd.service",
 }
 _APACHE = "/etc/apache2/conf-enabled"
 _DHCPD = "/etc/dhcp/qrm.conf"

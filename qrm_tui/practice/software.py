@@ -18,5 +18,7 @@ class Software:
     interfaces: dict[str, str] = field(default_factory=dict)
     #: sockets of programs that are no component: (protocol, address and port, program)
     others: list[tuple[str, str, str]] = field(default_factory=list)
+    #: physical volumes and groups that fixes of the server made: (pv or vg, name)
+    made: set[tuple[str, str]] = field(default_factory=set)
     #: what dhcpd was told by OMAPI (its leases file keeps it): name → (MAC, address)
     hosts: dict[str, tuple[str, str]] = field(default_factory=dict)

@@ -1,50 +1,13 @@
-"""A practice farm of this app's own: a server in a private folder that ends with the app, however the app ends."""
+"""A practice farm of this app's own, or a recorded machine: a server that ends with the app, however the app ends."""
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
-#: Seconds that the server gets to end before it is killed.
-_PATIENCE = 5
+from qrm_tui.client.own_server import OwnServer
 
 
-class Practice:
-    """Starts the server at once and does not wait for it: the app connects as soon as it answers."""
+class Practice(OwnServer):
+    """Starts at once and is not waited for: the app connects as soon as it answers."""
 
-    def __init__(self, farm: str = "small") -> None:
-        """OSError where it cannot be started."""
-        self.folder = Path(tempfile.mkdtemp(prefix="qrm-practice-"))
-        self.where = str(self.folder / "qrmd.sock")
-        # its standard input is the line by which it learns that we are gone, also when we are killed
-        with (self.folder / "qrmd.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "qrm_tui.daemon.main", "--practice", farm, "--socket", self.where,
-                 "--state", str(self.folder / "state"), "--with-parent"],
-                stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
-
-    @property
-    def trouble(self) -> str:
-        """Why it has ended by itself; empty while it runs."""
-        status = self._process.poll()
-        if status is None:
-            return ""
-        lines = (self.folder / "qrmd.log").read_text(errors="replace").strip().splitlines()
-        return f"the practice server ended with status {status}" + (f": {lines[-1]}" if lines else "")
-
-    def stop(self) -> None:
-        """End it and remove its folder."""
-        if self._process.stdin:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        self._process.terminate()
-        try:
-            self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def __init__(self, farm: str = "small", *, machine: str = "") -> None:
+        """A farm by name, or the recorded machine of a file. OSError where it cannot be started."""
+        super().__init__(("--machine", machine) if machine else ("--practice", farm))

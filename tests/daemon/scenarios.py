@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from qrm_tui.backends.components import table
+from qrm_tui.core.component_table import table
 from qrm_tui.practice.packages import content_of
 from tests.daemon.world import ANSWERS, World
 
@@ -58,6 +58,10 @@ async def _bare_server(world: World, name: str) -> None:
     copies = list(table()["tftpd"].copies.items())
     for target, source in copies[1:]:
         world.server.host.root.write(target, content_of(source))
+
+
+async def _no_hosts(world: World, name: str) -> None:
+    world.server.host.root.here("/etc/hosts").unlink(missing_ok=True)
 
 
 async def _installed(world: World, name: str) -> None:
@@ -264,6 +268,7 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "boot-image create": ("boot-image.create", _nothing, lambda name: {"name": name, "package": "linux-image-amd64"}),
     "boot-image remove": ("boot-image.remove", _boot_image, lambda name: {"name": name}),
     "install": ("install.run", _bare_server, lambda name: {"answers": ANSWERS}),
+    "fix a check": ("install.fix", _no_hosts, lambda name: {"name": "names"}),
     "configure component": ("component.configure", _installed,
                             lambda name: {"name": "dhcpd", "settings": _lease(name)}),
     "restart component": ("component.restart", _installed, lambda name: {"name": "dhcpd"}),

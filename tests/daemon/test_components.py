@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 
 from qrm_tui.backends import bootlog
+from qrm_tui.core.answers import FILE, read
 from qrm_tui.core.errors import BadInput, Refused, Stale, StepFailed
 from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
@@ -34,7 +35,8 @@ def restarts(made: Plan) -> list[str]:
 
 
 def writes(made: Plan) -> list[str]:
-    return [step.path for step in made.steps if isinstance(step, WriteFile)]
+    """Files that are written, besides the answers file, which tells of every change."""
+    return [step.path for step in made.steps if isinstance(step, WriteFile) and step.path != FILE]
 
 
 async def test_the_same_answers_again_have_nothing_to_do(world: World) -> None:
@@ -45,6 +47,17 @@ async def test_the_same_answers_again_have_nothing_to_do(world: World) -> None:
     assert (await see(world, "dhcpd")).state == "ok"
     outcome = await world.qrmd.run(again.id, ADMIN, Role.administrator)
     assert (await world.qrmd.jobs.wait(outcome["job"]["id"])).state == "done"
+
+
+async def test_every_change_is_written_down_for_the_next_server(world: World) -> None:
+    await install(world)
+    assert await world.do("component.configure", name="apache", settings={"port": "8080"}) == "done"
+    file = await world.server.read_file(FILE)
+    assert file is not None
+    assert file.mode == 0o600
+    again = await plan(world, "install.run", answers=file.content)
+    assert again.steps == ()
+    assert read(file.content)["apache"]["port"] == "8080"
 
 
 async def test_a_changed_answer_changes_what_depends_on_it(world: World) -> None:
@@ -58,7 +71,7 @@ async def test_a_changed_answer_changes_what_depends_on_it(world: World) -> None
     assert restarts(port) == ["apache2.service", "isc-dhcp-server.service"]
     options = await plan(world, "component.configure", name="tftpd", settings={"options": "quiet"})
     assert (writes(options), restarts(options)) == ([], [])
-    assert len(options.steps) == 1  # the record
+    assert len(options.steps) == 2  # the answers file, and the record
 
 
 async def test_undo_of_a_setting_puts_the_former_one_back(world: World) -> None:
@@ -312,14 +325,14 @@ async def test_a_full_disk_takes_everything_back(world: World) -> None:
 
 
 async def test_defaults_for_the_answers_are_computed_on_the_server(world: World) -> None:
-    text = await world.qrmd.answers("")
+    text = (await world.qrmd.installing.answers(""))["answers"]
     assert 'interface = "eth0"' in text
     assert 'domain = "practice.example"' in text
     assert await world.do("install.run", answers=text) == "done"
     assert {item.name: item.state for item in world.qrmd.farm.all("component")} == dict.fromkeys(
         ("nfs", "tftpd", "apache", "dhcpd", "node"), "ok")
     with pytest.raises(Refused, match="there is no network interface eth7"):
-        await world.qrmd.answers("eth7")
+        await world.qrmd.installing.answers("eth7")
 
 
 def test_a_documents_text_is_not_in_the_command_that_does_the_same() -> None:

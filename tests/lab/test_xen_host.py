@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from qrm_tui.backends import boot, shared_roots
-from qrm_tui.backends.components import table
 from qrm_tui.backends.domains import render_domain
 from qrm_tui.backends.partition_filter import drop_step, load_step, loaded
+from qrm_tui.core.component_table import table
 from qrm_tui.core.netboot import BootSettings
 from qrm_tui.core.partitionings import BRIDGE
 from qrm_tui.core.partitions import DomainWish, PartitionWanted

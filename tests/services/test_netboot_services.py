@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 import pytest_asyncio
 
 from qrm_tui.backends import dhcpd
+from qrm_tui.core import answers
+from qrm_tui.core.address_ranges import parse_range
 from qrm_tui.core.errors import Refused, StepFailed
 from qrm_tui.core.plan import HERE, WriteFile
 from qrm_tui.daemon.look import look_at_network
-from qrm_tui.install import answers, planner
+from qrm_tui.install import defaults, planner
 from tests.lab.namespace import BRIDGE, BRIDGE_ADDRESS, Namespace
 from tests.lab.services_root import Services
 from tests.services.netboot_server import ANSWERS, Server
@@ -98,7 +101,7 @@ async def test_firmware_gets_an_address_and_its_own_file(server: Server, machine
     assert (http["file"], http["vendor"]) == (f"http://{BRIDGE_ADDRESS}/qrm/boot/snponly.efi", "HTTPClient")
     # another client-identifier or class makes no other machine of it
     assert initramfs["address"] == bios["address"]
-    assert dhcpd.parse_range("10.77.0.100-10.77.0.199").first <= dhcpd.IPv4Address(bios["address"])
+    assert parse_range("10.77.0.100-10.77.0.199").first <= IPv4Address(bios["address"])
     assert any("qrm pxe 52:54:00:77:01:02 arch 7" in line for line in services.log)
     status, text = await server.fetch(f"tftp://{BRIDGE_ADDRESS}/{bios['file']}")
     assert (status, bool(text)) == (0, True)
@@ -191,7 +194,8 @@ async def test_the_services_own_checkers_refuse_nonsense(server: Server, path: s
 
 
 def _all_files(server: Server) -> list[WriteFile]:
-    from qrm_tui.backends.components import CHECKERS, table
+    from qrm_tui.backends.components import CHECKERS
+    from qrm_tui.core.component_table import table
 
     return [WriteFile(machine=HERE, summary="", path=entry.path, content="", checker=CHECKERS[entry.checker])
             for component in table().values() for entry in component.files]
@@ -212,7 +216,7 @@ async def test_a_file_changed_by_hand_is_told_and_kept_beside(server: Server, se
 async def test_defaults_fit_this_network(services: Services) -> None:
     network = await look_at_network(services)
     with pytest.raises(Refused, match="no default route"):
-        answers.compute(network)
-    computed = answers.compute(network, BRIDGE)
+        defaults.compute(network)
+    computed = defaults.compute(network, BRIDGE)
     assert (computed["dhcpd"]["address"], computed["dhcpd"]["subnet"]) == (BRIDGE_ADDRESS, "10.77.0.0/24")
     assert answers.read(answers.write(computed)) == computed

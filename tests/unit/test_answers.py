@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from qrm_tui.backends import dhcpd, server_facts
-from qrm_tui.backends.components import table
+from qrm_tui.backends import server_facts
 from qrm_tui.backends.server_facts import Resolver, Route
+from qrm_tui.core import address_ranges, answers
+from qrm_tui.core.component_table import table
 from qrm_tui.core.errors import BadInput, Refused
-from qrm_tui.install import answers
+from qrm_tui.install import defaults
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 GOOD = """\
@@ -109,15 +110,15 @@ def test_what_is_set_up_already_need_not_be_said_again() -> None:
 # defaults
 
 
-def network(**changes: object) -> answers.Network:
-    known = answers.Network(
+def network(**changes: object) -> defaults.Network:
+    known = defaults.Network(
         server_facts.parse_addresses((FIXTURES / "ip-address.json").read_text()),
         server_facts.parse_default_route((FIXTURES / "ip-route.json").read_text()), Resolver(("9.9.9.9",), "lab"))
     return known._replace(**changes)  # type: ignore[arg-type]
 
 
 def test_a_complete_file_with_defaults_for_this_machine() -> None:
-    settings = answers.compute(network())
+    settings = defaults.compute(network())
     text = answers.write(settings)
     assert answers.read(text) == settings
     assert list(settings) == list(table())
@@ -138,7 +139,7 @@ def test_a_complete_file_with_defaults_for_this_machine() -> None:
 ])
 def test_defaults_that_cannot_be_computed(changes: dict[str, object], interface: str, words: str) -> None:
     with pytest.raises(Refused, match=words):
-        answers.compute(network(**changes), interface)
+        defaults.compute(network(**changes), interface)
 
 
 @given(some.integers(8, 29), some.data())
@@ -146,12 +147,12 @@ def test_ranges_fit_any_network_and_any_place_of_the_server(prefix: int, data: s
     subnet = IPv4Network((int(IPv4Address("10.0.0.0")), prefix))
     taken = [subnet.network_address + data.draw(some.integers(1, subnet.num_addresses - 2)) for _ in range(2)]
     try:
-        known, pool = answers.ranges(subnet, taken)
+        known, pool = defaults.ranges(subnet, taken)
     except Refused:
         assert subnet.num_addresses <= 8  # three machines and two addresses that are taken
         return
-    assert dhcpd.check({"subnet": str(subnet), "address": str(taken[0]), "router": str(taken[1]), "range": str(pool),
-                        "machines": str(known)}) == []
+    assert address_ranges.check({"subnet": str(subnet), "address": str(taken[0]), "router": str(taken[1]),
+                                 "range": str(pool), "machines": str(known)}) == []
 
 
 def test_name_servers_that_others_can_ask() -> None:
@@ -167,3 +168,20 @@ def test_the_default_route_with_the_lowest_metric() -> None:
             {"dst": "10.0.0.0/24", "dev": "x"}]
     assert server_facts.parse_default_route(json.dumps(rows)) == Route("wlan0", "10.1.0.1")
     assert server_facts.parse_default_route("[]") is None
+
+
+# the schema
+
+
+def test_the_schema_has_every_setting_and_no_more() -> None:
+    schema = answers.schema()
+    assert {name: set(part["properties"]) for name, part in schema["properties"].items()} == {
+        name: {setting.name for setting in component.settings} for name, component in table().items()}
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["dhcpd"]["required"] == ["interface", "address", "subnet", "range", "machines"]
+
+
+def test_no_setting_is_a_secret() -> None:
+    for component in table().values():
+        assert not [setting.name for setting in component.settings
+                    if any(word in setting.name for word in ("password", "secret", "token"))]

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from qrm_tui.backends import components, dhcpd, probing, server_facts
-from qrm_tui.backends.components import Site, table
+from qrm_tui.backends import dhcpd, probing, server_facts
+from qrm_tui.backends.components import Site
+from qrm_tui.core import settings as kinds
+from qrm_tui.core.component_table import distribution, distributions, table
 from qrm_tui.core.errors import StepFailed
 from qrm_tui.core.facts import Listener
 from qrm_tui.core.netboot import NEEDED
@@ -27,7 +29,7 @@ def captured(name: str) -> str:
 
 
 def site(**changes: dict[str, str]) -> Site:
-    kept, wrong = components.check({name: settings | changes.get(name, {}) for name, settings in SETTINGS.items()})
+    kept, wrong = kinds.check({name: settings | changes.get(name, {}) for name, settings in SETTINGS.items()})
     assert wrong == []
     return Site(kept)
 
@@ -42,9 +44,9 @@ def text_of(name: str, path: str, **changes: dict[str, str]) -> str:
 
 def test_every_component_can_be_set_up_on_the_same_distributions() -> None:
     assert set(NEEDED) < set(table())
-    assert components.distributions() == ["debian-12", "debian-13", "ubuntu-24.04"]
+    assert distributions() == ["debian-12", "debian-13", "ubuntu-24.04"]
     for component in table().values():
-        assert set(component.packages) == set(components.distributions())
+        assert set(component.packages) == set(distributions())
         assert set(component.depends) < set(table())
         # one that others need comes first
         assert all(list(table()).index(needed) < list(table()).index(component.name) for needed in component.depends)
@@ -55,7 +57,7 @@ def test_each_setting_has_a_type_a_word_of_help_and_a_default_that_is_right() ->
         for setting in component.settings:
             assert setting.help
             if setting.default:
-                assert components.TYPES[setting.type].parse(setting.default) == setting.default
+                assert kinds.TYPES[setting.type].parse(setting.default) == setting.default
 
 
 def test_no_two_files_are_at_one_place() -> None:
@@ -124,7 +126,7 @@ def test_fixed_addresses_for_the_next_start() -> None:
     ("", "linux", "an unknown system"),
 ])
 def test_a_distribution_is_recognized(text: str, key: str, called: str) -> None:
-    assert components.distribution(text) == (key, called)
+    assert distribution(text) == (key, called)
 
 
 # what the server says

@@ -9,8 +9,19 @@ _NAME = Argument("name", "component", "which component", required=True, position
 OPERATIONS = (
     Operation(
         "install", "run", "job", "set up the server as an answers file says: packages, files, services, each verified",
-        (Argument("answers", "document", "the answers file (TOML)", required=True),),
+        (Argument("answers", "document", "the answers file (TOML)", required=True),
+         Argument("fix", "choice", "do first what this check of the server offers", many=True,
+                  choices=("address", "firewall", "clock", "names"))),
         "qrm install run --answers /root/answers.toml", role=Role.administrator,
+    ),
+    Operation(
+        "install", "fix", "job", "do what a check of the server offers (qrm install check)",
+        (Argument("name", "choice", "which check", required=True, positional=True,
+                  choices=("address", "firewall", "group", "clock", "names")),
+         Argument("interface", "text", "machines boot from this network interface (the default route's otherwise)"),
+         Argument("disk", "path", "of group: which disks (the largest that is free otherwise)", many=True),
+         Argument("group", "name", "of group: what it is called", default="vol")),
+        "qrm install fix address", role=Role.administrator,
     ),
     Operation(
         "component", "configure", "job", "change a component's settings; what does not depend on them stays",

@@ -7,16 +7,15 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any, NamedTuple
 
-from qrm_tui.backends import components
-from qrm_tui.backends.dhcpd import LARGEST_POOL, Range
-from qrm_tui.backends.server_facts import Resolver, Route
-from qrm_tui.core.errors import BadInput, Refused
+from qrm_tui.core.component_table import table
+from qrm_tui.core.errors import BadInput
 from qrm_tui.core.names import printable
+from qrm_tui.core.settings import TYPES, Settings, check
 
-Settings = dict[str, dict[str, str]]
+#: Where every installation writes how the server is set up.
+FILE = "/etc/qrm/answers.toml"
 #: Lines with faults that are told at once; more are the consequence of the first ones.
 _MOST_FAULTS = 20
 _AT = re.compile(r"(.*) \(at (?:line ([0-9]+), column [0-9]+|end of document)\)", re.DOTALL)
@@ -49,7 +48,7 @@ def read(text: str, present: Mapping[str, Mapping[str, str]] | None = None) -> S
     for name, value in data.items():
         if not isinstance(value, dict):
             faults.append(Fault(_line(lines, name, ""), f"{printable(name)} stands outside of a table: settings are in "
-                                                        f"[{'], ['.join(components.table())}]"))
+                                                        f"[{'], ['.join(table())}]"))
             continue
         given[name] = {}
         for key, setting in value.items():
@@ -61,7 +60,7 @@ def read(text: str, present: Mapping[str, Mapping[str, str]] | None = None) -> S
     if not given and not faults:
         faults.append(Fault(0, "it asks for nothing: it has no tables (qrm install answers prints a complete file)"))
     others = {name: dict(settings) for name, settings in (present or {}).items() if name not in given}
-    kept, wrong = components.check({**given, **others})
+    kept, wrong = check({**given, **others})
     for item in wrong:
         missing = bool(item.key) and item.key not in given.get(item.component, {})
         # told already, or perhaps what stands in a line that cannot be read
@@ -131,77 +130,11 @@ def _line(lines: Mapping[tuple[str, str], int], table: str, key: str) -> int:
 # writing
 
 
-class Network(NamedTuple):
-    """What is known of the server's network."""
-
-    interfaces: Mapping[str, tuple[str, ...]]
-    route: Route | None
-    resolver: Resolver
-
-
-def compute(network: Network, interface: str = "") -> Settings:
-    """Defaults for this machine; Refused says what is missing."""
-    chosen = interface or (network.route.interface if network.route else "")
-    usable = ", ".join(name for name, addresses in network.interfaces.items() if addresses and name != "lo") or "none"
-    if not chosen:
-        raise Refused("this server has no default route: say which interface machines boot from: --interface; those "
-                      f"with an address: {usable}")
-    addresses = network.interfaces.get(chosen)
-    if addresses is None:
-        raise Refused(f"there is no network interface {printable(chosen)}; those with an address: {usable}")
-    if not addresses:
-        raise Refused(f"{chosen} has no IPv4 address: give it one first, for good (machines load from there), or "
-                      f"choose another interface; those with an address: {usable}")
-    own = IPv4Interface(addresses[0])
-    subnet = own.network
-    if not 8 <= subnet.prefixlen <= 29:
-        raise Refused(f"{chosen} is in {subnet}: a network for machines has a prefix of 8 to 29")
-    gateway = network.route.gateway if network.route else ""
-    router = gateway if gateway and IPv4Address(gateway) in subnet else ""
-    known, pool = ranges(subnet, [own.ip, *([IPv4Address(router)] if router else [])])
-    computed = {
-        "interface": chosen, "address": str(own.ip), "subnet": str(subnet), "range": str(pool), "machines": str(known),
-        "router": router, "dns": ",".join(network.resolver.servers), "domain": network.resolver.domain,
-    }
-    return {name: {setting.name: computed[setting.name] if setting.computed else setting.default
-                   for setting in component.settings} for name, component in components.table().items()}
-
-
-def ranges(subnet: IPv4Network, taken: list[IPv4Address]) -> tuple[Range, Range]:
-    """Addresses for known machines, and the pool: of a /24 .10 to .99, .100 to .199, around what is taken."""
-    size, base = subnet.num_addresses, int(subnet.network_address)
-    last = base + size - 2
-    starts = [max(2, size * 10 // 256), max(4, size * 100 // 256), max(7, size * 200 // 256)]
-    known = Range(IPv4Address(base + starts[0]), IPv4Address(min(base + starts[1] - 1, last)))
-    pool = Range(IPv4Address(base + starts[1]),
-                 IPv4Address(min(base + starts[2] - 1, base + starts[1] + LARGEST_POOL // 16 - 1, last)))
-    return _around(known, taken), _around(pool, taken)
-
-
-def _around(addresses: Range, taken: list[IPv4Address]) -> Range:
-    """The larger piece that holds none of the taken ones."""
-    pieces = [addresses]
-    for address in taken:
-        split = []
-        for piece in pieces:
-            if address not in piece:
-                split.append(piece)
-                continue
-            if piece.first < address:
-                split.append(Range(piece.first, address - 1))
-            if address < piece.last:
-                split.append(Range(address + 1, piece.last))
-        pieces = split
-    if not pieces:
-        raise Refused(f"the network is too small: of {addresses} nothing is free")
-    return max(pieces, key=lambda piece: piece.size)
-
-
 def write(settings: Mapping[str, Mapping[str, str]]) -> str:
     """A complete answers file, each setting with what it is."""
     parts = ["# How this server is set up: qrm install run --answers FILE. A component whose table is taken out of\n"
              "# here stays as it is.\n"]
-    for name, component in components.table().items():
+    for name, component in table().items():
         if name not in settings:
             continue
         parts.append(f"\n# {component.what}\n[{name}]\n")
@@ -209,3 +142,31 @@ def write(settings: Mapping[str, Mapping[str, str]]) -> str:
             value = settings[name].get(setting.name, "").replace("\\", "\\\\").replace('"', '\\"')
             parts.append(f"# {setting.help}\n{setting.name} = \"{value}\"\n")
     return "".join(parts)
+
+
+# for other programs
+
+
+def schema() -> dict[str, Any]:
+    """A JSON Schema (2020-12) of the file, for editors; what must fit together only `read` knows."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "qrm's answers file", "type": "object",
+        "additionalProperties": False, "minProperties": 1,
+        "properties": {name: {
+            "type": "object", "description": component.what, "additionalProperties": False,
+            "properties": {setting.name: {
+                "description": f"{setting.help} ({TYPES[setting.type].hint})", **_JSON.get(setting.type, _TEXT),
+                **({} if setting.computed else {"default": setting.default})} for setting in component.settings},
+            "required": [setting.name for setting in component.settings if setting.computed and not setting.optional],
+        } for name, component in table().items()},
+    }
+
+
+_TEXT: Mapping[str, Any] = {"type": "string"}
+#: How types are written in TOML, besides as texts.
+_JSON: Mapping[str, Mapping[str, Any]] = {
+    "yesno": {"anyOf": [{"type": "boolean"}, {"enum": ["yes", "no"]}]},
+    "ips": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+    **{kind: {"anyOf": [{"type": "integer"}, {"type": "string", "pattern": "^[0-9]+$"}]}
+       for kind in ("port", "count", "seconds")},
+}

@@ -1,0 +1,143 @@
+"""Settings of components: what each must be, and whether they fit together."""
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from qrm_tui.core import address_ranges, names
+from qrm_tui.core.component_table import Component, table
+
+Settings = dict[str, dict[str, str]]
+"""Component → setting → value, as it is kept."""
+
+
+def _ip(text: str) -> str:
+    try:
+        return str(IPv4Address(text))
+    except ValueError:
+        raise ValueError(f"{names.printable(text)!r} is no IPv4 address, as in 192.168.88.1") from None
+
+
+def _ips(text: str) -> str:
+    return ",".join(_ip(part) for part in re.split(r"[\s,]+", text.strip()) if part)
+
+
+def _interface(text: str) -> str:
+    # IFNAMSIZ is 16 with the end; a `/` or blank cannot be in it (net/core/dev.c, dev_valid_name)
+    if not re.fullmatch(r"[A-Za-z0-9_.@-]{1,15}", text):
+        raise ValueError(f"{names.printable(text)!r} is no network interface, as in eth0")
+    return text
+
+
+def _number(least: int, most: int, what: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(r"[0-9]{1,10}", text) or not least <= int(text) <= most:
+            raise ValueError(f"{names.printable(text)!r} is no {what}: {least} to {most}")
+        return str(int(text))
+
+    return parse
+
+
+def _yes_no(text: str) -> str:
+    word = {"true": "yes", "false": "no"}.get(text.lower(), text.lower())
+    if word not in ("yes", "no"):
+        raise ValueError(f"{names.printable(text)!r} is neither yes nor no")
+    return word
+
+
+def _line(text: str) -> str:
+    if not text.isprintable() or len(text) > 500:
+        raise ValueError("a line of at most 500 printable characters is wanted")
+    return " ".join(text.split())
+
+
+def _hostname(text: str) -> str:
+    return names.check_hostname(text)
+
+
+class SettingType(NamedTuple):
+    """What a setting must be; `parse` gives it as it is kept, or raises ValueError with the reason."""
+
+    parse: Callable[[str], str]
+    hint: str
+
+
+TYPES: Mapping[str, SettingType] = {
+    "interface": SettingType(_interface, "a network interface"),
+    "ip": SettingType(_ip, "an IPv4 address"),
+    "ips": SettingType(_ips, "IPv4 addresses with commas between"),
+    "network": SettingType(lambda text: str(address_ranges.parse_network(text)), "ADDRESS/PREFIX"),
+    "range": SettingType(lambda text: str(address_ranges.parse_range(text)), "FIRST-LAST"),
+    "hostname": SettingType(_hostname, "a domain"),
+    # dhcpd's leases are 32 bits; less than a minute only makes noise
+    "seconds": SettingType(_number(60, 10_000_000, "number of seconds"), "seconds"),
+    "port": SettingType(_number(1, 65535, "port"), "a port"),
+    "count": SettingType(_number(1, 4096, "count"), "a number"),
+    "yesno": SettingType(_yes_no, "yes or no"),
+    "text": SettingType(_line, "a line of text"),
+}
+
+
+class Wrong(NamedTuple):
+    """What is wrong with a component's setting (without key: with the component)."""
+
+    component: str
+    key: str
+    reason: str
+
+
+def check(given: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, dict[str, str]], list[Wrong]]:
+    """Settings of all components that are (to be) set up: as they are kept, with defaults; and all that is wrong."""
+    kept: dict[str, dict[str, str]] = {}
+    wrong: list[Wrong] = []
+    for name, settings in given.items():
+        component = table().get(name)
+        if component is None:
+            wrong.append(Wrong(name, "", f"there is no component {names.printable(name)!r}; there are "
+                                         f"{', '.join(table())}"))
+            continue
+        kept[name] = _check_one(component, settings, wrong)
+        wrong += [Wrong(name, "", f"{name} needs {needed}, which is neither asked for nor set up")
+                  for needed in component.depends if needed not in given]
+    troubled = {item.component for item in wrong if item.key}
+    if "dhcpd" in kept:
+        bad = {item.key for item in wrong if item.component == "dhcpd"}
+        wrong += [Wrong("dhcpd", key, reason) for key, reason in
+                  address_ranges.check({key: value for key, value in kept["dhcpd"].items() if key not in bad})]
+    wrong += _check_together(kept, troubled)
+    return kept, wrong
+
+
+def _check_one(component: Component, settings: Mapping[str, str], wrong: list[Wrong]) -> dict[str, str]:
+    kept: dict[str, str] = {}
+    known = [setting.name for setting in component.settings]
+    wrong += [Wrong(component.name, key, f"there is no such setting; there are {', '.join(known)}")
+              for key in settings if key not in known]
+    for setting in component.settings:
+        text = settings.get(setting.name, setting.default).strip()
+        if not text and (setting.optional or (setting.name not in settings and not setting.computed)):
+            kept[setting.name] = ""
+            continue
+        if not text:
+            wrong.append(Wrong(component.name, setting.name, f"is needed ({TYPES[setting.type].hint}): {setting.help}"))
+            continue
+        try:
+            kept[setting.name] = TYPES[setting.type].parse(text)
+        except ValueError as error:
+            wrong.append(Wrong(component.name, setting.name, str(error)))
+    return kept
+
+
+def _check_together(kept: Mapping[str, Mapping[str, str]], troubled: set[str]) -> list[Wrong]:
+    wrong = []
+    if {"dhcpd", "tftpd"} <= set(kept) and not {"dhcpd", "tftpd"} & troubled:
+        own, served = kept["dhcpd"]["address"], kept["tftpd"]["address"]
+        if own != served:
+            wrong.append(Wrong("tftpd", "address", f"{served} is not dhcpd's address {own}: machines are told to load "
+                                                   "from there"))
+    if {"apache", "node"} <= set(kept) and not {"apache", "node"} & troubled \
+            and kept["apache"]["port"] == kept["node"]["port"]:
+        wrong.append(Wrong("node", "port", f"{kept['node']['port']} is apache's port already"))
+    return wrong

@@ -1,0 +1,43 @@
+"""What an installer asks of the server before anything is planned: checks, defaults, and the machine as a recording."""
+from __future__ import annotations
+
+from typing import Any
+
+from qrm_tui.backends.planning import Probe
+from qrm_tui.core import answers
+from qrm_tui.core.farm import Farm
+from qrm_tui.core.plan import HERE
+from qrm_tui.daemon.look import look_at_network
+from qrm_tui.daemon.machines import Machines
+from qrm_tui.install import defaults, fixes, questions, recording
+from qrm_tui.install.checks import check_all
+from qrm_tui.install.server import Server
+
+
+class Installing:
+    """Looks at the machine that qrmd itself serves from; changes nothing."""
+
+    def __init__(self, farm: Farm, machines: Machines) -> None:
+        self._farm, self._machines = farm, machines
+
+    async def answers(self, interface: str) -> dict[str, Any]:
+        """Settings with defaults for this machine (`computed`), as a complete file, and those of components that are
+        set up already (`present`); Refused says what the defaults cannot be computed from."""
+        computed = defaults.compute(await look_at_network(self._machines.runner(HERE)), interface)
+        return {"answers": answers.write(computed), "computed": computed,
+                "present": fixes.present_settings(self._farm)}
+
+    async def checks(self, interface: str) -> dict[str, Any]:
+        """What every check found, with machines booting from this interface (the default route's otherwise)."""
+        facts = await self._machines.probe(Probe(HERE, asks=questions.everything()))
+        server = Server(facts, interface, fixes.present_settings(self._farm))
+        return {
+            "checks": [finding.row() for finding in check_all(server)],
+            "interface": server.chosen.name if server.chosen else "",
+            "interfaces": [{"name": one.name, "mac": one.mac, "up": one.up,
+                            "addresses": [address.text for address in one.addresses]} for one in server.interfaces],
+        }
+
+    async def record(self, what: str) -> str:
+        """This machine as a document; `what` it is, in a line."""
+        return recording.encode(await self._machines.probe(Probe(HERE, asks=questions.everything())), what)
