@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import boot, power
+from qrm_tui.backends import boot, power, shared_roots
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
@@ -74,6 +74,9 @@ def plan_power(call: Call) -> Draft:
         if item.wanted.ve:
             draft.warnings.append(f"VE {item.wanted.ve} runs on {item.name}: it goes down with it, and comes back with "
                                   "its next boot")
+            ve = call.reading.find("ve", item.wanted.ve)
+            if ve is not None and ve.wanted.same_for_all:
+                draft.warnings.append(shared_roots.lost([item.name]))
     return draft
 
 

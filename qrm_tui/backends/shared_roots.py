@@ -63,6 +63,11 @@ def need_host_keys(call: Call, image: str, wanted: ImageWanted, machines: Sequen
                           f"{wanted.path}")
 
 
+def lost(machines: Sequence[str]) -> str:
+    """What it means that these go down."""
+    return f"what {' and '.join(machines)} wrote since booting lies in memory alone, and is lost"
+
+
 def notes(image: str, machines: Sequence[str]) -> list[str]:
     """What a person should know of such a start."""
     who = machines[0] if len(machines) == 1 else "each machine"

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import lvm_nfs, partitions, power, resources, ve_parts
+from qrm_tui.backends import lvm_nfs, partitions, power, resources, shared_roots, ve_parts
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.environments import Assignment
 from qrm_tui.core.errors import Refused
@@ -72,6 +72,8 @@ def _plan_stop(call: Call, item: Item, leaving: list[Assignment]) -> Draft:
     what = "is being stopped" if whole else "gives back a machine"
     leave = [resources.change(machine, msgspec.structs.replace(machine.wanted, leaving=True)) for machine in machines]
     draft.steps = [ve_parts.record(item, going, f"note that VE {item.name} {what}", *leave)]
+    if wanted.same_for_all:
+        draft.warnings.append(shared_roots.lost([machine.name for machine in machines]))
     revoked = _revoke(call, item, images, machines)
     if force:
         draft.warnings.append("its machines are cut off from their roots at once: what they have not written is lost")

@@ -45,7 +45,7 @@ def resource(name: str, state: str = "idle", **more: Any) -> Row:
         "name": name, "state": state, "since": NOW - 5400, "seen_at": NOW - 4, "revision": 1, "maintenance": False,
         "kind": "physical", "virtualization": None, "host": None, "technology": None, "mac": "52:54:00:77:00:20",
         "address": "192.168.88.201", "cpus": 4, "mhz": 2400, "memory": 8 * G, "ve": None, "stage": "", "stage_at": None,
-        "stages": {}, "load": 0.12, "model": "Intel(R) Xeon(R) CPU E5620", "vendor": "Dell Inc.",
+        "stages": {}, "filled": None, "load": 0.12, "model": "Intel(R) Xeon(R) CPU E5620", "vendor": "Dell Inc.",
         "product": "PowerEdge R410", "serial": "7Q2K5L1", "firmware": "bios", "disks": ["sda 250G", "sdb 250G"],
         "nics": ["eth0 52:54:00:77:00:20", "eth1 52:54:00:77:00:21"], "power": "agent", "console": "none",
         "console_command": None, "id": f"id-{name}", "event": None, "event_severity": None, "event_at": None,

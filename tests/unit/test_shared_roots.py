@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from qrm_tui.backends import lvm_nfs, ve_start, ve_stop
+from qrm_tui.backends import lvm_nfs, resources, ve_start, ve_stop
 from qrm_tui.backends import virtual_environments as ves
 from qrm_tui.core.environments import Assignment, BootImageSeen
 from qrm_tui.core.errors import BadInput, Refused
@@ -106,6 +106,17 @@ def test_machines_come_and_go_one_by_one() -> None:
     dropped = next(step for step in draft.steps if isinstance(step, Run))
     assert dropped.argv[-1] == "10.0.0.1" and "10.0.0.2" not in dropped.argv
     assert [(row["allowed"], row["read_only"]) for row in image_rows(draft.steps)] == [(("10.0.0.2",), True)]
+
+
+def test_whoever_sends_one_down_is_told_what_is_lost() -> None:
+    farm = running()
+    for planner, operation, arguments in (
+            (ve_stop.plan_stop, "ve.stop", {"name": "farm"}),
+            (ve_stop.plan_remove_resource, "ve.remove-resource", {"name": "farm", "resource": "r1"}),
+            (resources.plan_power, "resource.power", {"name": "r1", "action": "reset"})):
+        who = "r1 and r2" if operation == "ve.stop" else "r1"
+        warnings = plan(planner, operation, farm, **arguments).warnings
+        assert f"what {who} wrote since booting lies in memory alone, and is lost" in warnings
 
 
 def test_one_that_was_made_for_one_machine_takes_more() -> None:
