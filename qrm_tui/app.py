@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from qrm_tui.screens.application import QrmApp
     from qrm_tui.screens.practice import Practice
+    from qrm_tui.styles.themes import Look
 
-THEMES = ("auto", "dark", "linux", "mono")
+THEMES = ("auto", "dark", "linux", "mono", "basic")
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -55,24 +57,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(asked: argparse.Namespace, practice: Practice | None) -> int:
-    from qrm_tui.client.connection import Client
     from qrm_tui.client.where import default_where
     from qrm_tui.core.errors import QrmError
-    from qrm_tui.screens.application import QrmApp
-    from qrm_tui.styles import themes
+    from qrm_tui.styles.choosing import looks_for
+    from qrm_tui.styles.console_font import console_font
+    from qrm_tui.styles.themes import apply_glyphs
     from qrm_tui.widgets.spans import send_only_changes
 
     environ = dict(os.environ)
-    look = themes.LOOKS.get(asked.theme) or themes.choose(environ)
-    themes.apply_glyphs(look)
     send_only_changes()
     where = practice.where if practice else asked.connect or default_where(environ)
-    app = None
+    app, view = None, None
     try:
-        app = QrmApp(where, connect=Client, look=look, read_only=asked.read_only, practice=practice)
-        if asked.leave_key:
-            app.set_keymap({"console.always.leave": asked.leave_key})
-        app.run()
+        with console_font(sys.stdin.fileno()) as glyphs:
+            looks = looks_for(environ, sys.stdin.fileno(), asked.theme, glyphs)
+            wanted: str | None = asked.theme
+            while wanted:
+                look = looks[wanted]
+                undo = apply_glyphs(look)
+                app = _app(where, asked, look, practice, view)
+                app.run()
+                undo()
+                wanted, where, practice, view = app.next_look, app.live.where, app.practice, app.next_view
+        return app.return_code or 0 if app else 0
     except QrmError as error:
         print(f"qrm-tui: {error}", file=sys.stderr)
         return error.exit_code
@@ -80,7 +87,24 @@ def _run(asked: argparse.Namespace, practice: Practice | None) -> int:
         practice = app.practice if app else practice
         if practice:
             practice.stop()
-    return app.return_code or 0
+
+
+def _app(where: str, asked: argparse.Namespace, look: Look, practice: Practice | None, view: str | None) -> QrmApp:
+    """The application in this look, to be run once."""
+    from qrm_tui.client.connection import Client
+    from qrm_tui.screens.application import QrmApp
+    from qrm_tui.styles.choosing import driver_for
+
+    kind = QrmApp
+    if look.few_bytes:
+        from qrm_tui.screens.basic import BasicApp
+
+        kind = BasicApp
+    app = kind(where, connect=Client, look=look, read_only=asked.read_only, practice=practice, view=view)
+    app.driver_class = driver_for(look, os.environ)
+    if asked.leave_key:
+        app.set_keymap({"console.always.leave": asked.leave_key})
+    return app
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from qrm_tui.screens.columns import View
 from qrm_tui.screens.live import WATCHED, Live
 from qrm_tui.screens.main import MainScreen
 from qrm_tui.screens.operate import Outcome, Request, refusal
+from qrm_tui.screens.views import BY_NAME, VIEWS
 from qrm_tui.widgets.inputs import CSS as INPUTS_CSS
 
 if TYPE_CHECKING:
@@ -53,7 +54,13 @@ class QrmApp(App[None]):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_provider}
     CSS = INPUTS_CSS
     ENABLE_COMMAND_PALETTE = True
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+q", "quit", "quit", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "quit", show=False, priority=True),
+        Binding("ctrl+l", "redraw", "redraw", show=False, priority=True, id="app.redraw",
+                tooltip="Something else has written on the screen"),
+        Binding("ctrl+t", "basic", "basic mode", show=False, priority=True, id="app.basic",
+                tooltip="ASCII and few bytes, for slow lines; again: back"),
+    ]
 
     class Connected(Message):
         """The server said hello."""
@@ -99,12 +106,19 @@ class QrmApp(App[None]):
         read_only: bool = False,
         practice: Practice | None = None,
         clock: Callable[[], float] = time.time,
+        view: str | None = None,
     ) -> None:
+        """`view` is shown first, by its name."""
         self.live = Live(where, read_only=read_only, clock=clock)
         self._connect = connect
         self.client = connect(where)
         self.practice = practice
         self._overview_due = self._overviewing = False
+        self._view = BY_NAME[view] if view else VIEWS[0]
+        self.look = look
+        #: the look that it was left for, and the view; it is started anew with these
+        self.next_look: str | None = None
+        self.next_view: str | None = None
         super().__init__(css_path=list(look.css) if look else None)
         if look:
             from qrm_tui.styles.themes import dress
@@ -112,11 +126,11 @@ class QrmApp(App[None]):
             dress(self, look)
 
     def get_default_screen(self) -> Screen[None]:
-        return MainScreen()
+        return MainScreen(self._view)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The app's own keys come before all others, but not while a console has the keys."""
-        if action in ("quit", "command_palette") and isinstance(self.screen, FarmScreen) and self.screen.takes_keys:
+        if action in ("quit", "command_palette", "redraw", "basic") and isinstance(self.screen, FarmScreen) and self.screen.takes_keys:
             return False
         return super().check_action(action, parameters)
 
@@ -271,7 +285,7 @@ class QrmApp(App[None]):
 
     async def command(self, text: str) -> None:
         """Do what a typed command says; BadInput tells what is wrong with it."""
-        from qrm_tui.screens.command import Call, Visit, Wall, parse
+        from qrm_tui.screens.command import Call, Visit, Wall, Wear, parse
 
         meant = parse(text)
         if isinstance(meant, Visit):
@@ -287,10 +301,26 @@ class QrmApp(App[None]):
             self.ask(Request(meant.operation, subjects, arguments, meant.reason), typed=True)
         elif isinstance(meant, Wall):
             self.open_wall(meant.words)
+        elif isinstance(meant, Wear):
+            self.wear(meant.look)
         elif meant.word == "quit":
             self.exit()
         else:
             self.open_help()
+
+    # looks
+
+    def wear(self, name: str) -> None:
+        """Leave for another look: its glyphs and what it sends are the whole process's. Jobs and practice go on."""
+        self.next_look, self.next_view = name, self.main.view.name
+        self.exit()
+
+    def action_basic(self) -> None:
+        self.wear("back" if self.look and self.look.name == "basic" else "basic")
+
+    def action_redraw(self) -> None:
+        """Send everything again."""
+        self.screen.refresh(layout=True)
 
     # screens
 

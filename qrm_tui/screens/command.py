@@ -19,6 +19,8 @@ from qrm_tui.screens.views import BY_KIND, BY_NAME, VIEWS
 
 #: Options of `qrm` that say how a plan is shown or asked for; here it is always shown, and asked for.
 _NOT_HERE = frozenset(("--plan", "--json", "--plain", "--yes", "--no-wait"))
+#: As after --theme.
+LOOK_NAMES = ("auto", "dark", "linux", "mono", "basic")
 _LEAVE = frozenset(("q", "quit", "exit"))
 
 
@@ -51,6 +53,13 @@ class Wall:
 
 
 @dataclass(frozen=True, slots=True)
+class Wear:
+    """Another look."""
+
+    look: str
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """`quit` or `help`."""
 
@@ -65,7 +74,7 @@ class Hint:
     about: str = field(default="")
 
 
-def parse(text: str) -> Call | Visit | Wall | Word:
+def parse(text: str) -> Call | Visit | Wall | Wear | Word:
     """What a typed line means; BadInput with the reason."""
     try:
         words = shlex.split(text)
@@ -82,6 +91,10 @@ def parse(text: str) -> Call | Visit | Wall | Word:
         return Word("help")
     if noun == "wall":
         return Wall(tuple(rest))
+    if noun == "look":
+        if len(rest) != 1 or rest[0] not in LOOK_NAMES:
+            raise BadInput(f"look wants one of {', '.join(LOOK_NAMES)}")
+        return Wear(rest[0])
     view = BY_NAME.get(noun) or BY_KIND.get(noun)
     if view is not None and not rest:
         return Visit(view)
@@ -216,7 +229,10 @@ def _next(words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[H
     if not words:
         views = [Hint(view.name, f"view {view.key}".strip()) for view in VIEWS]
         nouns = [Hint(noun, "+ verb") for noun in _nouns() if noun not in BY_NAME]
-        return [*views, *nouns, Hint("wall", "consoles side by side"), Hint("quit"), Hint("help")]
+        return [*views, *nouns, Hint("wall", "consoles side by side"),
+                Hint("look", "+ how the program looks"), Hint("quit"), Hint("help")]
+    if words[0] == "look":
+        return [Hint(name) for name in LOOK_NAMES] if len(words) == 1 else []
     if words[0] == "wall":
         return [Hint(name) for name in names("resource") if name not in words]
     operations = {operation.verb: operation for operation in of_kind(words[0])}

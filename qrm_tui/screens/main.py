@@ -75,9 +75,9 @@ class MainScreen(FarmScreen[None]):
             super().__init__()
             self.error = error
 
-    def __init__(self) -> None:
+    def __init__(self, view: View = VIEWS[0]) -> None:
         super().__init__(id="main")
-        self.view: View = VIEWS[0]
+        self.view = view
         self._filtered: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
@@ -91,6 +91,8 @@ class MainScreen(FarmScreen[None]):
     def on_mount(self) -> None:
         self.shown.table.focus()
         self._show_views()
+        if self.view.kind == "journal":
+            self.fetch_journal()
 
     # parts
 

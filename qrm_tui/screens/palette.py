@@ -29,6 +29,8 @@ class Palette(Provider):
             if self._qrm.live.may(operation):
                 yield f"{operation.kind} {operation.verb}", operation.summary, partial(self._ask, operation.name)
         yield "wall", "the consoles of all machines side by side, or of the marked ones", self._wall
+        yield "look basic", "ASCII and few bytes, for slow lines; ctrl+t, and again: back", self._qrm.action_basic
+        yield "redraw", "send the whole screen again; ctrl+l", self._qrm.action_redraw
         yield "help", "the keys and words of this screen", self._qrm.open_help
         yield "quit", "leave; jobs go on in the server", self._qrm.exit
 

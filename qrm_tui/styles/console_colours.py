@@ -1,4 +1,4 @@
-"""A last sieve for the Linux console: whatever a widget asks for, only its colours and attributes are sent.
+"""A last sieve for consoles: whatever a widget asks for, only their colours, attributes and characters are sent.
 
 Style sheets and theme already keep to them; this catches what Textual has in its code (a dim prompt) and what others
 draw (a guest's console in 256 colours). Strips keep the filtered form: a line is sieved once and not at each paint.
@@ -7,7 +7,9 @@ draw (a guest's console in 256 colours). Strips keep the filtered form: a line i
 from __future__ import annotations
 
 from functools import lru_cache
+from unicodedata import normalize
 
+from rich.cells import cell_len
 from rich.color import Color as RichColor
 from rich.color import ColorSystem, ColorType
 from rich.segment import Segment
@@ -20,6 +22,11 @@ _REVERSED, _UNDERLINED = Style(reverse=True), Style(underline=True)
 _PLAIN = Style(dim=False, bold=False, italic=False, blink=False, strike=False)
 _BLACK, _BLUE, _WHITE, _BRIGHT_BLACK = 0, 4, 7, 8
 _PALE = frozenset((2, 3, 6, 7))  # backgrounds on which black is read better than white
+_ALIKE = {
+    **dict.fromkeys("─━═╌┄╴╶▁▔", "-"), **dict.fromkeys("│┃║┆┊▏▕▎▊", "|"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯╔╗╚╝╠╣╦╩╬", "+"),
+    **dict.fromkeys("█▓▀▄▌▐", "#"), "▒": ":", "░": ".", "←": "<", "→": ">", "↑": "^", "↓": "v", "•": "*", "·": ".", "…": "~",
+    "\xa0": " ",    **dict.fromkeys("‘’", "'"), **dict.fromkeys("“”„", '"'), **dict.fromkeys("–—", "-"),
+}
 
 
 class ConsoleColours(LineFilter):
@@ -43,6 +50,30 @@ class NoColours(LineFilter):
             Segment(text, style if style is None else colourless_style(style), control)
             for text, style, control in segments
         ]
+
+
+class OnlyAscii(LineFilter):
+    """ASCII in as many cells as what it stands for, whoever drew that: a machine on its console, or a name."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [segment if segment.text.isascii() else Segment(ascii_text(segment.text), *segment[1:])
+                for segment in segments]
+
+
+@lru_cache(4096)
+def ascii_text(text: str) -> str:
+    """Boxes, shades and arrows by what looks like them, letters without their accents, and `?` for all else."""
+    return "".join(_ascii(character) for character in text)
+
+
+def _ascii(character: str) -> str:
+    if character.isascii():
+        return character
+    if alike := _ALIKE.get(character):
+        return alike
+    plain = normalize("NFD", character)[:1]
+    cells = cell_len(character)
+    return plain if plain.isascii() and cells == 1 else "?" * cells
 
 
 @lru_cache(4096)

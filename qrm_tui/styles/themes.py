@@ -1,6 +1,5 @@
-"""The looks of the app: which one a terminal gets, its colours, its style sheets and its glyphs.
+"""The looks of the app: their colours, style sheets and glyphs; choosing.py says which one a terminal gets.
 
-look = choose(os.environ)
 undo = apply_glyphs(look)                       # before the App is built
 class OurApp(App):
     def __init__(self):
@@ -10,8 +9,8 @@ class OurApp(App):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,52 +21,30 @@ if TYPE_CHECKING:
     from textual.app import App
 
 _HERE = Path(__file__).parent
-_MONOCHROME_TERMINALS = (
-    "dumb",
-    "unknown",
-    "vt",
-    "wy",
-    "network",
-)  # beginnings of TERM: getty on a serial line says vt220
-_MANY_COLOURS = ("256", "direct", "truecolor", "24bit", "kitty", "alacritty", "foot", "ghostty", "wezterm", "iterm")
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """How the app appears. `css` are style sheets, the later ones winning; `theme` is a name that Textual knows.
 
-    `safe_glyphs`: only what the Linux console's fonts have. `colours`: False for NO_COLOR and terminals without.
+    `safe_glyphs`: only what the Linux console's fonts have; `ascii`: not even these. `colours`: False for NO_COLOR and
+    terminals without. `few_bytes`: for serial lines, see few_bytes.py.
     """
 
-    name: Literal["dark", "linux", "mono"]
+    name: Literal["dark", "linux", "mono", "basic"]
     theme: str
     css: tuple[Path, ...]
     safe_glyphs: bool
     colours: bool
+    ascii: bool = False
+    few_bytes: bool = False
 
 
 DARK = Look("dark", "qrm-dark", (_HERE / "app.tcss",), safe_glyphs=False, colours=True)
 LINUX = Look("linux", "qrm-linux", (_HERE / "app.tcss", _HERE / "linux.tcss"), safe_glyphs=True, colours=True)
 MONO = Look("mono", "qrm-linux", (_HERE / "app.tcss", _HERE / "linux.tcss"), safe_glyphs=True, colours=False)
-LOOKS: dict[str, Look] = {look.name: look for look in (DARK, LINUX, MONO)}
-
-
-def choose(environ: Mapping[str, str]) -> Look:
-    """The look for a terminal, from NO_COLOR, TERM and COLORTERM.
-
-    QRM_LOOK (dark, linux or mono) overrules them: tmux on a Linux console doesn't tell where it is.
-    """
-    wanted = environ.get("QRM_LOOK", "")
-    if wanted in LOOKS:
-        return LOOKS[wanted]
-    term = environ.get("TERM", "").lower()
-    if environ.get("NO_COLOR") or not term or term.startswith(_MONOCHROME_TERMINALS):
-        return MONO
-    if term.startswith("linux") or term.endswith(".linux"):  # screen says screen.linux
-        return LINUX
-    if any(word in term or word in environ.get("COLORTERM", "").lower() for word in _MANY_COLOURS):
-        return DARK
-    return LINUX  # sixteen colours
+BASIC = replace(MONO, name="basic", ascii=True, few_bytes=True)
+LOOKS: dict[str, Look] = {look.name: look for look in (DARK, LINUX, MONO, BASIC)}
 
 
 def apply_glyphs(look: Look) -> Callable[[], None]:
@@ -90,9 +67,11 @@ def dress(app: App[Any], look: Look) -> None:
     app.no_color = not look.colours
     filters: list[LineFilter] = [each for each in app._filters if not isinstance(each, Monochrome | NoColor)]
     if look.safe_glyphs:
-        from qrm_tui.styles.console_colours import ConsoleColours, NoColours
+        from qrm_tui.styles.console_colours import ConsoleColours, NoColours, OnlyAscii
 
         filters.append(ConsoleColours() if look.colours else NoColours())
+        if look.ascii:
+            filters.append(OnlyAscii())
     app._filters = filters
 
 

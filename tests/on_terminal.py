@@ -1,0 +1,147 @@
+"""A program on a pseudo-terminal: keys are typed, what it sends is kept, and an emulator tells what is on the screen."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from qrm_tui.terminal.bittty_emulator import BitttyEmulator
+from qrm_tui.terminal.looks import text_of
+
+ROOT = Path(__file__).parent.parent
+#: Seconds until something awaited counts as failed.
+PATIENCE = 60.0
+#: Seconds without a byte after which a screen counts as complete.
+QUIET = 0.25
+#: Seconds from key to key.
+HAND = 0.15
+APP = [sys.executable, "-m", "qrm_tui.app"]
+
+
+class OnTerminal:
+    """Started at once; ended, if it still runs, at the end of a `with`."""
+
+    def __init__(self, command: Sequence[str], *, term: str, size: tuple[int, int] = (80, 24),
+                 environment: Mapping[str, str] | None = None) -> None:
+        self.sent = bytearray()
+        self._emulator = BitttyEmulator(*size)
+        self._master, self._terminal = pty.openpty()
+        self.device = os.ttyname(self._terminal)
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+        unset = ("COLORTERM", "NO_COLOR", "QRM_LOOK", "LINES", "COLUMNS", "TERM_PROGRAM", "QRM_CONNECT")
+        environ = {name: value for name, value in os.environ.items() if name not in unset}
+        self.modes = termios.tcgetattr(self._terminal)
+        self._process = subprocess.Popen(
+            command, stdin=self._terminal, stdout=self._terminal, stderr=self._terminal, cwd=ROOT, close_fds=True,
+            env={**environ, "TERM": term, "TZ": "UTC", "PYTHONPATH": str(ROOT), **(environment or {})},
+            preexec_fn=self._lead)
+
+    def __enter__(self) -> OnTerminal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for descriptor in (self._master, self._terminal):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    @staticmethod
+    def _lead() -> None:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    # typing and reading
+
+    def type(self, text: str) -> None:
+        """What the keys send."""
+        os.write(self._master, text.encode())
+
+    def press(self, *keys: str) -> None:
+        """One after the other, as a hand does: an escape is told from the beginning of a sequence by what follows."""
+        for key in keys:
+            self.type(key)
+            until = time.monotonic() + HAND
+            while (left := until - time.monotonic()) > 0:
+                self.read(left)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def hang_up(self) -> None:
+        """The line is gone: the kernel sends SIGHUP, and nothing can be written any more."""
+        os.close(self._terminal)
+        os.close(self._master)
+
+    @property
+    def now(self) -> list[object]:
+        """The terminal's modes, as tcgetattr tells them."""
+        return termios.tcgetattr(self._terminal)
+
+    def read(self, seconds: float) -> bytes:
+        """What comes within these seconds, at the latest after the first piece."""
+        if not select.select([self._master], [], [], seconds)[0]:
+            return b""
+        try:
+            piece = os.read(self._master, 1 << 16)
+        except OSError:
+            return b""
+        self.sent += piece
+        self._emulator.feed(piece, time.time())
+        return piece
+
+    def screen(self) -> str:
+        """What can be read on it now."""
+        return "\n".join(text_of(self._emulator.line(row)).rstrip() for row in range(self._emulator.rows))
+
+    def wait_for(self, *texts: str) -> None:
+        """Until all of these are on the screen and nothing more comes; the failure shows the screen."""
+        self.wait_until(lambda: all(text in self.screen() for text in texts), f"no {texts}")
+        self.settle()
+
+    def wait_until(self, reached: Callable[[], bool], trouble: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not reached():
+            if time.monotonic() > deadline or (self.ended and not self.read(0)):
+                raise AssertionError(f"{trouble}; {'it ended' if self.ended else 'it runs'}:\n{self.screen()}")
+            self.read(0.1)
+
+    def settle(self) -> None:
+        """Until nothing more comes."""
+        while self.read(QUIET):
+            pass
+
+    # the end
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def wait(self) -> int:
+        """Until it has ended and all that it sent is read; its status."""
+        self.wait_until(lambda: self.ended, "it does not end")
+        self.settle()
+        return self._process.wait()
+
+    def wait_after_hang_up(self) -> int:
+        """Until it has ended, with nobody to read; its status."""
+        return self._process.wait(PATIENCE)
+
+    def processor_seconds(self) -> float:
+        """What it has used so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
