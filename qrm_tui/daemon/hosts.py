@@ -21,10 +21,10 @@ from qrm_tui.core.errors import GuardRefused, QrmError, StepFailed, Unreachable
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.names import LONGEST
+from qrm_tui.core.partition_states import keeps_no_domains
 from qrm_tui.core.partitions import DomainEvent, DomainSeen, DomainWanted, HostSeen, HostWanted, PartitionSeen
 from qrm_tui.core.plan import Domain
 from qrm_tui.core.resources import ResourceSeen
-from qrm_tui.core.states import keeps_no_domains
 from qrm_tui.daemon.holding import Holding
 from qrm_tui.daemon.machines import RESOURCE, Machines
 from qrm_tui.daemon.rack import Rack
