@@ -191,14 +191,20 @@ class PracticeHypervisor(LibvirtHypervisor):
 
     async def _forget(self, uuid: str) -> None:
         """Its definition lay in the host's memory, as all that is written on a shared root."""
-        await self._destroy(uuid)
-        with contextlib.suppress(QrmError):
-            await self._call("forget a domain", lambda connection: connection.lookupByUUIDString(uuid).undefine())
-        self._look.forget(uuid)
+
+        def forget(connection: libvirt.virConnect) -> None:
+            domain = connection.lookupByUUIDString(uuid)
+            if domain.isActive():
+                domain.destroy()
+            domain.undefine()
+
         self._defined.pop(uuid, None)
         guest = self._guests.pop(uuid, None)
         if guest is not None:
             self._rack.unhang(guest)
+        with contextlib.suppress(QrmError):
+            await self._call("forget a domain", forget)
+        self._look.forget(uuid)
 
     async def _crash(self, uuid: str) -> None:
         """Its driver keeps how a domain ended only where somebody takes a dump of it."""

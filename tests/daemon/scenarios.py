@@ -219,6 +219,16 @@ async def _partition(world: World, name: str) -> None:
     await world.rack.until(lambda: world.qrmd.farm.get("resource", name).state == "idle")
 
 
+async def _undefined(world: World, name: str) -> None:
+    """A partition that is off, on a host that has booted since and knows none of them."""
+    if world.qrmd.farm.find("ve", "hosts") is None:
+        await world.host(same_for_all=True)
+    await _switched_off(world, name)
+    assert await world.do("resource.power", name="r1", action="reset") == "done"
+    await world.rack.until(lambda: (item := world.qrmd.farm.find("host", "r1")) and item.state == "ok")
+    await world.qrmd.hosts.look("r1")
+
+
 async def _paused(world: World, name: str) -> None:
     await _partition(world, name)
     assert await world.do("partition.pause", name=name) == "done"
@@ -292,6 +302,7 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "stop on KVM partition": ("ve.stop", _started_on_kvm, lambda name: {"name": name}),
     "remove partition with disk": ("partition.remove", _with_disk, lambda name: {"name": name}),
     "start partition": ("partition.start", _switched_off, lambda name: {"name": name}),
+    "start partition anew": ("partition.start", _undefined, lambda name: {"name": name}),
     "stop partition": ("partition.stop", _partition, lambda name: {"name": name}),
     "pause partition": ("partition.pause", _partition, lambda name: {"name": name}),
     "resume partition": ("partition.resume", _paused, lambda name: {"name": name}),

@@ -117,6 +117,7 @@ async def test_a_host_that_boots_anew_knows_no_partitions_and_is_told_of_them_ag
     assert await world.do("resource.power", name=name, action="reset") == "done"
     await world.rack.until(lambda: all(farm.get(kind, f"{name}-{number}").state == "off" for number in (1, 2)
                                        for kind in ("partition", "resource")))
+    await world.qrmd.hosts.look(name)
     why = (await world.qrmd.show("partition", f"{name}-2"))["why"]
     assert why == f"{name} booted anew, on a root that is the same for all: it knows none of its domains"
     for number, state in ((1, "active"), (2, "idle")):
