@@ -178,16 +178,18 @@ def _emit_plan(session: Session, plan: Row) -> None:
 def _emit_changed(session: Session, answer: Row) -> None:
     """What a record operation changed."""
     changed: list[Row] = answer.get("changed", [])
-    removed = [{"kind": kind, "name": name, "removed": True} for kind, name in answer.get("removed", [])]
+    removed = [{"object": kind, "kind": kind, "name": name, "removed": True}
+               for kind, name in answer.get("removed", [])]
     if session.options.json:
         emit_json([outside(row) for row in [*changed, *removed]])
         return
     for row in [*changed, *removed]:
+        kind, name = str(row.get("object")), str(row.get("name"))
         if session.options.plain:
-            emit(plain_line(str(row.get("kind")), str(row.get("name")), "removed" if "removed" in row else "changed"))
+            emit(plain_line(kind, name, "removed" if "removed" in row else "changed"))
         else:
             state = f": {row['state']}" if row.get("state") else ""
-            talk(harmless(f"{row.get('kind')} {row.get('name')} "
-                          f"{'is removed' if row.get('removed') else 'is kept' + state}"))
+            did = "removed" if row.get("removed") else "added" if row.get("added") else "changed"
+            talk(harmless(f"{kind} {name} is {did}{state}"))
     if not changed and not removed and not session.options.plain:
         talk("nothing had to be changed")

@@ -367,7 +367,7 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
          lambda i, f: f"mend it there: it is tried again every few seconds. Until then: qrm partition stop {i.name}"),
 ), "host": (
     Rule("", lambda i, f: i.seen and i.seen.unheld,
-         lambda i, f: f"{_age(i.seen.unheld_at, f)} ago it did not hold {_some(i.seen.unheld)} to their addresses: "
+         lambda i, f: f"{_age(i.seen.unheld_at, f)} ago it did not hold {some(i.seen.unheld)} to their addresses: "
          "somebody had removed their filters",
          lambda i, f: "they were loaded again. Was it nft flush ruleset, or nftables.service? Leave tables of family "
          "bridge there alone"),
@@ -378,7 +378,8 @@ TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": 
                                      "host": HOST, "domain": DOMAIN}
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first three of these names, and how many more."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

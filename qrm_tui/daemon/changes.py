@@ -30,6 +30,7 @@ class Changes:
         #: the revision before the oldest change remembered
         self._from = farm.revision
         self._watchers: set[_Watcher] = set()
+        self._parted = False
         farm.listen(self._changed)
 
     def _changed(self, kind: str, name: str, item: Item | None) -> None:
@@ -39,8 +40,14 @@ class Changes:
         for watcher in self._watchers:
             watcher.note(kind, name)
 
+    def part(self) -> None:
+        """The server is about to end: watchers are let go; those who go on come back, to whoever is there then."""
+        self._parted = True
+        for watcher in self._watchers:
+            watcher.wake()
+
     async def watch(self, kinds: Sequence[str], since: int | None = None) -> AsyncIterator[Event]:
-        """Events of these kinds, endless; from revision `since` on where that is still remembered."""
+        """Events of these kinds, until the server ends; from revision `since` on where that is still remembered."""
         watcher = _Watcher(kinds)
         self._watchers.add(watcher)
         try:
@@ -51,10 +58,11 @@ class Changes:
             else:
                 for event in self._snapshot(kinds):
                     yield event
-            while True:
+            while not self._parted:
                 if await watcher.wait(ALIVE):
                     await asyncio.sleep(TOGETHER)
-                    yield self._delta(watcher.take())
+                    if names := watcher.take():
+                        yield self._delta(names)
                 else:
                     yield {"event": "alive", "revision": self._farm.revision}
         finally:
@@ -91,6 +99,9 @@ class _Watcher:
         if kind in self._kinds:
             self._names[(kind, name)] = None
             self._some.set()
+
+    def wake(self) -> None:
+        self._some.set()
 
     async def wait(self, seconds: float) -> bool:
         try:

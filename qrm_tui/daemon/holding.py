@@ -15,6 +15,7 @@ from qrm_tui.core.errors import Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.partitions import HostSeen
+from qrm_tui.core.states import some
 from qrm_tui.runners.base import Runner
 
 #: Seconds that a host tells that filters were gone.
@@ -64,17 +65,18 @@ class Holding:
         digest = await self._digest(runner)
         if digest and digest == self._digests.get(host):
             return False
+        lost, unheld = await self._load_lost(runner, idle)
         before = {item.name: self.unheld.pop(item.name, "") for item in idle}
-        lost = await self._load_lost(runner, idle)
-        if len(idle) == len(running) and not self.unheld.keys() & before.keys():
+        self.unheld.update(unheld)
+        if len(idle) == len(running) and not unheld:
             self._digests[host] = await self._digest(runner) if lost else digest
         else:
             self._digests.pop(host, None)
         gone = tuple(name for name in lost if not before[name])
         if gone:
             self._lost[host] = gone, self._farm.clock()
-            _log.warning("%s did not hold %s any more: somebody has removed their filters", host, ", ".join(gone))
-        return bool(gone) or any(self.unheld.get(name, "") != why for name, why in before.items())
+            _log.warning("%s did not hold %s to their addresses: somebody has removed their filters", host, some(gone))
+        return bool(gone) or any(unheld.get(name, "") != why for name, why in before.items())
 
     @staticmethod
     async def _digest(runner: Runner) -> str:
@@ -82,9 +84,10 @@ class Holding:
         done = await runner.run(partition_filter.DIGEST_ARGV)
         return done.out if done.status == 0 else ""
 
-    async def _load_lost(self, runner: Runner, items: list[Item]) -> list[str]:
-        """Load those that are not as they should be; their names. What cannot be loaded is among the `unheld` then."""
-        lost, steps = [], {}
+    async def _load_lost(self, runner: Runner, items: list[Item]) -> tuple[list[str], dict[str, str]]:
+        """Load those that are not as they should be: their names, and of those that cannot be held, why."""
+        lost: list[str] = []
+        unheld, steps = {}, {}
         for item in items:
             resource = self._farm.find("resource", item.name)
             address = resource.wanted.address if resource is not None else ""
@@ -92,8 +95,7 @@ class Holding:
                 steps[item.name] = (partition_filter.load_step(item.name, item.wanted, address).argv,
                                     partition_filter.loaded(item.name, item.wanted, address).argv)
             except Refused as error:
-                self.unheld[item.name] = str(error)
-                lost.append(item.name)
+                unheld[item.name] = str(error)
         asked = await runner.ask([held for _, held in steps.values()])
         for (name, (load, held)), answer in zip(steps.items(), asked, strict=True):
             if answer.status == 0:
@@ -102,9 +104,9 @@ class Holding:
             for argv in (load, held):
                 done = await runner.run(argv)
                 if done.status != 0:
-                    self.unheld[name] = f"its filter cannot be loaded: {done.complaint()}"
+                    unheld[name] = f"its filter cannot be loaded: {done.complaint()}"
                     break
-        return lost
+        return lost, unheld
 
 
 def _runs(item: Item) -> bool:

@@ -145,7 +145,7 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
                       practice.practise if practice else None).app()
             server = _Server(uvicorn.Config(app, http=peer.PeerProtocol, lifespan="off", log_config=None,
                                             access_log=False, timeout_graceful_shutdown=1, ws="none"),
-                             qrmd.consoles.part)
+                             qrmd.part)
             _tell_systemd()
             await server.serve(sockets=[listener])
         finally:

@@ -107,6 +107,11 @@ class Qrmd:
         _log.info("farm %s: %d storage servers, %d images", self.name, self.farm.count("storage"),
                   self.farm.count("image"))
 
+    def part(self) -> None:
+        """It is about to end: streams without an end are ended first, so that nothing waits for those who watch."""
+        self.changes.part()
+        self.consoles.part()
+
     async def stop(self) -> None:
         """End; jobs go on with the next server."""
         await self.nodes.close()
@@ -167,7 +172,8 @@ class Qrmd:
         if operation.name == "job.cancel":
             record = await self.jobs.cancel(int(plan.arguments["name"]))
             await self.store.write(Write(entry=self._entry(plan, author, reason)))
-            return {"changed": [{"kind": "job", **self._job_row(record)}], "removed": []}
+            row = {"object": "job", "kind": "job", "added": False, **self._job_row(record)}
+            return {"changed": [row], "removed": []}
         if operation.sort == "record":
             return await self._run_record(plan, author, reason)
         record = await self.jobs.submit(plan, author, reason)
@@ -190,7 +196,9 @@ class Qrmd:
                     await self.watchers.look(change.name)
                 except QrmError as error:
                     _log.info("storage server %s: %s", change.name, error)
-        changed = [{"kind": change.kind, **rows.row_of(self.farm.get(change.kind, change.name), self.farm)}
+        # a resource's row has a kind of its own: whether it is a machine or a partition
+        changed = [{"object": change.kind, "kind": change.kind, "added": change.former is None,
+                    **rows.row_of(self.farm.get(change.kind, change.name), self.farm)}
                    for change in changes if change.wanted is not None]
         return {"changed": changed, "removed": [[change.kind, change.name] for change in changes
                                                 if change.wanted is None]}

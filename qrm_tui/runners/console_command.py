@@ -11,6 +11,7 @@ import fcntl
 import functools
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -31,6 +32,8 @@ _SAID = 4096
 #: ipmitool(1), sol: what it prints when the line is there, and when the controller's only one is another's.
 _THERE, _BUSY = b"SOL Session operational", b"already active on another session"
 _ESCAPE = ord("~")
+#: What it says of a break: its beginning, and all of it.
+_SENT_BEGINS, _SENT = b"~B [send break]\r", re.compile(rb"~B \[send break\]\r?\n")
 
 
 def _settle(future: asyncio.Future[bool], result: bool) -> None:
@@ -187,11 +190,42 @@ class CommandSource:
         return open_pty(self.argv, received, ended)
 
 
+class _Echoes:
+    """Takes out what ipmitool says of each break that it sends (ipmi_sol.c): no machine said it."""
+
+    def __init__(self, received: Received) -> None:
+        self._received = received
+        self._awaited, self._held = 0, b""
+
+    def expect(self) -> None:
+        """A break goes out now."""
+        self._awaited += 1
+
+    def received(self, data: bytes) -> None:
+        """Hand on what comes, but for the words that are awaited; their beginning waits for the rest of them."""
+        data, self._held = self._held + data, b""
+        while self._awaited and (echo := _SENT.search(data)):
+            data = data[:echo.start()] + data[echo.end():]
+            self._awaited -= 1
+        if self._awaited:
+            begun = next((size for size in range(min(len(data), len(_SENT_BEGINS)), 0, -1)
+                          if _SENT_BEGINS.startswith(data[-size:])), 0)
+            data, self._held = data[:len(data) - begun], data[len(data) - begun:]
+        if data:
+            self._received(data)
+
+    def end(self) -> None:
+        """Nothing comes any more: what waited was the machine's."""
+        held, self._held = self._held, b""
+        if held:
+            self._received(held)
+
+
 class _SolLine:
     """ipmitool's line: `~` at the beginning of a line is ipmitool's own, `~B` a break, `~~` one of them."""
 
-    def __init__(self, line: PtyLine) -> None:
-        self._line = line
+    def __init__(self, line: PtyLine, echoes: _Echoes) -> None:
+        self._line, self._echoes = line, echoes
         self._at_start = True
 
     async def type(self, data: bytes) -> None:
@@ -204,6 +238,7 @@ class _SolLine:
     async def send_break(self) -> None:
         if not self._at_start:
             raise NotTaken("serial-over-LAN takes a break only at the beginning of a line: press enter first")
+        self._echoes.expect()
         await self._line.type(b"~B")
 
     def resize(self, columns: int, rows: int) -> None:
@@ -225,10 +260,11 @@ class SolSource:
         """It is there when ipmitool says so; what it says before is no part of the console."""
         said = bytearray()
         there: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        echoes = _Echoes(received)
 
         def first(data: bytes) -> None:
             if there.done():
-                received(data)
+                echoes.received(data)
                 return
             said.extend(data)
             _, mark, rest = bytes(said).partition(_THERE)
@@ -242,6 +278,7 @@ class SolSource:
 
         def gone(why: str) -> None:
             if there.done():
+                echoes.end()
                 ended(why)
             else:
                 there.set_result(_last_line(bytes(said)) or why)
@@ -253,7 +290,7 @@ class SolSource:
             await line.close()
             raise
         if not why:
-            return _SolLine(line)
+            return _SolLine(line, echoes)
         await line.close()
         if _BUSY in said:
             await self._release()

@@ -179,6 +179,13 @@ class Listing(Container):
         return tuple(sorted((str(key) for key in table.marked), key=lambda key: (source.index(key) is None,
                                                                                source.index(key) or 0, key)))
 
+    def subjects_of(self, operation: Operation) -> tuple[str, ...]:
+        """What this operation works on: a session with a VE is one with the machines that it runs on."""
+        if operation.sort != "session" or self.view.kind != "ve":
+            return self.subjects()
+        rows = self._live.rows["ve"]
+        return tuple(dict.fromkeys(name for ve in self.subjects() for name in rows.get(ve, {}).get("resources", ())))
+
     def offered(self) -> tuple[str, ...]:
         """Names of the operations that make sense now."""
         return tuple(operation.name for operation in offered_on(self.view.kind) if self._offers(operation))
@@ -189,6 +196,8 @@ class Listing(Container):
         row = self.row if self.is_mounted else None
         if operation.subject is None:
             return operation.kind == self.view.kind or row is not None
+        if operation.sort == "session" and row is not None and not self.subjects_of(operation):
+            return False
         states = self.view.applies.get(operation.name)
         return row is not None and (states is None or bool(self.table.marked) or row["state"] in states)
 
@@ -313,7 +322,8 @@ class Listing(Container):
         operation = OPERATIONS[name]
         elsewhere = operation.on and operation.kind != self.view.kind
         here = {operation.on: self.row["name"]} if elsewhere and self.row else {}
-        self.post_message(self.Asked(Request(operation, self.subjects() if operation.subject else (), here)))
+        self.post_message(self.Asked(Request(operation, self.subjects_of(operation) if operation.subject else (),
+                                             here)))
 
     def action_why(self) -> None:
         if self.row is not None:

@@ -42,9 +42,10 @@ class MainScreen(FarmScreen[None]):
     MainScreen.-stale VirtualTable, MainScreen.-stale Detail, MainScreen.-stale Overview { color: $text-muted; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "filter", key_display="/", id="main.filter",
+        # before all others: what is typed right behind them waits until the prompt is there, and is its own
+        Binding("slash", "filter", "filter", key_display="/", id="main.filter", priority=True,
                 tooltip="Show only rows that match; ? tells the language"),
-        Binding("colon", "command", "command", key_display=":", id="main.command",
+        Binding("colon", "command", "command", key_display=":", id="main.command", priority=True,
                 tooltip="Type a view's name, or what you would type after `qrm`"),
         Binding("question_mark", "help", "help", key_display="?", id="main.help"),
         *(Binding(view.key, f"view('{view.name}')", view.title, show=False, id=f"view.{view.name}") for view in VIEWS

@@ -47,7 +47,7 @@ class Palette(Provider):
     def _ask(self, name: str) -> None:
         operation, shown = OPERATIONS[name], self._qrm.main.shown
         about_these = operation.subject is not None and operation in offered_on(shown.view.kind)
-        self._qrm.ask(Request(operation, shown.subjects() if about_these else ()))
+        self._qrm.ask(Request(operation, shown.subjects_of(operation) if about_these else ()))
 
     async def discover(self) -> Hits:
         for name, summary, run in self._entries():

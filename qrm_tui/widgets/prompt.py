@@ -91,7 +91,7 @@ class Prompt(Vertical):
             field.value = text
         field.cursor_position = len(text)
         self.add_class("-open")
-        field.focus()
+        self.screen.set_focus(field)  # now, before the next key is handed on: focus() waits its turn behind it
         self.post_message(self.Typed(self, purpose, text))
 
     def close(self) -> None:

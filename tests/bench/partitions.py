@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from qrm_tui.core.partitions import PartitionWanted
 from qrm_tui.core.resources import ResourceSeen, ResourceWanted
 from qrm_tui.core.rows import row_of
 from qrm_tui.daemon.hosts import PAUSE, Hosts
+from qrm_tui.runners.base import Completed
 from qrm_tui.runners.libvirt import LibvirtHypervisor, LocalReach
 
 PARTITIONS, SECONDS = 500, 30.0
@@ -47,6 +48,18 @@ class Found(NamedTuple):
     hold: float
 
 
+class Rules:
+    """A host whose filters are as they were."""
+
+    async def run(self, argv: Sequence[str], **options: Any) -> Completed:
+        """The same answer each time."""
+        return Completed(0, "rules", "")
+
+    async def ask(self, questions: Sequence[Sequence[str]]) -> list[Completed]:
+        """Each holds."""
+        return [Completed(0, "", "") for _ in questions]
+
+
 class Machines:
     """Hypervisors of resources, and nothing else."""
 
@@ -55,6 +68,10 @@ class Machines:
 
     def hypervisor(self, item: Item, wanted: object) -> LibvirtHypervisor:
         return LibvirtHypervisor(item.name, LocalReach(f"test://{self._folder / item.name}.xml"))
+
+    def runner(self, name: str) -> Rules:
+        """Its commands."""
+        return Rules()
 
 
 class Rack:
@@ -80,7 +97,8 @@ def build(folder: Path, hosts: int, partitions: int) -> tuple[Farm, list[Path]]:
                 id=str(uuid.uuid5(uuid.NAMESPACE_OID, str(number))), host=name, technology="xen-pv", memory=256 << 20,
                 mac=f"00:16:3e:00:{number >> 8:02x}:{number & 255:02x}", target=f"q{number}", power="on")
             farm.put(Item(kind="resource", name=f"{name}-{number}", wanted=ResourceWanted(
-                id=wanted.id, mac=wanted.mac, kind="partition", technology="xen", host=name)))
+                id=wanted.id, mac=wanted.mac, kind="partition", technology="xen", host=name,
+                address=f"10.0.{number >> 8}.{number & 255}")))
             farm.put(Item(kind="partition", name=f"{name}-{number}", wanted=wanted))
             domains += _DOMAIN.format(name=f"{name}-{number}", id=wanted.id, mac=wanted.mac)
         files.append(folder / f"{name}.xml")

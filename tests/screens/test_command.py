@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
 from textual.command import CommandPalette
+from textual.keys import _character_to_key
+from textual.widgets import Input
 
 from qrm_tui.core.errors import BadInput
 from qrm_tui.core.operations.registry import OPERATIONS
@@ -96,6 +99,20 @@ async def test_a_wrong_command_is_told_and_stays_to_be_mended() -> None:
         assert "image has no verb 'shwo'" in d.page("#prompt-hint")
         await d.press("escape")
         assert d.app.main.shown.table.has_focus
+
+
+@pytest.mark.parametrize("opens, text", [(":", "quit: q/5d"), ("/", "state=error /:q")])
+async def test_what_is_typed_in_one_go_is_all_in_the_prompt(opens: str, text: str) -> None:
+    async with running() as d:
+        for time in ("the first time, while it loads", "again"):
+            for character in opens + text:
+                d.app.post_message(events.Key(_character_to_key(character), character))
+            await d.until(lambda: d.app.main.prompt is not None and d.app.main.prompt.is_open
+                          and len(d.app.main.prompt.query_one(Input).value) >= len(text))
+            assert d.app.main.prompt is not None
+            assert d.app.main.prompt.query_one(Input).value == text, time
+            await d.press("escape")
+            assert not d.app.main.prompt.is_open
 
 
 async def test_tab_completes() -> None:

@@ -73,6 +73,21 @@ async def test_s_on_marked_rows_opens_them_as_a_wall() -> None:
         await d.until(lambda: d.app.screen is d.app.main)
 
 
+@pytest.mark.parametrize("resources, screen", [(["r1"], ConsoleScreen), (["r1", "r2"], WallScreen), ([], None)])
+async def test_s_on_a_ve_opens_the_consoles_of_its_machines(resources: list[str], screen: type | None) -> None:
+    client = WallClient()
+    client.rows["ve"] = {"shop": ve("shop", "active", resources=resources)}
+    async with running(client) as d:
+        await d.press("3")
+        await d.until(lambda: d.app.main.shown.row is not None)
+        assert ("console" in d.offered()) == (screen is not None)
+        await d.press("s")
+        if screen is None:
+            assert d.app.screen is d.app.main
+        else:
+            await d.at(screen)
+
+
 async def test_all_that_have_a_console_those_with_an_alert_first() -> None:
     client = WallClient(30)
     client.rows["resource"]["r29"] |= {"event": "Kernel panic", "event_stands": True}

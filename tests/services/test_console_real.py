@@ -97,6 +97,7 @@ async def test_it_is_recorded_typed_into_and_taken_back_from_one_who_is_gone(
         # the simulator tells a break as telnet does (RFC 854), and the machine turns that, too, before it or after it
         said = await _until(console, b"after")
         assert BREAK[::-1] in said
+        assert b"send break" not in said
         # killed without a word: the controller still holds its only session
         console._line._line._process.kill()  # type: ignore[union-attr]
         await _until(console, b"waiting")

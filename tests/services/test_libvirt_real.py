@@ -9,19 +9,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncssh
 import pytest
 
 from qrm_tui.core.errors import GuardRefused, Refused, StepFailed, Unreachable
 from qrm_tui.runners import libvirt_line
-from qrm_tui.runners.libvirt import SshReach
-from qrm_tui.runners.ssh import SshRunner, make_key
 from tests.lab.fixtures import requirements
 from tests.lab.guard import in_network_namespace
 from tests.lab.libvirtd import PROGRAMS, Libvirtd
 from tests.lab.namespace import Namespace
 from tests.lab.tiny_guest import UP, tiny_guest
 from tests.services.libvirt_room import FIRMWARE, PATIENCE, recorded, room, wish
+from tests.services.ssh_line import ssh_line
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("libvirt")]
 UP_BYTES = UP.encode()
@@ -235,43 +233,17 @@ def test_killing_the_tests_leaves_no_domain() -> None:
     assert in_network_namespace(network) == []
 
 
-class _Ssh(asyncssh.SSHServer):
-    """A host's sshd: leads to sockets there."""
-
-    lines: list[asyncssh.SSHServerConnection]
-
-    def connection_made(self, connection: asyncssh.SSHServerConnection) -> None:
-        self.lines.append(connection)
-
-    def begin_auth(self, username: str) -> bool:
-        return False
-
-    def unix_connection_requested(self, dest_path: str) -> bool:
-        return True
-
-
 async def test_over_ssh_and_a_line_that_is_cut(libvirtd: Libvirtd, tmp_path: Path) -> None:
-    host_key = asyncssh.generate_private_key("ssh-ed25519")
-    _Ssh.lines = []
-    server = await asyncssh.listen("127.0.0.1", 0, server_host_keys=[host_key], server_factory=_Ssh)
-    make_key(tmp_path / "key")
-    runner = SshRunner("host1", "127.0.0.1", user="root", port=server.get_port(), key_file=tmp_path / "key",
-                       host_key=host_key.export_public_key().decode())
     one = wish(9)
-    reach = SshReach(runner, "qemu", tmp_path / "run", str(libvirtd.socket))
-    async with room(reach, tmp_path) as farm, recorded(farm, one) as console:
+    async with (ssh_line(tmp_path, libvirtd.socket) as line, room(line.reach, tmp_path) as farm,
+                recorded(farm, one) as console):
         await farm.define(one)
         await farm.host.start(one.uuid, paused=True)
         await console.until_state("connected")
         assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
-        for line in _Ssh.lines:
-            line.abort()
+        line.cut()
         await farm.until_told("line-lost")
         await farm.until_told("line-back")
         await console.until_state("connected")
         await farm.host.resume(one.uuid)
         await console.until_said(FIRMWARE)
-    assert list((tmp_path / "run").iterdir()) == []
-    await runner.close()
-    server.close()
-    await server.wait_closed()

@@ -131,6 +131,22 @@ async def test_other_machines_get_an_address_only_if_the_switch_says_so(
     assert await machine.ask("52:54:00:77:02:02", **BIOS) is not None
 
 
+async def test_a_deployed_system_that_asks_itself_needs_no_switch(
+        server: Server, machine: Machine, services: Services) -> None:
+    """A VE starts only on machines with an address of their own: theirs is given whoever asks, and nothing restarts."""
+    await server.do(planner.plan_configure, name="dhcpd", settings={"non_pxe": "no"})
+    services.starts.clear()
+    mac, address = "52:54:00:77:03:01", "10.77.0.30"
+    assert await machine.ask(mac, seconds=3) is None
+    assert (await services.run(dhcpd.omapi_argv("add", "r3", mac, address))).status == 0
+    for vendor in ("", "MSFT 5.0", "udhcp 1.35.0"):
+        lease = await machine.ask(mac, vendor=vendor)
+        assert lease is not None and lease["address"] == address
+    assert await machine.ask("52:54:00:77:03:02", seconds=3) is None
+    assert services.starts == []
+    assert (await services.run(dhcpd.omapi_argv("remove", "r3", mac))).status == 0
+
+
 async def test_a_fixed_address_is_given_while_dhcpd_runs(server: Server, machine: Machine, services: Services) -> None:
     services.starts.clear()
 

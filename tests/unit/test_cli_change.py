@@ -106,14 +106,24 @@ def test_job_wait(qrm: Command, fake: FakeQrmd) -> None:
 
 def test_a_record_operation_tells_what_changed(qrm: Command, fake: FakeQrmd) -> None:
     fake.answers["POST /v1/plan"] = {**PLAN, "operation": "storage.add", "sort": "record", "warnings": []}
-    fake.answers["POST /v1/run"] = {"changed": [{"kind": "storage", **STORAGE}], "removed": [["image", "old"]]}
+    fake.answers["POST /v1/run"] = {"changed": [{"object": "storage", "kind": "storage", "added": True, **STORAGE}],
+                                   "removed": [["image", "old"]]}
     line = ("storage", "add", "lvm-nfs", "--address", "192.168.88.179", "--env", "SERVER_VOL=vol")
     rows = json.loads(qrm(*line, "--json").out)
     assert [(row["kind"], row["name"]) for row in rows] == [("storage", "lvm-nfs"), ("image", "old")]
     assert rows[0]["since"] == "2026-09-21T14:13:20Z"
-    assert qrm(*line) == Result(0, "", "storage lvm-nfs is kept: ok\nimage old is removed\n")
+    assert qrm(*line) == Result(0, "", "storage lvm-nfs is added: ok\nimage old is removed\n")
     assert qrm(*line, "--plain").out == "storage\tlvm-nfs\tchanged\nimage\told\tremoved\n"
     assert qrm(*line, "--no-wait").code == 0
+
+
+def test_a_partition_that_is_changed_as_a_resource_is_told_as_one(qrm: Command, fake: FakeQrmd) -> None:
+    fake.answers["POST /v1/plan"] = {**PLAN, "operation": "resource.maintenance", "sort": "record", "warnings": []}
+    fake.answers["POST /v1/run"] = {"removed": [], "changed": [
+        {"object": "resource", "added": False, "kind": "partition", "name": "r7-1", "state": "idle"}]}
+    line = ("resource", "maintenance", "r7-1", "--off")
+    assert qrm(*line).err == "resource r7-1 is changed: idle\n"
+    assert qrm(*line, "--plain").out == "resource\tr7-1\tchanged\n"
 
 
 # destructive

@@ -14,7 +14,7 @@ import pytest
 from qrm_tui.backends import power
 from qrm_tui.core.resources import Power
 from qrm_tui.runners.console import NoLine, NotTaken
-from qrm_tui.runners.console_command import SolSource
+from qrm_tui.runners.console_command import SolSource, _Echoes
 
 OPENS = """
 import asyncio
@@ -76,6 +76,20 @@ async def test_ipmitools_own_words_are_no_part_of_the_console(tmp_path: Path) ->
     await line.close()
     assert b"".join(tool.got) == b"login: "
     assert not (tmp_path / "released").exists()
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+async def test_what_ipmitool_says_of_a_break_is_no_part_of_the_console(size: int) -> None:
+    got: list[bytes] = []
+    echoes = _Echoes(got.append)
+    said = b"~B [send break]\r\nof the machine ~B [sen\r\n~~B [send break]\nSysRq ~B [send break]\r\n~B"
+    echoes.received(b"~B [send break]\n")  # no break went out: the machine's
+    for _ in range(2):
+        echoes.expect()
+    for place in range(0, len(said), size):
+        echoes.received(said[place:place + size])
+    echoes.end()
+    assert b"".join(got) == b"~B [send break]\nof the machine ~B [sen\r\n~SysRq ~B [send break]\r\n~B"
 
 
 @pytest.mark.parametrize(("says", "why", "released"), [

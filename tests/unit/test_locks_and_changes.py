@@ -121,6 +121,20 @@ async def test_a_slow_reader_gets_the_newest_and_costs_nothing() -> None:
     assert not watching._watchers
 
 
+async def test_watchers_are_let_go_when_the_server_ends() -> None:
+    farm = make_farm(image("web"))
+    watching = Changes(farm)
+    events = watching.watch(["image"])
+    await _next(events)
+    waits = asyncio.ensure_future(anext(events))
+    await asyncio.sleep(0)
+    watching.part()
+    async with asyncio.timeout(changes.ALIVE / 2):
+        with pytest.raises(StopAsyncIteration):
+            await waits
+    assert not watching._watchers
+
+
 async def test_large_snapshots_come_in_parts() -> None:
     farm = make_farm(*(image(f"i{at}") for at in range(1201)))
     events = await _next(Changes(farm).watch(["image"]), 3)

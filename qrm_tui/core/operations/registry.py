@@ -13,8 +13,8 @@ OPERATIONS: Mapping[str, Operation] = {
     for operation in module.OPERATIONS
 }
 
-#: Kinds whose objects are resources of the same name.
-_NAMED_AS = {"partition": "resource", "host": "resource"}
+#: Kinds whose objects are resources of the same name, or run on some.
+_NAMED_AS = {"partition": "resource", "host": "resource", "ve": "resource"}
 
 
 def find(name: str) -> Operation:
