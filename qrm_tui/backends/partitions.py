@@ -129,7 +129,7 @@ def plan_create(call: Call) -> Draft:
                   inverse=Inverse("partition.remove", {"name": names[0]}) if count == 1 else None,
                   locks=[Lock(f"resource/{host.name}", shared=True)])
     _need_room(host, count, arguments, draft)
-    group, disk = partition_disk.choose(farm, host, count, arguments)
+    group, disk = partition_disk.choose(farm, host, names, arguments)
     if disk:
         draft.notes.append(f"each has a disk of {format_size(disk)} from volume group {group} of {host.name}")
     addresses = free_addresses(farm)
