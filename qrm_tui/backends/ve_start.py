@@ -155,7 +155,8 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
     allowed = {one.image: msgspec.structs.replace(roots[one.image], allowed=(_address(one.resource),))
                for one in placed}
     draft.steps += ve_parts.exports(call, storage.name, roots, allowed, clones)
-    draft.steps += [Order(summary=f"(when taken back: {one.resource.name} reboots)", resource=one.resource.name,
+    draft.steps += [partitions.back_step(call, one.resource.name) if one.resource.wanted.kind == "partition" else
+                    Order(summary=f"(when taken back: {one.resource.name} reboots)", resource=one.resource.name,
                           undo="reboot", boot=ve_parts.boot_of(one.resource)) for one in placed]
     settings = boot_settings(farm)
     for one in placed:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,16 +37,17 @@ DEFINITION = """<domain type='lxc'><name>{name}</name><memory unit='MiB'>64</mem
 </domain>"""
 
 
-@pytest_asyncio.fixture
-async def room(tmp_path: Path) -> AsyncIterator[Room]:
+@pytest.fixture
+def libvirtd(tmp_path: Path) -> Iterator[Libvirtd]:
+    """With a container that is off."""
     lacking = requirements(PROGRAMS)
     lacking += [] if DRIVER.exists() else [f"{DRIVER}: apt-get install libvirt-daemon-driver-lxc"]
     if lacking:
         pytest.fail("the lab needs:\n" + "\n".join(lacking), pytrace=False)
     there = set(CONTROL_GROUPS.glob("**/machine"))
     with Namespace() as namespace:
-        libvirtd = Libvirtd(namespace)
-        libvirtd.start()
+        made = Libvirtd(namespace)
+        made.start()
         root = namespace.scratch / "root"
         for folder in ("bin", "proc", "sys", "dev"):
             (root / folder).mkdir(parents=True)
@@ -56,17 +57,22 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
         (root / "init").chmod(0o755)
         definition = tmp_path / "web.xml"
         definition.write_text(DEFINITION.format(name=NAME, root=root))
-        libvirtd.virsh("define", str(definition), uri=libvirtd.containers)
-        made = Room(LocalReach(libvirtd.containers), tmp_path)
-        made.host = LibvirtHypervisor("lxc1", LocalReach(libvirtd.containers), foreign=True)
-        await made.host.start_line()
+        made.virsh("define", str(definition), uri=made.containers)
         yield made
-        await made.end()
-        libvirtd.end()
+        made.end()
     # what libvirt leaves where nobody has told it to stop a container
     left = CONTROL_GROUPS.glob(f"**/machine/lxc-*-{NAME}.libvirt-lxc")
     for path in [*left, *(set(CONTROL_GROUPS.glob("**/machine")) - there)]:
         path.rmdir()
+
+
+@pytest_asyncio.fixture
+async def room(libvirtd: Libvirtd, tmp_path: Path) -> AsyncIterator[Room]:
+    made = Room(LocalReach(libvirtd.containers), tmp_path)
+    made.host = LibvirtHypervisor("lxc1", LocalReach(libvirtd.containers), foreign=True)
+    await made.host.start_line()
+    yield made
+    await made.end()
 
 
 async def web(room: Room) -> DomainSeen:

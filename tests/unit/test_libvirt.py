@@ -272,14 +272,14 @@ def esx(folder: Path, port: int = 1) -> LibvirtHypervisor:
 
 async def test_a_password_comes_from_a_file_that_nobody_else_reads(tmp_path: Path) -> None:
     host = esx(tmp_path)
-    with pytest.raises(Refused, match="the password cannot be read from .*secret: No such file"):
+    with pytest.raises(Refused, match=r"the password cannot be read from .*secret: No such file"):
         await host.look()
     (tmp_path / "secret").write_text("geheim\n")
     (tmp_path / "secret").chmod(0o644)
     with pytest.raises(Refused, match="may be read by others than its owner: chmod 600"):
         await host.look()
     (tmp_path / "secret").chmod(0o600)
-    with pytest.raises(Unreachable, match="the host esx1 does not answer: .*connect") as refused:
+    with pytest.raises(Unreachable, match=r"the host esx1 does not answer: .*connect") as refused:
         await host.look()
     assert "geheim" not in str(refused.value)
     await host.close()
