@@ -4,7 +4,7 @@ It carries our tag and its partition's id from the moment it exists (the same LV
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qrm_tui.backends import lvm
@@ -13,6 +13,7 @@ from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.host_groups import own_groups
 from qrm_tui.core.model import Item
+from qrm_tui.core.names import check_volume_name
 from qrm_tui.core.partitions import HostGroup, HostSeen, PartitionWanted
 from qrm_tui.core.plan import Run, Step, Wait
 from qrm_tui.core.units import format_size
@@ -46,13 +47,18 @@ def _tag(wanted: PartitionWanted) -> str:
     return f"{lvm.TAG}.partition.{wanted.id}"
 
 
-def choose(farm: Farm, host: Item, count: int, arguments: Mapping[str, Any]) -> tuple[str, int]:
-    """Group and bytes of the disks of `count` partitions; Refused where there is no room for them."""
-    size, asked = arguments["disk"], arguments["disk_group"]
+def choose(farm: Farm, host: Item, names: Sequence[str], arguments: Mapping[str, Any]) -> tuple[str, int]:
+    """Group and bytes of the disks of these partitions; Refused where there is no room for them."""
+    size, asked, count = arguments["disk"], arguments["disk_group"], len(names)
     if not size:
         if asked:
             raise BadInput("disk_group: is for partitions with a --disk")
         return "", 0
+    try:
+        for name in names:
+            check_volume_name(_volume(name))
+    except ValueError as error:
+        raise BadInput(f"name: {error}") from None
     groups = own_groups(farm, host)
     if asked and asked not in groups:
         raise Refused(f"disk_group: {_no_group(host, asked)}; there are {_names(groups.values())}" if groups else

@@ -129,7 +129,7 @@ def plan_create(call: Call) -> Draft:
                   inverse=Inverse("partition.remove", {"name": names[0]}) if count == 1 else None,
                   locks=[Lock(f"resource/{host.name}", shared=True)])
     _need_room(host, count, arguments, draft)
-    group, disk = partition_disk.choose(farm, host, count, arguments)
+    group, disk = partition_disk.choose(farm, host, names, arguments)
     if disk:
         draft.notes.append(f"each has a disk of {format_size(disk)} from volume group {group} of {host.name}")
     addresses = free_addresses(farm)
@@ -175,18 +175,18 @@ def plan_create(call: Call) -> Draft:
 # switching them
 
 
-def start_steps(host: Item, name: str, wanted: PartitionWanted, address: str) -> list[Step]:
+def start_steps(host: Item, name: str, wanted: PartitionWanted, address: str) -> tuple[Run, Domain]:
     """Switch it on, held to its address: it stands until its console is recorded and its share of the CPUs is set, then
     it goes."""
     seen: HostSeen = host.seen or HostSeen()
     share = schedule(wanted.technology, cpus=wanted.cpus, mhz=wanted.mhz, host_mhz=seen.mhz) if wanted.mhz else {}
-    return [partition_filter.load_step(name, wanted, address),
+    return (partition_filter.load_step(name, wanted, address),
             Domain(summary=f"start {name} on {host.name}, recorded from its first byte", host=host.name,
                    domain=wanted.id, do="start", parameters=share, undo="stop",
-                   guards=(partition_filter.loaded(name, wanted, address),))]
+                   guards=(partition_filter.loaded(name, wanted, address),)))
 
 
-def _start_steps(call: Call, item: Item, host: Item) -> list[Step]:
+def _start_steps(call: Call, item: Item, host: Item) -> tuple[Run, Domain]:
     return start_steps(host, item.name, item.wanted, call.reading.get("resource", item.name).wanted.address)
 
 
@@ -372,16 +372,23 @@ def boots(call: Call, resource: Item, root: boot.Root | None) -> list[Step]:
                                   summary=f"{item.name} {what} from its next start on")]
 
 
-def up_steps(call: Call, name: str) -> list[Step]:
+def up_steps(call: Call, name: str) -> tuple[Run, Domain]:
     """Switch it on."""
     item = call.reading.get("partition", name)
     return _start_steps(call, item, need_host(call, item.wanted.host))
 
 
 def restart_steps(call: Call, name: str) -> list[Step]:
-    """One that is idle, or off, starts anew with its new definition."""
+    """One that is idle, or off, starts anew with its new definition; its filter is the one that it had."""
     item = call.reading.get("partition", name)
-    return [stop_step(name, item.wanted), *up_steps(call, name)]
+    held, start = up_steps(call, name)
+    return [stop_step(name, item.wanted), msgspec.structs.replace(held, undo=None), start]
+
+
+def back_step(call: Call, name: str) -> Domain:
+    """Before anything of it is another: it runs, and when all is taken back it runs again, as it was before."""
+    _, start = up_steps(call, name)
+    return msgspec.structs.replace(start, summary=f"(when taken back: {name} starts anew)", undo="start", guards=())
 
 
 def need_none_on(call: Call, host: str, ve: str) -> None:

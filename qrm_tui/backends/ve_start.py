@@ -172,7 +172,8 @@ def _plan_start(call: Call, item: Item, count: int, inverse: Inverse | None) -> 
         root, [*root.allowed, *(_address(one.resource) for one in placed if one.image == image)],
         read_only=wanted.same_for_all) for image, root in roots.items()}
     draft.steps += ve_parts.exports(call, storage.name, roots, allowed, clones)
-    draft.steps += [Order(summary=f"(when taken back: {one.resource.name} reboots)", resource=one.resource.name,
+    draft.steps += [partitions.back_step(call, one.resource.name) if one.resource.wanted.kind == "partition" else
+                    Order(summary=f"(when taken back: {one.resource.name} reboots)", resource=one.resource.name,
                           undo="reboot", boot=ve_parts.boot_of(one.resource)) for one in placed]
     for one in placed:
         root = ve_parts.root_of(farm, item, one.resource.name, one.image, roots[one.image])

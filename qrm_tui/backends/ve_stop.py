@@ -119,8 +119,8 @@ def _send_home(call: Call, item: Item, machines: Sequence[Item], force: bool) ->
         if seen is not None and (seen.off or (seen.runs == IDLE and is_heard(seen, now))):
             continue  # it has left already
         try:
-            told += (partitions.down_steps(call, machine.name, force=force)
-                     + partitions.up_steps(call, machine.name)) if machine.wanted.kind == "partition" else \
+            told += [*partitions.down_steps(call, machine.name, force=force),
+                     *partitions.up_steps(call, machine.name)] if machine.wanted.kind == "partition" else \
                 power.reset(machine, now)
         except Refused as error:
             if not force:

@@ -40,6 +40,8 @@ class Virtualization(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     #: little, so what they were promised counts, and Linux's cache is free; promised: by what domains were promised
     free_memory: Literal["free", "available", "promised"]
     refuses: dict[str, str]
+    #: ways in which one is told to go down, each of them said; none: the driver's own
+    shutdown: tuple[Literal["initctl", "signal"], ...] = ()
 
 
 @cache

@@ -21,6 +21,7 @@ __all__ = ["LibvirtHypervisor", "LocalReach", "SshReach"]
 #: Seconds for a start: kernel and initrd are read, memory is taken, and a host may be at it with many.
 STARTS = 300.0
 _RUNS = (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_BLOCKED)
+_WAYS = {"": 0, "initctl": libvirt.VIR_DOMAIN_SHUTDOWN_INITCTL, "signal": libvirt.VIR_DOMAIN_SHUTDOWN_SIGNAL}
 _LIVE, _CONFIG = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
 
@@ -169,8 +170,12 @@ class LibvirtHypervisor:
         await self._own(f"pause {uuid}", uuid, act)
 
     async def shutdown(self, uuid: str) -> None:
-        await self._own(f"shut down {uuid}", uuid, lambda domain: _make_so(
-            lambda: not domain.isActive(), domain.shutdown), switches=True, gone_is_well=True)
+        def act(domain: libvirt.virDomain) -> None:
+            known = technologies().get(self.technology)
+            for way in (known.shutdown if known else ()) or ("",):
+                _make_so(lambda: _is_off(domain), lambda way=way: domain.shutdownFlags(_WAYS[way]))  # type: ignore[misc]
+
+        await self._own(f"shut down {uuid}", uuid, act, switches=True, gone_is_well=True)
 
     async def destroy(self, uuid: str) -> None:
         await self._own(f"stop {uuid}", uuid, lambda domain: _make_so(

@@ -17,7 +17,7 @@ import asyncssh
 import libvirt
 
 from qrm_tui.backends.virtualization import technology_of
-from qrm_tui.core.errors import Broken, QrmError, StepFailed, Unreachable
+from qrm_tui.core.errors import Broken, QrmError, Refused, StepFailed, Unreachable
 from qrm_tui.core.names import printable
 from qrm_tui.core.partitions import DomainEvent, Event
 from qrm_tui.runners.hypervisor import OnEvent
@@ -51,6 +51,9 @@ _LOST = {libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "its libvirtd closed the line",
 class Reach(Protocol):
     """How libvirtd is reached."""
 
+    #: as messages call what answers there, before the host's name
+    who: str
+
     async def uri(self) -> str:
         """A URI that can be opened now; Unreachable, Broken."""
 
@@ -63,6 +66,8 @@ class Reach(Protocol):
 
 class LocalReach:
     """A URI of this machine, as `qemu:///system` or `test:///default`."""
+
+    who = "libvirtd on"
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -80,6 +85,8 @@ class LocalReach:
 class PasswordReach(LocalReach):
     """A host that libvirt's client itself speaks with, and that wants a password: the first line of a file here."""
 
+    who = "the host"
+
     def __init__(self, uri: str, secret: Path) -> None:
         super().__init__(uri)
         self._secret = secret
@@ -87,9 +94,9 @@ class PasswordReach(LocalReach):
     async def uri(self) -> str:
         try:
             if self._secret.stat().st_mode & 0o077:
-                raise Broken(f"{self._secret} may be read by others than its owner: chmod 600 {self._secret}")
+                raise Refused(f"{self._secret} may be read by others than its owner: chmod 600 {self._secret}")
         except OSError as error:
-            raise Broken(f"the password cannot be read from {self._secret}: {error.strerror}") from None
+            raise Refused(f"the password cannot be read from {self._secret}: {error.strerror}") from None
         return await super().uri()
 
     def open(self, uri: str) -> libvirt.virConnect:
@@ -104,6 +111,8 @@ class PasswordReach(LocalReach):
 
 class SshReach:
     """libvirtd's socket on a machine, led over its ssh line to a private socket here."""
+
+    who = "libvirtd on"
 
     def __init__(self, runner: SshRunner, driver: str, folder: Path, socket: str = SOCKET) -> None:
         """`driver`: xen or qemu. `folder`: for the socket; only the server's own user reads it."""
@@ -248,7 +257,7 @@ class Line:
         try:
             return await self._looks.run(open_it, None)
         except libvirt.libvirtError as error:
-            raise Unreachable(f"libvirtd on {self.name} does not answer: {words(error)}") from None
+            raise Unreachable(f"{self._reach.who} {self.name} does not answer: {words(error)}") from None
 
     def _opened(self, task: asyncio.Task[_Open]) -> None:
         self._opening = None

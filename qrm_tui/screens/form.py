@@ -159,7 +159,8 @@ class Form(FarmScreen[Outcome]):
 
     def _only(self) -> Mapping[str, Any]:
         """The only virtualization host, where there is one."""
-        hosts = self.live.names("host") if self._tells_room else []
+        hosts = [name for name in self.live.names("host") if not self.live.rows["host"][name].get("added")] \
+            if self._tells_room else []
         return {"host": hosts[0]} if len(hosts) == 1 else {}
 
     def _row(self) -> Mapping[str, Any] | None:

@@ -18,6 +18,8 @@ def words(host: Row | None, wanted: Row) -> str:
     """What a host has left, and how many of those wanted it takes; empty where no host is named."""
     if host is None:
         return ""
+    if host.get("added"):
+        return f"{host['name']} was added as it is: no partitions are made there"
     if host["state"] != "ok":
         return f"{host['name']} is {host['state']}: what it has left is not known now (:host why {host['name']})"
     parts = []

@@ -240,7 +240,7 @@ VIEWS: tuple[View, ...] = (
         (
             Column("name", "name", 7, flexible=True, priority=10),
             state_column(),
-            Column("technology", "with", 4, priority=3),
+            Column("technology", "with", 4, priority=6),
             Column("partitions", "parts", 5, "right", priority=8),
             bar_column("busy", "cpu", 7, lambda row: row.get("busy")),
             Column("cpus_given", "cpus", 9, "right", priority=6, format=lambda row, now: _given(row)),

@@ -193,10 +193,10 @@ async def _with_disk(world: World, name: str) -> None:
     await world.rack.until(lambda: world.qrmd.farm.get("resource", name).state == "idle")
 
 
-async def _idle_kvm_partition(world: World, name: str) -> None:
-    """A KVM partition `p` that idles, and a VE of that name which is to run on it."""
+async def _idle_partition(world: World, name: str, partitioning: str) -> None:
+    """A partition `p` that idles, and a VE of that name which is to run on it."""
     if world.qrmd.farm.find("partition", "p") is None:
-        await _kvm_host(world, name)
+        await (_kvm_host if partitioning == "kvm" else _host)(world, name)
         assert await world.do("partition.create", name="p", host="r1", memory="256M") == "done"
     for ve in [item.name for item in world.qrmd.farm.all("ve") if item.wanted.life != "stopped"]:
         if ve != "hosts":
@@ -204,7 +204,16 @@ async def _idle_kvm_partition(world: World, name: str) -> None:
     await world.rack.until(lambda: world.qrmd.farm.get("resource", "p").state == "idle")
     await world.do("resource.maintenance", name="p", off=True)
     await _image(world, name)
-    await world.do("ve.create", name=name, boot_image="debian12", image=name, kind="partition", technology="kvm")
+    await world.do("ve.create", name=name, boot_image="debian12", image=name, kind="partition",
+                   technology=partitioning)
+
+
+async def _idle_xen_partition(world: World, name: str) -> None:
+    await _idle_partition(world, name, "xen")
+
+
+async def _idle_kvm_partition(world: World, name: str) -> None:
+    await _idle_partition(world, name, "kvm")
 
 
 async def _started_on_kvm(world: World, name: str) -> None:
@@ -298,6 +307,7 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
         "name": name, "host": "r1", "memory": "256M", "disk": "1G"}),
     "create KVM partition": ("partition.create", _kvm_host, lambda name: {
         "name": name, "host": "r1", "memory": "256M", "disk": "1G"}),
+    "start on Xen partition": ("ve.start", _idle_xen_partition, lambda name: {"name": name}),
     "start on KVM partition": ("ve.start", _idle_kvm_partition, lambda name: {"name": name}),
     "stop on KVM partition": ("ve.stop", _started_on_kvm, lambda name: {"name": name}),
     "remove partition with disk": ("partition.remove", _with_disk, lambda name: {"name": name}),

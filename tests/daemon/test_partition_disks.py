@@ -50,6 +50,7 @@ async def test_a_disk_is_made_empty_given_and_removed_with_its_partition(world: 
      "group a of host r1 has 1G: no disk of 2G fits"),
     (({"name": "a", "free": 3 * GIB},), {"disk_group": "c"}, r"no volume group c; there are a \(3G free\)"),
     (({"name": "a", "free": 3 * GIB},), {"disk_group": "a", "disk": None}, "is for partitions with a --disk"),
+    (({"name": "a", "free": 3 * GIB},), {"name": "web_vorigin"}, "LVM keeps names with '_vorigin' in them"),
 ])
 async def test_what_a_host_has_no_room_for_is_refused(world: World, groups: tuple[dict[str, Any], ...],
                                                       arguments: dict[str, Any], words: str) -> None:

@@ -37,6 +37,8 @@ mount --bind "$folder/passwd" /etc/passwd
 mount --bind "$folder/group" /etc/group
 while [ "$1" != + ]; do mount --bind /dev/null "$1"; shift; done; shift
 while [ "$1" != -- ]; do mkdir -p "$2"; mount --bind "$folder/$1" "$2"; shift 2; done; shift
+# libvirt's driver for containers wants one kind of control groups, and some machines have both
+! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified
 exec setpriv --pdeathsig KILL "$@"
 """
 
@@ -68,6 +70,11 @@ class Libvirtd:
     def uri(self) -> str:
         return f"qemu+unix:///system?socket={self.socket}"
 
+    @property
+    def containers(self) -> str:
+        """The URI of its driver for containers (libvirt-daemon-driver-lxc)."""
+        return f"lxc+unix:///system?socket={self.socket}"
+
     def start(self) -> None:
         """Until it answers."""
         self._run("libvirtd")
@@ -88,9 +95,9 @@ class Libvirtd:
             self._daemons[program] = self._namespace.popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                            start_new_session=True)
 
-    def virsh(self, *words: str) -> str:
+    def virsh(self, *words: str, uri: str = "") -> str:
         """What somebody does there by hand."""
-        return subprocess.run(["virsh", "-c", self.uri, *words], capture_output=True, text=True, check=True,
+        return subprocess.run(["virsh", "-c", uri or self.uri, *words], capture_output=True, text=True, check=True,
                               timeout=PATIENCE).stdout
 
     def process_of(self, domain: str) -> int:

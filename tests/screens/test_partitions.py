@@ -10,7 +10,7 @@ from qrm_tui.screens.form import Form
 from qrm_tui.screens.message import MessageScreen
 from qrm_tui.screens.plan import PlanScreen
 from tests.screens.driver import Driver, running
-from tests.screens.fake_client import FakeClient, G, host, hosted, partition
+from tests.screens.fake_client import NOW, FakeClient, G, host, hosted, partition
 from tests.screens.test_rack_forms import field, hint
 
 
@@ -101,8 +101,8 @@ async def test_hosts_show_what_is_left() -> None:
         await d.press("colon")
         await d.type("hosts")
         await d.press("enter")
-        assert line_of(d, "r1").split() == [">", "r1", "ok", "4", "#...", "22%", "8", "of", "8", "##..", "62%", "6G",
-                                            "xen_host"]
+        assert line_of(d, "r1").split() == [">", "r1", "ok", "xen", "4", "#...", "22%", "8", "of", "8", "##..", "62%",
+                                            "6G"]
         await d.until(lambda: "its libvirtd answers" in d.about())
         assert "rescue" in d.about(), "foreign domains are told"
 
@@ -134,6 +134,35 @@ async def test_the_form_from_a_host_has_it_filled_in_and_tells_what_fits() -> No
         await d.press("backspace", "2", "enter")
         await d.at(PlanScreen)
         assert d.called("plan") == [("partition.create", {"host": "r1", "count": "2", "cpus": "2", "memory": "2G"})]
+
+
+def domain(name: str, state: str) -> dict[str, object]:
+    """A foreign domain's row."""
+    return {"name": name, "state": state, "since": NOW - 900, "seen_at": NOW - 4, "revision": 1, "host": "lxc1",
+            "technology": "lxc", "title": name, "cpus": 1, "memory": G, "persistent": True, "nics": [], "id": name}
+
+
+async def test_foreign_domains_are_a_list_and_switched_from_there() -> None:
+    added = host("lxc1", technology="lxc", added=True, ve="", partitions=0, foreign=["web", "db"])
+    domains = [domain("lxc1.db", "off"), domain("lxc1.web", "running")]
+    rows = {**hosted(), "host": [host("r1"), added], "domain": domains}
+    async with running(FakeClient(rows=rows)) as d:
+        await d.press("colon")
+        await d.type("hosts")
+        await d.press("enter")
+        assert "lxc" in line_of(d, "lxc1").split()
+        await d.press("colon")
+        await d.type("domains")
+        await d.press("enter")
+        assert line_of(d, "lxc1.web").split()[:4] == ["lxc1.web", "running", "lxc1", "lxc"]
+        for name, offered, other in (("lxc1.db", "start", "stop"), ("lxc1.web", "stop", "start")):
+            d.app.main.shown.table.show_cursor_on(name)
+            await d.pilot.pause()
+            assert offered in d.offered() and other not in d.offered()
+    async with running(FakeClient(rows=rows)) as d:
+        await d.press("4", "a")
+        await d.at(Form)
+        assert field(d, "host").text == "r1", "no partitions are made on what was added"
 
 
 async def test_the_form_tells_what_is_free_for_disks() -> None:
@@ -178,6 +207,7 @@ def test_what_does_not_fit() -> None:
     assert room.trouble("mhz", r1, {"mhz": 2401}) == "r1 has 8 CPUs of 2400 MHz"
     assert room.trouble("memory", {**r1, "state": "error"}, {"memory": 7 * G}) == "", "nobody knows"
     assert "not one of 7G still fit" in room.words(r1, {"memory": 7 * G})
+    assert "no partitions are made there" in room.words(host("lxc1", added=True), {"memory": G})
     assert room.trouble("disk", {**r1, "groups": {}}, {"disk": G}) == "r1 has no volume group of its own for disks"
 
 

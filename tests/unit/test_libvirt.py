@@ -12,13 +12,15 @@ import msgspec
 import pytest
 
 from qrm_tui.backends.domains import render_domain
+from qrm_tui.backends.foreign_hosts import uri_of
 from qrm_tui.backends.virtualization import schedule
 from qrm_tui.core.errors import Broken, GuardRefused, Refused, StepFailed, Unreachable
-from qrm_tui.core.partitions import DomainEvent, DomainNic, DomainSeen, DomainWish
+from qrm_tui.core.partitions import DomainEvent, DomainNic, DomainSeen, DomainWish, HostWanted
 from qrm_tui.runners import libvirt_line
 from qrm_tui.runners.console import NoLine
 from qrm_tui.runners.libvirt import LibvirtHypervisor, LocalReach, SshReach
 from qrm_tui.runners.libvirt_console import LibvirtSource
+from qrm_tui.runners.libvirt_line import PasswordReach
 from qrm_tui.runners.libvirt_threads import Overdue, Workers
 from qrm_tui.runners.ssh import SshRunner, make_key
 
@@ -258,3 +260,45 @@ async def test_a_table_word_refuses(host: LibvirtHypervisor, monkeypatch: pytest
     with pytest.raises(Refused, match="stopped and started"):
         await host.reset(UUID)
     host.line.technology = "test"
+
+
+# hosts that were added as they are
+
+
+def esx(folder: Path, port: int = 1) -> LibvirtHypervisor:
+    return LibvirtHypervisor("esx1", PasswordReach(f"esx://root@127.0.0.1:{port}/?no_verify=1", folder / "secret"),
+                             foreign=True)
+
+
+async def test_a_password_comes_from_a_file_that_nobody_else_reads(tmp_path: Path) -> None:
+    host = esx(tmp_path)
+    with pytest.raises(Refused, match=r"the password cannot be read from .*secret: No such file"):
+        await host.look()
+    (tmp_path / "secret").write_text("geheim\n")
+    (tmp_path / "secret").chmod(0o644)
+    with pytest.raises(Refused, match="may be read by others than its owner: chmod 600"):
+        await host.look()
+    (tmp_path / "secret").chmod(0o600)
+    with pytest.raises(Unreachable, match=r"the host esx1 does not answer: .*connect") as refused:
+        await host.look()
+    assert "geheim" not in str(refused.value)
+    await host.close()
+
+
+def test_where_esx_is() -> None:
+    wanted = HostWanted(partitioning="", ve="", address="esx.example", technology="esx", user="a@b/c", secret="/s")
+    assert uri_of(wanted) == "esx://a%40b%2Fc@esx.example/"
+    assert uri_of(msgspec.structs.replace(wanted, address="fd00::7", unverified=True)) == (
+        "esx://a%40b%2Fc@[fd00::7]/?no_verify=1")
+
+
+async def test_on_a_host_that_was_added_what_is_there_is_switched_and_nothing_else() -> None:
+    host = LibvirtHypervisor("old1", LocalReach("test:///default"), foreign=True)
+    (found,) = [domain for domain in (await host.look()).domains if domain.uuid == FOREIGN]
+    assert (found.state, found.resource) == ("running", "")
+    await host.destroy(FOREIGN)
+    await host.start(FOREIGN)
+    for call in (host.suspend, host.reset, host.undefine):
+        with pytest.raises(GuardRefused, match="is none of ours"):
+            await call(FOREIGN)
+    await host.close()

@@ -16,7 +16,7 @@ OPERATIONS = (
             Argument("name", "name", "what it is called here", required=True, positional=True),
             Argument("technology", "choice", "what it is", required=True, choices=TECHNOLOGIES),
             Argument("address", "address", "where it answers; this machine's own address needs no ssh", required=True),
-            Argument("user", "name", "the account there: of ssh (it must reach libvirtd), or of ESX", default="root"),
+            Argument("user", "text", "the account there: of ssh (it must reach libvirtd), or of ESX", default="root"),
             Argument("port", "count", "its ssh port", default=22),
             Argument("host_key", "host-key", "insist on this ssh host key; without it, the key that is met is shown "
                      "in the plan and pinned"),
