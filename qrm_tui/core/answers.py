@@ -141,7 +141,9 @@ def write(settings: Mapping[str, Mapping[str, str]]) -> str:
         for setting in component.settings:
             value = settings[name].get(setting.name, "").replace("\\", "\\\\").replace('"', '\\"')
             parts.append(f"# {setting.help}\n{setting.name} = \"{value}\"\n")
-    return "".join(parts)
+    others = [f"# [{name}]: {component.what}\n" for name, component in table().items()
+              if name not in settings and not component.lacking]
+    return "".join([*parts, *(["\n# Not asked for:\n"] if others else []), *others])
 
 
 # for other programs

@@ -161,8 +161,10 @@ class _Setup:
         """These components, in the table's order."""
         chosen = [component for component in table().values() if component.name in set(names)]
         system = self._distribution()
+        if lacking := [component for component in chosen if system not in component.packages]:
+            raise Refused(*(f"{component.name}: {component.lacking}" for component in lacking))
         self._check_network(chosen)
-        self._packages(chosen, system)
+        fresh = self._packages(chosen, system)
         files = {component.name: self._files(component) for component in chosen}
         for component in chosen:
             self._folders_and_copies(component)
@@ -176,7 +178,8 @@ class _Setup:
         for component in chosen:
             if self._wanted[component.name].enabled:
                 read = {entry.path for entry in component.files if entry.restart}
-                self._services(component, bool(read & {step.path for step in files[component.name]}))
+                self._services(component, bool(read & {step.path for step in files[component.name]}),
+                               fresh=bool(fresh & set(component.packages[system])))
         self._answers()
         self._records(chosen)
 
@@ -246,11 +249,14 @@ class _Setup:
             self._draft.warnings.extend(
                 f"package {package} is installed: it does what {component.name} does, and may be in its way"
                 for package in component.conflicts if self._facts.packages.get(package))
+            if component.untried:
+                self._draft.notes.append(f"{component.name}: {component.untried}")
 
     def _interface(self) -> str:
         return self._site.settings.get("dhcpd", {}).get("interface", "")
 
-    def _packages(self, chosen: list[Component], system: str) -> None:
+    def _packages(self, chosen: list[Component], system: str) -> set[str]:
+        """Those that are missing are installed, and answered."""
         wanted = list(dict.fromkeys(package for component in chosen for package in component.packages[system]))
         missing = [package for package in wanted if not self._reading.ask(HERE, "package", package)]
         if missing:
@@ -261,6 +267,8 @@ class _Setup:
         there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
         self._draft.notes.append(f"found: {component_table.distribution(self._os_release())[1]}"
                                  f"{'; installed are ' + ', '.join(there) if there else ''}")
+
+        return set(missing)
 
     def _os_release(self) -> str:
         file = self._facts.files.get(OS_RELEASE)
@@ -307,8 +315,9 @@ class _Setup:
                          path=by_hand(entry.path), content=content, former=kept.content if kept else None,
                          mode=entry.mode)
 
-    def _services(self, component: Component, changed: bool) -> None:
-        begun = False
+    def _services(self, component: Component, changed: bool, *, fresh: bool = False) -> None:
+        # one without services is asked when its packages came
+        begun = fresh and not component.services
         for unit in component.services:
             state = self._reading.ask(HERE, "unit", unit)
             if self._reading.ask(HERE, "enabled", unit) != "enabled":

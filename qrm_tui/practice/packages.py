@@ -11,6 +11,10 @@ from qrm_tui.runners.base import Completed
 #: Versions of Debian 12.
 _AVAILABLE: Mapping[str, str] = {
     "apache2": "2.4.71-1~deb12u1", "curl": "7.88.1-10+deb12u14", "ipxe": "1.0.0+git-20190125.36a4c85-5.1",
+    "cockpit": "287.1-0+deb12u3", "e2fsprogs": "1.47.0-2+b2", "libvirt0": "9.0.0-4+deb12u2", "lvm2": "2.03.16-2",
+    "mariadb-server": "1:10.11.18-0+deb12u1", "monitoring-plugins-basic": "2.3.3-5+deb12u2",
+    "nagios4": "4.4.6-4+deb12u1", "openssh-client": "1:9.2p1-2+deb12u10", "puppet-agent": "7.23.0-1",
+    "puppetserver": "7.9.5-2+deb12u1", "rsync": "3.2.7-1+deb12u6",
     "ipmitool": "1.8.19-4+deb12u2", "isc-dhcp-server": "4.4.3-P1-2", "nfs-kernel-server": "1:2.6.2-4+deb12u1",
     "pxelinux": "3:6.04~git20190206.bf6db5b4+dfsg1-3", "syslinux-common": "3:6.04~git20190206.bf6db5b4+dfsg1-3",
     "systemd-timesyncd": "252.39-1~deb12u1", "tftpd-hpa": "5.2+20150808-1.4", "wakeonlan": "0.41-12.1",

@@ -72,7 +72,7 @@ def verify(host: Host, argv: Sequence[str]) -> Completed:
 
 
 def _refusal(name: str, settings: dict[tuple[str, str], str]) -> str:
-    if name.endswith(".service"):
+    if name.endswith((".service", ".socket")):
         return "" if settings.get(("Service", "ExecStart")) else \
             f"{name}: Service has no ExecStart=, ExecStop=, or SuccessAction=. Refusing."
     if not settings.get(("Mount", "What")):
@@ -107,7 +107,7 @@ def _reload(host: Host) -> None:
 
 def systemctl(host: Host, argv: Sequence[str]) -> Completed | Effects:
     """enable --now, disable --no-reload --now, daemon-reload, reset-failed; of services see there."""
-    if any(word.endswith(".service") for word in argv):
+    if any(word.endswith((".service", ".socket")) for word in argv):
         return services.systemctl(host, argv)
     match argv:
         case ("systemctl", "daemon-reload"):
