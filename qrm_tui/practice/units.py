@@ -72,7 +72,7 @@ def verify(host: Host, argv: Sequence[str]) -> Completed:
 
 
 def _refusal(name: str, settings: dict[tuple[str, str], str]) -> str:
-    if name.endswith((".service", ".socket")):
+    if name.endswith(".service"):
         return "" if settings.get(("Service", "ExecStart")) else \
             f"{name}: Service has no ExecStart=, ExecStop=, or SuccessAction=. Refusing."
     if not settings.get(("Mount", "What")):

@@ -153,7 +153,8 @@ async def test_every_component_that_there_is_can_be_added_later(machine: Machine
     qrmd = await machine("debian12")
     assert await run(qrmd, await plan(qrmd, "install.run", answers=(await qrmd.installing.answers(""))["answers"])) == \
         "done"
-    more = "".join(f"[{name}]\n" for name, component in table().items() if not component.chosen and not component.lacking)
+    more = "".join(f"[{name}]\n" for name, component in table().items()
+                   if not component.chosen and not component.lacking)
     made = await plan(qrmd, "install.run", answers=more)
     assert sum("was not run yet" in note for note in made.notes) == 4
     assert await run(qrmd, made) == "done"
