@@ -24,6 +24,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     where.add_argument("--connect", metavar="WHERE", help="a server's unix socket, or ssh://[user@]host[:port]")
     where.add_argument("--practice", metavar="FARM", nargs="?", const="small",
                        help="a simulated farm of your own, gone when you leave")
+    where.add_argument("--machine", metavar="FILE",
+                       help="the installer as it would be on this recorded machine; nothing is changed")
+    parser.add_argument("--install", action="store_true", help="set up the server")
     parser.add_argument("--theme", choices=THEMES, default="auto", help="how it looks (by default as the terminal can)")
     parser.add_argument("--leave-key", metavar="KEY", type=_leave_key, default=os.environ.get("QRM_LEAVE_KEY") or None,
                         help="leaves a machine's console, as in ctrl+o (by default ctrl+]; or QRM_LEAVE_KEY)")
@@ -42,12 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run it until the user leaves; the exit code of the process."""
     asked = arguments(argv)
     practice = None
-    if asked.practice:
+    if asked.practice or asked.machine:
         # first of all: it starts while the rest is imported
         from qrm_tui.screens.practice import Practice
 
         try:
-            practice = Practice(asked.practice)
+            practice = Practice(asked.practice or "", machine=asked.machine or "")
         except OSError as error:
             print(f"qrm-tui: no practice farm: {error}", file=sys.stderr)
             return 1
@@ -69,7 +72,8 @@ def _run(asked: argparse.Namespace, practice: Practice | None) -> int:
     where = practice.where if practice else asked.connect or default_where(environ)
     app = None
     try:
-        app = QrmApp(where, connect=Client, look=look, read_only=asked.read_only, practice=practice)
+        app = QrmApp(where, connect=Client, look=look, read_only=asked.read_only, practice=practice,
+                     install=asked.install or bool(asked.machine))
         if asked.leave_key:
             app.set_keymap({"console.always.leave": asked.leave_key})
         app.run()

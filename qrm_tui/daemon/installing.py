@@ -34,7 +34,7 @@ class Installing:
         server = Server(facts, interface, fixes.present_settings(self._farm))
         return {
             "checks": [finding.row() for finding in check_all(server)],
-            "interface": server.chosen.name if server.chosen else "",
+            "system": server.distribution[0], "interface": server.chosen.name if server.chosen else "",
             "interfaces": [{"name": one.name, "mac": one.mac, "up": one.up,
                             "addresses": [address.text for address in one.addresses]} for one in server.interfaces],
         }

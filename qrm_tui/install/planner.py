@@ -21,6 +21,7 @@ from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.plan import HERE, Change, Inverse, Lock, Record, Step, WriteFile
 from qrm_tui.core.settings import check
+from qrm_tui.core.units import format_size
 from qrm_tui.install import fixes, steps
 
 OS_RELEASE = "/etc/os-release"
@@ -54,9 +55,15 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
         files=(OS_RELEASE, answers.FILE, *fixing.files, *files, *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
                *(folder for component in all_of for folder in component.folders)),
-        packages=tuple(sorted({*packages, *fixing.packages})),
+        downloads=_asked_for(arguments), packages=tuple(sorted({*packages, *fixing.packages})),
         units=(*fixing.units, *(unit for component in all_of for unit in component.services)),
         digests=(*copies, *copies.values()), network=True)]
+
+
+def _asked_for(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """Packages of the components that an answers file names."""
+    names = answers.components_of(str(arguments.get("answers") or ""))
+    return tuple(sorted({package for name in names for group in table()[name].packages.values() for package in group}))
 
 
 def present(farm: Farm) -> dict[str, ComponentWanted]:
@@ -264,11 +271,23 @@ class _Setup:
                         for unit in component.services]
             self._draft.steps += steps.install_packages(missing, services)
             self._draft.notes.append("packages stay installed if this is taken back")
+            self._sizes(missing)
         there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
         self._draft.notes.append(f"found: {component_table.distribution(self._os_release())[1]}"
                                  f"{'; installed are ' + ', '.join(there) if there else ''}")
 
         return set(missing)
+
+    def _sizes(self, missing: list[str]) -> None:
+        """What is fetched for packages, and what comes with them."""
+        found = self._facts.downloads
+        if not found:
+            self._draft.notes.append("how much is fetched is not known: apt has no lists of packages yet")
+            return
+        named = ", ".join(f"{name} {format_size(found[name])}" for name in missing if name in found)
+        others = [size for name, size in found.items() if name not in missing]
+        more = f", and {len(others)} that they need, {format_size(sum(others))}" if others else ""
+        self._draft.notes.append(f"fetched are {format_size(sum(found.values()))}: {named}{more}")
 
     def _os_release(self) -> str:
         file = self._facts.files.get(OS_RELEASE)

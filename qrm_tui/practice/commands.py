@@ -80,6 +80,7 @@ COMMANDS: Mapping[str, Command] = {
     "lvm": plain_commands.version,
     "dpkg-query": _dpkg_query,
     "env": packages.env,
+    "apt-get": packages.apt_get,
     "install": server_commands.install,
     "cmp": server_commands.cmp,
     "rm": server_commands.remove,

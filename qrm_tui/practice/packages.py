@@ -19,6 +19,14 @@ _AVAILABLE: Mapping[str, str] = {
     "pxelinux": "3:6.04~git20190206.bf6db5b4+dfsg1-3", "syslinux-common": "3:6.04~git20190206.bf6db5b4+dfsg1-3",
     "systemd-timesyncd": "252.39-1~deb12u1", "tftpd-hpa": "5.2+20150808-1.4", "wakeonlan": "0.41-12.1",
 }
+#: Bytes of their files.
+_SIZES: Mapping[str, int] = {
+    "apache2": 232896, "cockpit": 28140, "curl": 315764, "e2fsprogs": 571920, "ipxe": 1171912, "ipmitool": 2003168,
+    "isc-dhcp-server": 1478908, "libvirt0": 1669252, "lvm2": 1228616, "mariadb-server": 3661896,
+    "monitoring-plugins-basic": 285356, "nagios4": 16296, "nfs-kernel-server": 151664, "openssh-client": 993532,
+    "puppet-agent": 1147000, "puppetserver": 399612, "pxelinux": 156016, "rsync": 424700, "syslinux-common": 1238336,
+    "systemd-timesyncd": 64060, "tftpd-hpa": 41872, "wakeonlan": 10588,
+}
 _MODULES = "/usr/lib/syslinux/modules/bios"
 #: Files that are of interest here.
 _FILES: Mapping[str, tuple[str, ...]] = {
@@ -75,6 +83,20 @@ def env(host: Host, argv: Sequence[str]) -> Completed | Effects:
               "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "-o", "APT::Status-Fd=1", "install",
               *names):
             return _install(host, names)
+    raise NotPractised("these arguments")
+
+
+def apt_get(host: Host, argv: Sequence[str]) -> Completed:
+    """What would be fetched."""
+    match argv:
+        case ("apt-get", "--yes", "--no-install-recommends", "--print-uris", "install", *names):
+            unknown = next((name for name in names if name not in _AVAILABLE), "")
+            if unknown:
+                return bad(100, f"E: Unable to locate package {unknown}\n", "Reading package lists...\n")
+            return good("".join(
+                f"'http://deb.debian.org/debian/pool/main/{name}_{_AVAILABLE[name]}_amd64.deb' "
+                f"{name}_{_AVAILABLE[name]}_amd64.deb {_SIZES[name]} MD5Sum:0\n"
+                for name in names if name not in host.software.packages))
     raise NotPractised("these arguments")
 
 

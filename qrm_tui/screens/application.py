@@ -98,12 +98,14 @@ class QrmApp(App[None]):
         look: Look | None = None,
         read_only: bool = False,
         practice: Practice | None = None,
+        install: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.live = Live(where, read_only=read_only, clock=clock)
         self._connect = connect
         self.client = connect(where)
         self.practice = practice
+        self._install = install
         self._overview_due = self._overviewing = False
         super().__init__(css_path=list(look.css) if look else None)
         if look:
@@ -173,6 +175,9 @@ class QrmApp(App[None]):
 
         if isinstance(self.screen, Welcome):
             self.screen.dismiss(None)
+        if self._install:
+            self._install = False
+            self.open_installer()
         self._look_at_farm()
 
     @on(Event)
@@ -358,6 +363,17 @@ class QrmApp(App[None]):
         from qrm_tui.screens.help import Help
 
         self.push_screen(Help.of(self.screen))
+
+    def open_installer(self) -> None:
+        """Set up the server that one is connected to."""
+        from qrm_tui.screens.install_welcome import InstallWelcome
+
+        self.push_screen(InstallWelcome())
+
+    async def leave_installer(self) -> None:
+        """To the farm, from wherever in it."""
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
 
     def open_welcome(self) -> None:
         from qrm_tui.screens.welcome import Welcome

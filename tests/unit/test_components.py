@@ -204,3 +204,9 @@ def test_the_key_is_in_no_argument() -> None:
     argv = dhcpd.omapi_argv("add", "r1", "52:54:00:00:00:01", "10.77.0.10")
     assert argv[-4:] == ("add", "r1", "52:54:00:00:00:01", "10.77.0.10")
     assert dhcpd.omapi_argv("remove", "r1", "52:54:00:00:00:01")[-1] == ""
+
+
+def test_what_apt_would_fetch() -> None:
+    found = probing.parse_downloads(captured("apt-get-print-uris.txt"))
+    assert (found["curl"], found["tftpd-hpa"], found["libwrap0"]) == (315764, 41872, 54936)
+    assert probing.parse_downloads("E: Unable to locate package x\n'half a line\n") == {}
