@@ -34,6 +34,24 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def installer(argv: Sequence[str] | None = None) -> int:
+    """`qrm-installer`: set up a server on this machine, on this terminal."""
+    parser = argparse.ArgumentParser(prog="qrm-installer", description="Sets up an openQRM server on this machine.")
+    parser.add_argument("-i", "--install", action="store_true", help="set it up (it does nothing else)")
+    parser.add_argument("-c", "--console", action="store_true", help="on this terminal (there is no other way)")
+    parser.add_argument("--theme", choices=THEMES, default="auto", help="how it looks (by default as the terminal can)")
+    asked = parser.parse_args(argv)
+    from qrm_tui.client.installer import start
+    from qrm_tui.core.errors import QrmError
+
+    try:
+        start()
+    except QrmError as error:
+        print(f"qrm-installer: {error}", file=sys.stderr)
+        return error.exit_code
+    return main(["--install", "--theme", asked.theme])
+
+
 def _leave_key(text: str) -> str:
     """A key that every terminal sends and that can be told from typing."""
     if not re.fullmatch(r"ctrl\+[a-z]|f([1-9]|1[0-2])", text) or text in ("ctrl+h", "ctrl+i", "ctrl+j", "ctrl+m"):

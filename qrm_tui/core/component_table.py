@@ -11,7 +11,7 @@ from qrm_tui.core.places import data_folder
 from qrm_tui.core.plan import Expectation
 
 #: In this order they are set up, and told: one that another depends on comes first.
-ORDER = ("sshlogin", "nfs", "lvm-mgmt", "tftpd", "apache", "dhcpd", "node", "xen", "mysql", "nagios", "puppet",
+ORDER = ("qrmd", "sshlogin", "nfs", "lvm-mgmt", "tftpd", "apache", "dhcpd", "node", "xen", "mysql", "nagios", "puppet",
          "cockpit", "webmin")
 
 
@@ -81,6 +81,8 @@ class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     checks: tuple[Proof, ...] = ()
     #: a secret that is made on the server, and never leaves it
     key: str = ""
+    #: it is what runs plans: none starts it, or switches it off
+    itself: bool = False
     #: part of a server unless somebody says otherwise
     chosen: bool = True
     #: what was not seen to work yet

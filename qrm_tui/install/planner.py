@@ -32,9 +32,9 @@ def by_hand(path: str) -> str:
     return f"{path}.by-hand"
 
 
-def node_program() -> str:
-    """qrmd-node, which is installed beside what runs now."""
-    return str(Path(sys.executable).with_name("qrmd-node"))
+def programs() -> str:
+    """The folder of qrmd and qrmd-node, which are installed beside what runs now."""
+    return str(Path(sys.executable).parent)
 
 
 def digest(text: str) -> str:
@@ -97,6 +97,12 @@ def _one(call: Call) -> tuple[Item, dict[str, ComponentWanted]]:
     return item, present(call.reading.farm)
 
 
+def _not_itself(name: str, verb: str) -> None:
+    if table()[name].itself:
+        raise Refused(f"{name} is what would run this, and cannot {verb} itself: systemctl {verb} {name}; jobs go on "
+                      "with the next one")
+
+
 def plan_configure(call: Call) -> Draft:
     """One component's settings; files of others that depend on them, too."""
     item, known = _one(call)
@@ -121,6 +127,7 @@ def plan_configure(call: Call) -> Draft:
 def plan_restart(call: Call) -> Draft:
     """Its services start anew, and answer; its files stay as they are."""
     item, known = _one(call)
+    _not_itself(item.name, "restart")
     if not item.wanted.enabled:
         raise Refused(f"component {item.name} is switched off: qrm component enable {item.name}")
     draft = Draft(f"component/{item.name}")
@@ -142,6 +149,7 @@ def plan_enable(call: Call) -> Draft:
 def plan_disable(call: Call) -> Draft:
     """Switched off, now and at every boot."""
     item, known = _one(call)
+    _not_itself(item.name, "stop")
     draft = Draft(f"component/{item.name}", inverse=Inverse("component.enable", {"name": item.name}))
     _Setup(call, draft, known).disable(item.name)
     return draft
@@ -159,7 +167,7 @@ class _Setup:
             call.reading.find("component", name)
         hosts = tuple(sorted((item.name, item.wanted.mac, item.wanted.address)
                              for item in call.reading.farm.all("resource") if getattr(item.wanted, "address", "")))
-        self._site = Site({name: one.settings for name, one in wanted.items()}, node_program(),
+        self._site = Site({name: one.settings for name, one in wanted.items()}, programs(),
                           call.reading.ask(HERE, "path", dhcpd.LOCAL) != "absent", hosts)
 
     # what is done
@@ -341,7 +349,7 @@ class _Setup:
             state = self._reading.ask(HERE, "unit", unit)
             if self._reading.ask(HERE, "enabled", unit) != "enabled":
                 self._add(steps.enable(unit))
-            if changed or state != "active":
+            if (changed or state != "active") and not component.itself:
                 self._add(steps.restart(unit, was_active=state == "active"))
                 begun = True
         if begun:

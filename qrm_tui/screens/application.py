@@ -364,6 +364,11 @@ class QrmApp(App[None]):
 
         self.push_screen(Help.of(self.screen))
 
+    async def install_on(self, where: str) -> None:
+        """Set up the server there, as soon as it answers."""
+        self._install = True
+        await self.connect_to(where)
+
     def open_installer(self) -> None:
         """Set up the server that one is connected to."""
         from qrm_tui.screens.install_welcome import InstallWelcome

@@ -151,5 +151,5 @@ def paragraphs(width: int, *texts: tuple[str, str, str]) -> list[PageLine]:
     lines: list[PageLine] = []
     for word, text, style in texts:
         if text:
-            lines += wrap(text, width - 2, style, first=f" {word:<11}")
+            lines += wrap(text, width - 2, style, first=f" {word:<12}")
     return lines or [EMPTY]

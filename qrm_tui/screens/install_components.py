@@ -47,7 +47,8 @@ class InstallComponents(InstallScreen):
         one = self.component
         ports = ", ".join(f"{self._port(one, port.port)}/{port.protocol}" for port in one.ports)
         self.query_one(".about", Page).set_lines(paragraphs(
-            width, ("is", one.what, "strong"), ("packages", ", ".join(one.packages.get(self.found.system, ())), ""), ("ports", ports, ""),
+            width, ("is", one.what, "strong"),
+            ("packages", ", ".join(one.packages.get(self.found.system, ())), ""), ("ports", ports, ""),
             ("files", ", ".join(entry.path for entry in one.files), ""), ("needs", ", ".join(one.depends), ""),
             ("not beside", ", ".join(one.conflicts), ""), ("note", one.lacking or one.untried, "warning")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from qrm_tui.client.where import INSTALLED
 from qrm_tui.core.answers import FILE
 from qrm_tui.core.errors import QrmError
 from qrm_tui.core.operations.registry import OPERATIONS
@@ -111,7 +113,7 @@ class _Done(Page):
                   ("later", "view 7 shows components: e changes one, x switches it off")]
         lines: list[PageLine] = [EMPTY, line((" The server is set up.", "good")), EMPTY]
         for word, text in texts:
-            lines += wrap(text, room, "", first=f" {word:<11}")
+            lines += wrap(text, room, "", first=f" {word:<12}")
         return [*lines, EMPTY, line(" enter", ("  goes to the farm", "muted"))]
 
 
@@ -137,7 +139,14 @@ class InstallDone(InstallScreen):
         self.query_one(_Done).focus()
 
     async def action_go_on(self) -> None:
-        """To the farm."""
+        """To the farm; the installer's own qrmd hands over to the service."""
+        from qrm_tui.client import installer
+
+        try:
+            if not self.live.hello.get("practice") and self.live.where == INSTALLED:
+                await asyncio.to_thread(installer.hand_over)
+        except QrmError as error:
+            self.tell(error)
         await self.qrm.leave_installer()
 
     def help_sections(self) -> Sections:

@@ -26,7 +26,7 @@ def test_choosing_brings_what_is_needed_and_taking_away_what_needs_it() -> None:
     assert setup.choose("apache", False) == ["dhcpd", "node"]
     assert setup.choose("nagios", True) == ["apache"]
     assert setup.choose("tftpd", False) == ["apache", "nagios"]
-    assert setup.names == ["sshlogin", "nfs", "lvm-mgmt"]
+    assert setup.names == ["qrmd", "sshlogin", "nfs", "lvm-mgmt"]
 
 
 def test_nothing_is_asked_twice_and_pages_are_those_of_what_is_chosen() -> None:
