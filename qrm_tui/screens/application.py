@@ -294,6 +294,8 @@ class QrmApp(App[None]):
             self.open_wall(meant.words)
         elif meant.word == "quit":
             self.exit()
+        elif meant.word == "setup":
+            self.open_installer()
         else:
             self.open_help()
 
@@ -370,7 +372,13 @@ class QrmApp(App[None]):
         await self.connect_to(where)
 
     def open_installer(self) -> None:
-        """Set up the server that one is connected to."""
+        """Set up the server that one is connected to, or look at how it is."""
+        from qrm_tui.core.operations.registry import OPERATIONS
+        from qrm_tui.screens.message import MessageScreen
+
+        if trouble := refusal(self.live, OPERATIONS["install.run"], ()):
+            self.push_screen(MessageScreen("Set up the server", (trouble,)))
+            return
         from qrm_tui.screens.install_welcome import InstallWelcome
 
         self.push_screen(InstallWelcome())

@@ -52,7 +52,7 @@ class Wall:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`quit` or `help`."""
+    """`quit`, `help` or `setup`."""
 
     word: str
 
@@ -78,6 +78,8 @@ def parse(text: str) -> Call | Visit | Wall | Word:
     noun, *rest = words
     if noun in _LEAVE:
         return Word("quit")
+    if noun == "setup":
+        return Word("setup")
     if noun in ("help", "?"):
         return Word("help")
     if noun == "wall":
@@ -216,7 +218,8 @@ def _next(words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[H
     if not words:
         views = [Hint(view.name, f"view {view.key}".strip()) for view in VIEWS]
         nouns = [Hint(noun, "+ verb") for noun in _nouns() if noun not in BY_NAME]
-        return [*views, *nouns, Hint("wall", "consoles side by side"), Hint("quit"), Hint("help")]
+        return [*views, *nouns, Hint("wall", "consoles side by side"),
+                Hint("setup", "the server's checks, components and settings"), Hint("quit"), Hint("help")]
     if words[0] == "wall":
         return [Hint(name) for name in names("resource") if name not in words]
     operations = {operation.verb: operation for operation in of_kind(words[0])}
