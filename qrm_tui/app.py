@@ -26,11 +26,32 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     where.add_argument("--connect", metavar="WHERE", help="a server's unix socket, or ssh://[user@]host[:port]")
     where.add_argument("--practice", metavar="FARM", nargs="?", const="small",
                        help="a simulated farm of your own, gone when you leave")
+    where.add_argument("--machine", metavar="FILE",
+                       help="the installer as it would be on this recorded machine; nothing is changed")
+    parser.add_argument("--install", action="store_true", help="set up the server")
     parser.add_argument("--theme", choices=THEMES, default="auto", help="how it looks (by default as the terminal can)")
     parser.add_argument("--leave-key", metavar="KEY", type=_leave_key, default=os.environ.get("QRM_LEAVE_KEY") or None,
                         help="leaves a machine's console, as in ctrl+o (by default ctrl+]; or QRM_LEAVE_KEY)")
     parser.add_argument("--read-only", action="store_true", help="look, and change nothing")
     return parser.parse_args(argv)
+
+
+def installer(argv: Sequence[str] | None = None) -> int:
+    """`qrm-installer`: set up a server on this machine, on this terminal."""
+    parser = argparse.ArgumentParser(prog="qrm-installer", description="Sets up an openQRM server on this machine.")
+    parser.add_argument("-i", "--install", action="store_true", help="set it up (it does nothing else)")
+    parser.add_argument("-c", "--console", action="store_true", help="on this terminal (there is no other way)")
+    parser.add_argument("--theme", choices=THEMES, default="auto", help="how it looks (by default as the terminal can)")
+    asked = parser.parse_args(argv)
+    from qrm_tui.client.installer import start
+    from qrm_tui.core.errors import QrmError
+
+    try:
+        start()
+    except QrmError as error:
+        print(f"qrm-installer: {error}", file=sys.stderr)
+        return error.exit_code
+    return main(["--install", "--theme", asked.theme])
 
 
 def _leave_key(text: str) -> str:
@@ -44,12 +65,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run it until the user leaves; the exit code of the process."""
     asked = arguments(argv)
     practice = None
-    if asked.practice:
+    if asked.practice or asked.machine:
         # first of all: it starts while the rest is imported
         from qrm_tui.screens.practice import Practice
 
         try:
-            practice = Practice(asked.practice)
+            practice = Practice(asked.practice or "", machine=asked.machine or "")
         except OSError as error:
             print(f"qrm-tui: no practice farm: {error}", file=sys.stderr)
             return 1
@@ -100,7 +121,8 @@ def _app(where: str, asked: argparse.Namespace, look: Look, practice: Practice |
         from qrm_tui.screens.basic import BasicApp
 
         kind = BasicApp
-    app = kind(where, connect=Client, look=look, read_only=asked.read_only, practice=practice, view=view)
+    app = kind(where, connect=Client, look=look, read_only=asked.read_only, practice=practice, view=view,
+               install=asked.install or bool(asked.machine))
     app.driver_class = driver_for(look, os.environ)
     if asked.leave_key:
         app.set_keymap({"console.always.leave": asked.leave_key})

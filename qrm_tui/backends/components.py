@@ -27,8 +27,8 @@ class Site(NamedTuple):
     """What files are rendered from: the settings of all components, and what was found on the server."""
 
     settings: Mapping[str, Mapping[str, str]]
-    #: the program of qrm-node.service
-    node_program: str = "/usr/bin/qrmd-node"
+    #: where qrmd and qrmd-node are
+    programs: str = "/usr/bin"
     #: whether the admin has a file of his own for dhcpd
     local: bool = False
     #: (name, MAC, address) of machines that are known
@@ -54,8 +54,10 @@ class Site(NamedTuple):
                 next_server=self.server))
         if entry.template == "dhcpd/qrm-hosts.conf.j2":
             return dhcpd.hosts_text(self.hosts)
+        if entry.template == "systemd/qrmd.service.j2":
+            return render(entry.template, program=f"{self.programs}/qrmd")
         if entry.template == "systemd/qrm-node.service.j2":
-            return render(entry.template, program=self.node_program, socket=NODE_SOCKET,
+            return render(entry.template, program=f"{self.programs}/qrmd-node", socket=NODE_SOCKET,
                           listen=f"{self.server}:{self.settings['node']['port']}")
         return render(entry.template, **self.settings[name])
 

@@ -56,6 +56,8 @@ class Probe:
     #: asks for versions too, which rarely change
     versions: bool = False
     packages: tuple[str, ...] = ()
+    #: packages of which one wants to know what would be fetched for them
+    downloads: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     #: files of which only the digest is wanted
     digests: tuple[str, ...] = ()

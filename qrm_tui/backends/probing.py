@@ -47,6 +47,16 @@ def parse_packages(text: str, names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def downloads_argv(names: Sequence[str]) -> tuple[str, ...]:
+    return ("apt-get", "--yes", "--no-install-recommends", "--print-uris", "install", *names)
+
+
+def parse_downloads(text: str) -> dict[str, int]:
+    """Packages that apt would fetch → bytes (apt-get(8), --print-uris): `'URL' curl_7.88.1_amd64.deb 315764 HASH`."""
+    words = [line.split() for line in text.splitlines() if line.startswith("'")]
+    return {line[1].partition("_")[0]: int(line[2]) for line in words if len(line) >= 3 and line[2].isdigit()}
+
+
 def units_argv(names: Sequence[str]) -> tuple[str, ...]:
     return ("systemctl", "show", "--property", "Id,LoadState,ActiveState,UnitFileState", "--", *names)
 

@@ -74,6 +74,11 @@ def read(text: str, present: Mapping[str, Mapping[str, str]] | None = None) -> S
     return {name: kept[name] for name in given}
 
 
+def components_of(text: str) -> list[str]:
+    """Components that a file names, as far as it can be read."""
+    return [name for name in _parse(text)[0] if name in table()]
+
+
 def _parse(text: str) -> tuple[dict[str, Any], list[Fault]]:
     """What TOML reads, without the lines that it cannot."""
     lines = text.split("\n")
@@ -141,7 +146,9 @@ def write(settings: Mapping[str, Mapping[str, str]]) -> str:
         for setting in component.settings:
             value = settings[name].get(setting.name, "").replace("\\", "\\\\").replace('"', '\\"')
             parts.append(f"# {setting.help}\n{setting.name} = \"{value}\"\n")
-    return "".join(parts)
+    others = [f"# [{name}]: {component.what}\n" for name, component in table().items()
+              if name not in settings and not component.lacking]
+    return "".join([*parts, *(["\n# Not asked for:\n"] if others else []), *others])
 
 
 # for other programs

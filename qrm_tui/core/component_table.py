@@ -1,6 +1,7 @@
 """The table of components (data/components/*.toml): what each is made of, on which systems."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from qrm_tui.core.places import data_folder
 from qrm_tui.core.plan import Expectation
 
 #: In this order they are set up, and told: one that another depends on comes first.
-ORDER = ("nfs", "tftpd", "apache", "dhcpd", "node")
+ORDER = ("qrmd", "sshlogin", "nfs", "lvm-mgmt", "tftpd", "apache", "dhcpd", "node", "xen", "mysql", "nagios", "puppet",
+         "cockpit", "webmin")
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +81,14 @@ class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     checks: tuple[Proof, ...] = ()
     #: a secret that is made on the server, and never leaves it
     key: str = ""
+    #: it is what runs plans: none starts it, or switches it off
+    itself: bool = False
+    #: part of a server unless somebody says otherwise
+    chosen: bool = True
+    #: what was not seen to work yet
+    untried: str = ""
+    #: why there are systems for which it names no packages
+    lacking: str = ""
 
     def setting(self, name: str) -> Setting | None:
         """A setting by name."""
@@ -109,6 +119,17 @@ def distribution(os_release: str) -> tuple[str, str]:
             fields[key] = value.strip("\"'")
     return f"{fields.get('ID', 'linux')}-{fields.get('VERSION_ID', '')}".rstrip("-"), \
         fields.get("PRETTY_NAME") or fields.get("NAME") or "an unknown system"
+
+
+def needed(names: Iterable[str]) -> list[str]:
+    """These components and all that they need, in the table's order."""
+    wanted, waiting = set[str](), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted.add(name)
+            waiting += table()[name].depends
+    return [name for name in table() if name in wanted]
 
 
 def distributions() -> list[str]:

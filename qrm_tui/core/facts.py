@@ -114,6 +114,8 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     #: Debian packages that the planner named → version; empty: not installed
     packages: dict[str, str] = {}
+    #: packages that would be fetched → bytes; empty where apt has no lists yet
+    downloads: dict[str, int] = {}
     #: systemd units that the planner named → ActiveState; empty: there is none
     units: dict[str, str] = {}
     #: and → UnitFileState: enabled, disabled, generated ...

@@ -23,8 +23,9 @@ class Installing:
     async def answers(self, interface: str) -> dict[str, Any]:
         """Settings with defaults for this machine (`computed`), as a complete file, and those of components that are
         set up already (`present`); Refused says what the defaults cannot be computed from."""
-        computed = defaults.compute(await look_at_network(self._machines.runner(HERE)), interface)
-        return {"answers": answers.write(computed), "computed": computed,
+        network = await look_at_network(self._machines.runner(HERE))
+        return {"answers": answers.write(defaults.compute(network, interface)),
+                "computed": defaults.compute(network, interface, every=True),
                 "present": fixes.present_settings(self._farm)}
 
     async def checks(self, interface: str) -> dict[str, Any]:
@@ -33,7 +34,7 @@ class Installing:
         server = Server(facts, interface, fixes.present_settings(self._farm))
         return {
             "checks": [finding.row() for finding in check_all(server)],
-            "interface": server.chosen.name if server.chosen else "",
+            "system": server.distribution[0], "interface": server.chosen.name if server.chosen else "",
             "interfaces": [{"name": one.name, "mac": one.mac, "up": one.up,
                             "addresses": [address.text for address in one.addresses]} for one in server.interfaces],
         }

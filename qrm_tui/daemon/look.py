@@ -21,6 +21,7 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
     about = {
         "paths": (probing.paths_argv(probe.paths), probe.paths),
         "packages": (probing.packages_argv(probe.packages), probe.packages),
+        "downloads": (probing.downloads_argv(probe.downloads), probe.downloads),
         "units": (probing.units_argv(probe.units), probe.units),
         "digests": (server_facts.digests_argv(probe.digests), probe.digests),
         "listeners": (server_facts.LISTENERS_ARGV, probe.network), "interfaces": (server_facts.ADDRESSES_ARGV,
@@ -36,6 +37,7 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
         files={**machine.files, **dict(zip(probe.files, files, strict=True))}, asked=machine.asked,
         paths=_paths(runner, probe, done.get("paths")),
         packages=probing.parse_packages(text["packages"], probe.packages),
+        downloads=probing.parse_downloads(text["downloads"]),
         units=probing.parse_units(text["units"], probe.units),
         enabled=probing.parse_enabled(text["units"], probe.units),
         digests=server_facts.parse_digests(text["digests"], probe.digests),

@@ -21,8 +21,10 @@ class Network(NamedTuple):
     resolver: Resolver
 
 
-def compute(network: Network, interface: str = "") -> Settings:
-    """Defaults for this machine; Refused says what is missing."""
+def compute(network: Network, interface: str = "", *, every: bool = False) -> Settings:
+    """Defaults for this machine, of the components that are chosen by default, or of every one.
+
+    Refused says what is missing."""
     chosen = interface or (network.route.interface if network.route else "")
     usable = ", ".join(name for name, addresses in network.interfaces.items() if addresses and name != "lo") or "none"
     if not chosen:
@@ -46,7 +48,8 @@ def compute(network: Network, interface: str = "") -> Settings:
         "router": router, "dns": ",".join(network.resolver.servers), "domain": network.resolver.domain,
     }
     return {name: {setting.name: computed[setting.name] if setting.computed else setting.default
-                   for setting in component.settings} for name, component in table().items()}
+                   for setting in component.settings}
+            for name, component in table().items() if component.chosen or every}
 
 
 def ranges(subnet: IPv4Network, taken: list[IPv4Address]) -> tuple[Range, Range]:

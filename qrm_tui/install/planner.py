@@ -21,6 +21,7 @@ from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.plan import HERE, Change, Inverse, Lock, Record, Step, WriteFile
 from qrm_tui.core.settings import check
+from qrm_tui.core.units import format_size
 from qrm_tui.install import fixes, steps
 
 OS_RELEASE = "/etc/os-release"
@@ -31,9 +32,9 @@ def by_hand(path: str) -> str:
     return f"{path}.by-hand"
 
 
-def node_program() -> str:
-    """qrmd-node, which is installed beside what runs now."""
-    return str(Path(sys.executable).with_name("qrmd-node"))
+def programs() -> str:
+    """The folder of qrmd and qrmd-node, which are installed beside what runs now."""
+    return str(Path(sys.executable).parent)
 
 
 def digest(text: str) -> str:
@@ -54,9 +55,15 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
         files=(OS_RELEASE, answers.FILE, *fixing.files, *files, *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
                *(folder for component in all_of for folder in component.folders)),
-        packages=tuple(sorted({*packages, *fixing.packages})),
+        downloads=_asked_for(arguments), packages=tuple(sorted({*packages, *fixing.packages})),
         units=(*fixing.units, *(unit for component in all_of for unit in component.services)),
         digests=(*copies, *copies.values()), network=True)]
+
+
+def _asked_for(arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    """Packages of the components that an answers file names."""
+    names = answers.components_of(str(arguments.get("answers") or ""))
+    return tuple(sorted({package for name in names for group in table()[name].packages.values() for package in group}))
 
 
 def present(farm: Farm) -> dict[str, ComponentWanted]:
@@ -90,6 +97,12 @@ def _one(call: Call) -> tuple[Item, dict[str, ComponentWanted]]:
     return item, present(call.reading.farm)
 
 
+def _not_itself(name: str, verb: str) -> None:
+    if table()[name].itself:
+        raise Refused(f"{name} is what would run this, and cannot {verb} itself: systemctl {verb} {name}; jobs go on "
+                      "with the next one")
+
+
 def plan_configure(call: Call) -> Draft:
     """One component's settings; files of others that depend on them, too."""
     item, known = _one(call)
@@ -114,6 +127,7 @@ def plan_configure(call: Call) -> Draft:
 def plan_restart(call: Call) -> Draft:
     """Its services start anew, and answer; its files stay as they are."""
     item, known = _one(call)
+    _not_itself(item.name, "restart")
     if not item.wanted.enabled:
         raise Refused(f"component {item.name} is switched off: qrm component enable {item.name}")
     draft = Draft(f"component/{item.name}")
@@ -135,6 +149,7 @@ def plan_enable(call: Call) -> Draft:
 def plan_disable(call: Call) -> Draft:
     """Switched off, now and at every boot."""
     item, known = _one(call)
+    _not_itself(item.name, "stop")
     draft = Draft(f"component/{item.name}", inverse=Inverse("component.enable", {"name": item.name}))
     _Setup(call, draft, known).disable(item.name)
     return draft
@@ -152,7 +167,7 @@ class _Setup:
             call.reading.find("component", name)
         hosts = tuple(sorted((item.name, item.wanted.mac, item.wanted.address)
                              for item in call.reading.farm.all("resource") if getattr(item.wanted, "address", "")))
-        self._site = Site({name: one.settings for name, one in wanted.items()}, node_program(),
+        self._site = Site({name: one.settings for name, one in wanted.items()}, programs(),
                           call.reading.ask(HERE, "path", dhcpd.LOCAL) != "absent", hosts)
 
     # what is done
@@ -161,8 +176,10 @@ class _Setup:
         """These components, in the table's order."""
         chosen = [component for component in table().values() if component.name in set(names)]
         system = self._distribution()
+        if lacking := [component for component in chosen if system not in component.packages]:
+            raise Refused(*(f"{component.name}: {component.lacking}" for component in lacking))
         self._check_network(chosen)
-        self._packages(chosen, system)
+        fresh = self._packages(chosen, system)
         files = {component.name: self._files(component) for component in chosen}
         for component in chosen:
             self._folders_and_copies(component)
@@ -176,7 +193,8 @@ class _Setup:
         for component in chosen:
             if self._wanted[component.name].enabled:
                 read = {entry.path for entry in component.files if entry.restart}
-                self._services(component, bool(read & {step.path for step in files[component.name]}))
+                self._services(component, bool(read & {step.path for step in files[component.name]}),
+                               fresh=bool(fresh & set(component.packages[system])))
         self._answers()
         self._records(chosen)
 
@@ -246,11 +264,14 @@ class _Setup:
             self._draft.warnings.extend(
                 f"package {package} is installed: it does what {component.name} does, and may be in its way"
                 for package in component.conflicts if self._facts.packages.get(package))
+            if component.untried:
+                self._draft.notes.append(f"{component.name}: {component.untried}")
 
     def _interface(self) -> str:
         return self._site.settings.get("dhcpd", {}).get("interface", "")
 
-    def _packages(self, chosen: list[Component], system: str) -> None:
+    def _packages(self, chosen: list[Component], system: str) -> set[str]:
+        """Those that are missing are installed, and answered."""
         wanted = list(dict.fromkeys(package for component in chosen for package in component.packages[system]))
         missing = [package for package in wanted if not self._reading.ask(HERE, "package", package)]
         if missing:
@@ -258,9 +279,23 @@ class _Setup:
                         for unit in component.services]
             self._draft.steps += steps.install_packages(missing, services)
             self._draft.notes.append("packages stay installed if this is taken back")
+            self._sizes(missing)
         there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
         self._draft.notes.append(f"found: {component_table.distribution(self._os_release())[1]}"
                                  f"{'; installed are ' + ', '.join(there) if there else ''}")
+
+        return set(missing)
+
+    def _sizes(self, missing: list[str]) -> None:
+        """What is fetched for packages, and what comes with them."""
+        found = self._facts.downloads
+        if not found:
+            self._draft.notes.append("how much is fetched is not known: apt has no lists of packages yet")
+            return
+        named = ", ".join(f"{name} {format_size(found[name])}" for name in missing if name in found)
+        others = [size for name, size in found.items() if name not in missing]
+        more = f", and {len(others)} that they need, {format_size(sum(others))}" if others else ""
+        self._draft.notes.append(f"fetched are {format_size(sum(found.values()))}: {named}{more}")
 
     def _os_release(self) -> str:
         file = self._facts.files.get(OS_RELEASE)
@@ -307,13 +342,14 @@ class _Setup:
                          path=by_hand(entry.path), content=content, former=kept.content if kept else None,
                          mode=entry.mode)
 
-    def _services(self, component: Component, changed: bool) -> None:
-        begun = False
+    def _services(self, component: Component, changed: bool, *, fresh: bool = False) -> None:
+        # one without services is asked when its packages came
+        begun = fresh and not component.services
         for unit in component.services:
             state = self._reading.ask(HERE, "unit", unit)
             if self._reading.ask(HERE, "enabled", unit) != "enabled":
                 self._add(steps.enable(unit))
-            if changed or state != "active":
+            if (changed or state != "active") and not component.itself:
                 self._add(steps.restart(unit, was_active=state == "active"))
                 begun = True
         if begun:

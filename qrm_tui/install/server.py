@@ -168,7 +168,7 @@ class Server:
         """Components with the settings that are meant, else with those that they come with."""
         return components.Site({name: {setting.name: setting.default for setting in component.settings}
                                 | dict(self.settings.get(name, {})) for name, component in table().items()
-                                if not self.settings or name in self.settings})
+                                if (name in self.settings if self.settings else component.chosen)})
 
     def ports(self) -> list[tuple[str, component_table.Port]]:
         """Component and port that it listens on."""

@@ -21,9 +21,11 @@ def install_packages(packages: Sequence[str], services: Sequence[str]) -> list[S
     is masked; the mask is gone with the next boot, whatever happens.
     """
     held = ("--runtime", "--", *services)
-    return [
+    made: list[Step] = [] if not services else [
         Run(machine=HERE, summary=f"keep {', '.join(services)} from starting before its time",
             argv=("systemctl", "mask", *held), undo=Undo(argv=("systemctl", "unmask", *held))),
+    ]
+    made += [
         Run(machine=HERE, summary="finish what dpkg may have begun", long=True,
             argv=("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "--pending")),
         Run(machine=HERE, summary="see what packages there are", argv=(*_APT, "update"), long=True),
@@ -33,8 +35,10 @@ def install_packages(packages: Sequence[str], services: Sequence[str]) -> list[S
                   "install", *packages),
             done=Check(argv=("dpkg-query", "-W", "-f", "${db:Status-Status}\\n", *packages), expect="equals",
                        text="\n".join(["installed"] * len(packages)))),
-        Run(machine=HERE, summary=f"let {', '.join(services)} start", argv=("systemctl", "unmask", *held)),
     ]
+    if services:
+        made.append(Run(machine=HERE, summary=f"let {', '.join(services)} start", argv=("systemctl", "unmask", *held)))
+    return made
 
 
 def make_folder(path: str) -> Run:

@@ -11,9 +11,21 @@ from qrm_tui.runners.base import Completed
 #: Versions of Debian 12.
 _AVAILABLE: Mapping[str, str] = {
     "apache2": "2.4.71-1~deb12u1", "curl": "7.88.1-10+deb12u14", "ipxe": "1.0.0+git-20190125.36a4c85-5.1",
+    "cockpit": "287.1-0+deb12u3", "e2fsprogs": "1.47.0-2+b2", "libvirt0": "9.0.0-4+deb12u2", "lvm2": "2.03.16-2",
+    "mariadb-server": "1:10.11.18-0+deb12u1", "monitoring-plugins-basic": "2.3.3-5+deb12u2",
+    "nagios4": "4.4.6-4+deb12u1", "openssh-client": "1:9.2p1-2+deb12u10", "puppet-agent": "7.23.0-1",
+    "puppetserver": "7.9.5-2+deb12u1", "rsync": "3.2.7-1+deb12u6",
     "ipmitool": "1.8.19-4+deb12u2", "isc-dhcp-server": "4.4.3-P1-2", "nfs-kernel-server": "1:2.6.2-4+deb12u1",
     "pxelinux": "3:6.04~git20190206.bf6db5b4+dfsg1-3", "syslinux-common": "3:6.04~git20190206.bf6db5b4+dfsg1-3",
     "systemd-timesyncd": "252.39-1~deb12u1", "tftpd-hpa": "5.2+20150808-1.4", "wakeonlan": "0.41-12.1",
+}
+#: Bytes of their files.
+_SIZES: Mapping[str, int] = {
+    "apache2": 232896, "cockpit": 28140, "curl": 315764, "e2fsprogs": 571920, "ipxe": 1171912, "ipmitool": 2003168,
+    "isc-dhcp-server": 1478908, "libvirt0": 1669252, "lvm2": 1228616, "mariadb-server": 3661896,
+    "monitoring-plugins-basic": 285356, "nagios4": 16296, "nfs-kernel-server": 151664, "openssh-client": 993532,
+    "puppet-agent": 1147000, "puppetserver": 399612, "pxelinux": 156016, "rsync": 424700, "syslinux-common": 1238336,
+    "systemd-timesyncd": 64060, "tftpd-hpa": 41872, "wakeonlan": 10588,
 }
 _MODULES = "/usr/lib/syslinux/modules/bios"
 #: Files that are of interest here.
@@ -71,6 +83,20 @@ def env(host: Host, argv: Sequence[str]) -> Completed | Effects:
               "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "-o", "APT::Status-Fd=1", "install",
               *names):
             return _install(host, names)
+    raise NotPractised("these arguments")
+
+
+def apt_get(host: Host, argv: Sequence[str]) -> Completed:
+    """What would be fetched."""
+    match argv:
+        case ("apt-get", "--yes", "--no-install-recommends", "--print-uris", "install", *names):
+            unknown = next((name for name in names if name not in _AVAILABLE), "")
+            if unknown:
+                return bad(100, f"E: Unable to locate package {unknown}\n", "Reading package lists...\n")
+            return good("".join(
+                f"'http://deb.debian.org/debian/pool/main/{name}_{_AVAILABLE[name]}_amd64.deb' "
+                f"{name}_{_AVAILABLE[name]}_amd64.deb {_SIZES[name]} MD5Sum:0\n"
+                for name in names if name not in host.software.packages))
     raise NotPractised("these arguments")
 
 

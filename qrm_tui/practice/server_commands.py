@@ -139,10 +139,23 @@ def curl(host: Host, argv: Sequence[str]) -> Completed:
     raise NotPractised("these arguments")
 
 
+def answers(host: Host, argv: Sequence[str]) -> Completed:
+    """Programs that are asked whether their service is well."""
+    match argv:
+        case ("mariadb-admin", "ping"):
+            return good("mysqld is alive\n") if "mariadb.service" in host.software.active else bad(1, "mysqladmin: "
+                                                                                                     "connect failed\n")
+        case ("ssh", "-V"):
+            return Completed(0, "", "OpenSSH_9.2p1 Debian-2+deb12u10, OpenSSL 3.0.20\n")
+        case ("nagios4", "-v", "/etc/nagios4/nagios.cfg"):
+            return good() if "nagios4" in host.software.packages else bad(127, "nagios4: not found\n")
+    raise NotPractised("these arguments")
+
+
 def _fetch(host: Host, address: str) -> Completed:
     url = urlsplit(address)
     port = url.port or {"tftp": 69, "http": 80}[url.scheme]
-    protocol = {"tftp": "udp", "http": "tcp"}[url.scheme]
+    protocol = "udp" if url.scheme == "tftp" else "tcp"
     listens = any(kind == protocol and place.rpartition(":")[2] == str(port)
                   for kind, place, _ in services.sockets(host))
     if not listens:
@@ -152,6 +165,8 @@ def _fetch(host: Host, address: str) -> Completed:
                       "server\n")
     if url.path.startswith("/v1/"):
         return good()
+    if url.scheme == "https":
+        return good("running" if url.path.startswith("/status/") else "")
     place = host.root.here("/srv/qrm/boot" + url.path.removeprefix("/qrm/boot"))
     if not place.is_file():
         return bad(22, "curl: (22) The requested URL returned error: 404\n") if url.scheme == "http" else \

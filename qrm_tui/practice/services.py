@@ -16,6 +16,13 @@ _WANTS = f"{_UNITS}/multi-user.target.wants"
 _BROUGHT: Mapping[str, str] = {
     "isc-dhcp-server": "isc-dhcp-server.service", "tftpd-hpa": "tftpd-hpa.service", "apache2": "apache2.service",
     "nfs-kernel-server": "nfs-server.service", "systemd-timesyncd": "systemd-timesyncd.service",
+    "lvm2": "lvm2-monitor.service", "mariadb-server": "mariadb.service", "nagios4": "nagios4.service",
+    "puppetserver": "puppetserver.service", "cockpit": "cockpit.socket",
+}
+#: Where services listen that have no files of ours.
+_LISTEN: Mapping[str, tuple[str, str, str]] = {
+    "mariadb.service": ("tcp", "127.0.0.1:3306", "mariadbd"), "puppetserver.service": ("tcp", "*:8140", "java"),
+    "cockpit.socket": ("tcp", "*:9090", "systemd"),
 }
 _APACHE = "/etc/apache2/conf-enabled"
 _DHCPD = "/etc/dhcp/qrm.conf"
@@ -215,6 +222,7 @@ def sockets(host: Host) -> Iterator[tuple[str, str, str]]:
         place = host.root.here(f"{_APACHE}/qrm-boot.conf")
         listens = re.findall(r"^Listen ([0-9]+)", place.read_text() if place.is_file() else "", re.MULTILINE)
         yield from (("tcp", f"*:{port}", "apache2") for port in ("80", *listens))
+    yield from (_LISTEN[unit] for unit in _LISTEN if unit in active)
     if "nfs-server.service" in active:
         yield "tcp", "0.0.0.0:2049", ""
     if "qrm-node.service" in active:

@@ -15,8 +15,8 @@ from qrm_tui.runners.base import Completed
 _UNITS = "/etc/systemd/system"
 _WANTS = f"{_UNITS}/multi-user.target.wants"
 _SETTINGS = {
-    "Unit": ("Description", "Documentation", "Before", "After", "Requires", "Wants", "BindsTo", "DefaultDependencies",
-             "StartLimitIntervalSec", "StartLimitBurst", "ConditionPathExists"),
+    "Unit": ("Description", "Documentation", "Before", "After", "Requires", "Wants", "Conflicts", "BindsTo",
+             "DefaultDependencies", "StartLimitIntervalSec", "StartLimitBurst", "ConditionPathExists"),
     "Mount": ("What", "Where", "Type", "Options", "TimeoutSec", "LazyUnmount", "ForceUnmount", "DirectoryMode"),
     "Service": (),
     "Install": ("WantedBy", "RequiredBy", "Alias"),
@@ -107,7 +107,7 @@ def _reload(host: Host) -> None:
 
 def systemctl(host: Host, argv: Sequence[str]) -> Completed | Effects:
     """enable --now, disable --no-reload --now, daemon-reload, reset-failed; of services see there."""
-    if any(word.endswith(".service") for word in argv):
+    if any(word.endswith((".service", ".socket")) for word in argv):
         return services.systemctl(host, argv)
     match argv:
         case ("systemctl", "daemon-reload"):

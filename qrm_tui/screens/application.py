@@ -105,6 +105,7 @@ class QrmApp(App[None]):
         look: Look | None = None,
         read_only: bool = False,
         practice: Practice | None = None,
+        install: bool = False,
         clock: Callable[[], float] = time.time,
         view: str | None = None,
     ) -> None:
@@ -113,6 +114,7 @@ class QrmApp(App[None]):
         self._connect = connect
         self.client = connect(where)
         self.practice = practice
+        self._install = install
         self._overview_due = self._overviewing = False
         self._view = BY_NAME[view] if view else VIEWS[0]
         self.look = look
@@ -187,6 +189,9 @@ class QrmApp(App[None]):
 
         if isinstance(self.screen, Welcome):
             self.screen.dismiss(None)
+        if self._install:
+            self._install = False
+            self.open_installer()
         self._look_at_farm()
 
     @on(Event)
@@ -305,6 +310,8 @@ class QrmApp(App[None]):
             self.wear(meant.look)
         elif meant.word == "quit":
             self.exit()
+        elif meant.word == "setup":
+            self.open_installer()
         else:
             self.open_help()
 
@@ -388,6 +395,28 @@ class QrmApp(App[None]):
         from qrm_tui.screens.help import Help
 
         self.push_screen(Help.of(self.screen))
+
+    async def install_on(self, where: str) -> None:
+        """Set up the server there, as soon as it answers."""
+        self._install = True
+        await self.connect_to(where)
+
+    def open_installer(self) -> None:
+        """Set up the server that one is connected to, or look at how it is."""
+        from qrm_tui.core.operations.registry import OPERATIONS
+        from qrm_tui.screens.message import MessageScreen
+
+        if trouble := refusal(self.live, OPERATIONS["install.run"], ()):
+            self.push_screen(MessageScreen("Set up the server", (trouble,)))
+            return
+        from qrm_tui.screens.install_welcome import InstallWelcome
+
+        self.push_screen(InstallWelcome())
+
+    async def leave_installer(self) -> None:
+        """To the farm, from wherever in it."""
+        while len(self.screen_stack) > 1:
+            await self.pop_screen()
 
     def open_welcome(self) -> None:
         from qrm_tui.screens.welcome import Welcome

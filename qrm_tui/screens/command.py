@@ -61,7 +61,7 @@ class Wear:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`quit` or `help`."""
+    """`quit`, `help` or `setup`."""
 
     word: str
 
@@ -87,6 +87,8 @@ def parse(text: str) -> Call | Visit | Wall | Wear | Word:
     noun, *rest = words
     if noun in _LEAVE:
         return Word("quit")
+    if noun == "setup":
+        return Word("setup")
     if noun in ("help", "?"):
         return Word("help")
     if noun == "wall":
@@ -230,7 +232,8 @@ def _next(words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[H
         views = [Hint(view.name, f"view {view.key}".strip()) for view in VIEWS]
         nouns = [Hint(noun, "+ verb") for noun in _nouns() if noun not in BY_NAME]
         return [*views, *nouns, Hint("wall", "consoles side by side"),
-                Hint("look", "+ how the program looks"), Hint("quit"), Hint("help")]
+                Hint("look", "+ how the program looks"), Hint("setup", "the server's checks, components and settings"),
+                Hint("quit"), Hint("help")]
     if words[0] == "look":
         return [Hint(name) for name in LOOK_NAMES] if len(words) == 1 else []
     if words[0] == "wall":

@@ -28,6 +28,8 @@ class Palette(Provider):
         for operation in OPERATIONS.values():
             if self._qrm.live.may(operation):
                 yield f"{operation.kind} {operation.verb}", operation.summary, partial(self._ask, operation.name)
+        yield "setup", "the server's checks, components and settings: set it up, or change how it is", \
+            self._qrm.open_installer
         yield "wall", "the consoles of all machines side by side, or of the marked ones", self._wall
         yield "look basic", "ASCII and few bytes, for slow lines; ctrl+t, and again: back", self._qrm.action_basic
         yield "redraw", "send the whole screen again; ctrl+l", self._qrm.action_redraw

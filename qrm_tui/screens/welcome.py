@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input, Label
 
+from qrm_tui.client.where import INSTALLED
 from qrm_tui.core.errors import BadInput, QrmError
 from qrm_tui.screens.base import FarmScreen
 from qrm_tui.widgets.keys import Keys
@@ -21,7 +23,7 @@ from qrm_tui.widgets.topline import TopLine
 class _Offer(Page):
     """What can be done now."""
 
-    where = trouble = ""
+    where = trouble = refused = ""
 
     def build(self, width: int) -> list[PageLine]:
         lines: list[PageLine] = [EMPTY, line((" No openQRM server answers here.", "title")), EMPTY]
@@ -37,8 +39,11 @@ class _Offer(Page):
             EMPTY,
             line(("  r  ", "key"), "try again now (it is tried again by itself, too)"),
             EMPTY,
-            line(("     install an openQRM server here: not available yet", "muted")),
+            line(("  i  ", "key"), "install an openQRM server here: looks at this machine first, and changes"),
+            line("     nothing before you have seen the whole plan"),
         ]
+        if self.refused:
+            lines += wrap(self.refused, width - 1, "bad", "     ")
         return lines
 
 
@@ -55,6 +60,7 @@ class Welcome(FarmScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "practise", "practise", id="welcome.practise"),
+        Binding("i", "install", "install", id="welcome.install"),
         Binding("c", "connect", "connect", id="welcome.connect"),
         Binding("r", "retry", "try again", id="welcome.retry"),
         Binding("escape", "back", "back", key_display="esc", id="welcome.back"),
@@ -95,6 +101,20 @@ class Welcome(FarmScreen[None]):
             self.say(f"no practice farm: {error}")
             return
         await self.qrm.connect_to(practice.where)
+
+    @work(group="install", exclusive=True, exit_on_error=False)
+    async def action_install(self) -> None:
+        """The installer's own server is started, and shown."""
+        from qrm_tui.client import installer
+
+        offer = self.query_one(_Offer)
+        try:
+            await asyncio.to_thread(installer.start)
+        except QrmError as error:
+            offer.refused = "; ".join(error.reasons)
+            offer.rebuild()
+            return
+        await self.qrm.install_on(INSTALLED)
 
     def action_connect(self) -> None:
         self.add_class("-asking")

@@ -330,7 +330,7 @@ async def test_defaults_for_the_answers_are_computed_on_the_server(world: World)
     assert 'domain = "practice.example"' in text
     assert await world.do("install.run", answers=text) == "done"
     assert {item.name: item.state for item in world.qrmd.farm.all("component")} == dict.fromkeys(
-        ("nfs", "tftpd", "apache", "dhcpd", "node"), "ok")
+        ("qrmd", "sshlogin", "nfs", "lvm-mgmt", "tftpd", "apache", "dhcpd", "node"), "ok")
     with pytest.raises(Refused, match="there is no network interface eth7"):
         await world.qrmd.installing.answers("eth7")
 

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from qrm_tui.backends import firewalls
+from qrm_tui.core.component_table import table
 from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.plan import HERE, Plan, Run, WriteFile, argv_of
@@ -42,7 +43,8 @@ async def plan(qrmd: Qrmd, operation: str, **arguments: object) -> Plan:
 
 async def run(qrmd: Qrmd, made: Plan) -> str:
     outcome = await qrmd.run(made.id, ADMIN, Role.administrator)
-    return (await qrmd.jobs.wait(outcome["job"]["id"])).state
+    record = await qrmd.jobs.wait(outcome["job"]["id"])
+    return record.state if record.state == "done" else f"{record.state}: {record.error}"
 
 
 def written(made: Plan) -> dict[str, str]:
@@ -145,6 +147,21 @@ async def test_fixes_come_before_an_installation_in_one_job(machine: Machine) ->
     assert await run(qrmd, made) == "done"
     assert qrmd.farm.get("component", "dhcpd").wanted.settings["address"] == "192.168.88.5"
     assert all(step.machine == HERE for step in made.steps)
+
+
+async def test_every_component_that_there_is_can_be_added_later(machine: Machine) -> None:
+    qrmd = await machine("debian12")
+    assert await run(qrmd, await plan(qrmd, "install.run", answers=(await qrmd.installing.answers(""))["answers"])) == \
+        "done"
+    more = "".join(f"[{name}]\n" for name, component in table().items()
+                   if not component.chosen and not component.lacking)
+    made = await plan(qrmd, "install.run", answers=more)
+    assert sum("was not run yet" in note for note in made.notes) == 4
+    assert await run(qrmd, made) == "done"
+    await qrmd.watchers.look(HERE)
+    assert {item.state for item in qrmd.farm.all("component")} == {"ok"}
+    with pytest.raises(Refused, match="webmin: Debian and Ubuntu have no package of it"):
+        await plan(qrmd, "install.run", answers="[webmin]\n")
 
 
 @pytest.mark.parametrize("name", ["debian12", "debian13", "ubuntu24-ufw", "debian12-four-cards"])

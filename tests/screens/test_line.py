@@ -68,7 +68,7 @@ async def test_no_server_at_all_offers_what_can_be_done_and_goes_away_by_itself(
     async with running(client) as d:
         await d.at(Welcome)
         text = d.text()
-        assert "nothing listens on" in text and "practise" in text and "not available yet" in text
+        assert "nothing listens on" in text and "practise" in text and "install an openQRM server here" in text
         assert {"practise", "connect", "try again", "quit"} <= set(d.offered())
         client.mend()
         await d.until(lambda: d.app.screen is d.app.main)

@@ -121,7 +121,9 @@ def test_a_complete_file_with_defaults_for_this_machine() -> None:
     settings = defaults.compute(network())
     text = answers.write(settings)
     assert answers.read(text) == settings
-    assert list(settings) == list(table())
+    assert "# [nagios]: watches machines and their services" in text
+    assert "# [webmin]" not in text
+    assert list(settings) == [name for name, component in table().items() if component.chosen]
     assert settings["dhcpd"] | {"lease": ""} == {
         "interface": "br0", "address": "10.77.0.1", "subnet": "10.77.0.0/24", "range": "10.77.0.100-10.77.0.199",
         "machines": "10.77.0.10-10.77.0.99", "router": "10.77.0.254", "dns": "9.9.9.9", "domain": "lab", "lease": "",

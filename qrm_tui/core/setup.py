@@ -1,0 +1,121 @@
+"""How a server shall be set up, while somebody makes up their mind: components, settings, fixes. Screens show it, the
+answers file holds it.
+
+What was typed stands over what is set up already, and that over what was computed; settings that components share by
+name (the server's address) are one.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from qrm_tui.core import answers, settings
+from qrm_tui.core.component_table import Setting, needed, table
+from qrm_tui.core.settings import Settings, Wrong
+
+#: The page of what is computed for the machine, and shared.
+BASIC = "basic"
+
+
+class Asked(NamedTuple):
+    """A setting on a page: of this component, or shared by several."""
+
+    component: str
+    setting: Setting
+
+
+class Setup:
+    """Choices and typed texts; they stay, whatever page one looks at."""
+
+    def __init__(self, computed: Settings, present: Settings | None = None) -> None:
+        """`computed`: defaults of all components for this machine; `present`: of those that are set up already."""
+        self._computed, self._present = computed, present or {}
+        self._typed: dict[tuple[str, str], str] = {}
+        self.chosen = set(needed([name for name, component in table().items()
+                                  if component.chosen and not component.lacking] + list(self._present)))
+        #: names of checks whose fix is wanted
+        self.fixes: set[str] = set()
+
+    def compute(self, computed: Settings) -> None:
+        """Other defaults, since machines boot from another interface; what was typed stays."""
+        self._computed = computed
+
+    # components
+
+    def choose(self, name: str, wanted: bool) -> list[str]:
+        """Choose a component or not; the answer are the others that come along, or go with it."""
+        before = set(self.chosen)
+        if wanted:
+            self.chosen |= set(needed([name]))
+        else:
+            self.chosen -= {other for other in self.chosen if name in needed([other])}
+        return [other for other in table() if other in self.chosen ^ before and other != name]
+
+    @property
+    def names(self) -> list[str]:
+        """Chosen components, in the table's order."""
+        return [name for name in table() if name in self.chosen]
+
+    # settings
+
+    def pages(self) -> list[str]:
+        """Pages that have something to ask."""
+        return [page for page in (BASIC, *self.names) if self.asked(page)]
+
+    def asked(self, page: str) -> list[Asked]:
+        """What a page asks: the basic one all that was computed, each once; a component's the rest."""
+        if page != BASIC:
+            return [Asked(page, setting) for setting in table()[page].settings if not setting.computed]
+        found: dict[str, Asked] = {}
+        for name in sorted(self.names, key=lambda name: name != "dhcpd"):  # it has the most
+            for setting in table()[name].settings:
+                if setting.computed:
+                    found.setdefault(setting.name, Asked(name, setting))
+        return list(found.values())
+
+    def value(self, component: str, key: str) -> str:
+        """What stands there now."""
+        for source in (self._typed.get((component, key)), self._present.get(component, {}).get(key)):
+            if source is not None:
+                return source
+        return self._computed.get(component, {}).get(key, "")
+
+    def type(self, component: str, key: str, text: str) -> None:
+        """Somebody types; a shared setting is typed for all. As it was before, it is not typed any more."""
+        setting = table()[component].setting(key)
+        shared = [name for name, other in table().items()
+                  if setting and setting.computed and (same := other.setting(key)) and same.computed] or [component]
+        for name in shared:
+            self._typed.pop((name, key), None)
+            if self.value(name, key) != text:
+                self._typed[name, key] = text
+
+    @property
+    def typed(self) -> bool:
+        """Whether anything was typed."""
+        return bool(self._typed)
+
+    def settings(self) -> Settings:
+        """Of the chosen components, as they stand."""
+        return {name: {setting.name: self.value(name, setting.name) for setting in table()[name].settings}
+                for name in self.names}
+
+    def wrong(self) -> list[Wrong]:
+        """All that is wrong."""
+        return settings.check(self.settings())[1]
+
+    def reasons(self, items: Iterable[Asked]) -> Mapping[str, str]:
+        """By setting's name, why what stands on a page is not possible."""
+        of = {(item.component, item.setting.name): item.setting.name for item in items}
+        found: dict[str, str] = {}
+        for one in self.wrong():
+            key = of.get((one.component, one.key))
+            if key:
+                found.setdefault(key, one.reason)
+        return found
+
+    def text(self) -> str:
+        """The answers file."""
+        kept, wrong = settings.check(self.settings())
+        assert not wrong
+        return answers.write(kept)

@@ -1,0 +1,207 @@
+"""The installer's settings: a page of what was computed for the machine, and one for each component that has more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widget import Widget
+from textual.widgets import Input
+
+from qrm_tui.core.component_table import table
+from qrm_tui.core.errors import QrmError
+from qrm_tui.core.operations.arguments import Argument
+from qrm_tui.core.settings import TYPES
+from qrm_tui.core.setup import BASIC, Asked
+from qrm_tui.screens.base import Answer, Sections
+from qrm_tui.screens.install_base import Found, InstallScreen
+from qrm_tui.screens.operate import Outcome
+from qrm_tui.widgets.chooser import Chooser
+from qrm_tui.widgets.field import Check, Field
+from qrm_tui.widgets.page import Page, wrap
+
+
+class _Computed(Answer):
+    """Defaults for another interface, or why there are none."""
+
+    def __init__(self, answer: dict[str, Any] | None, error: QrmError | None = None) -> None:
+        super().__init__()
+        self.answer, self.error = answer, error
+
+
+class SettingField(Field):
+    """One setting: checked by the same functions as the answers file."""
+
+    def __init__(self, asked: Asked, value: str, choices: Sequence[str], check: Check) -> None:
+        setting = asked.setting
+        super().__init__(Argument(setting.name, "choice" if choices else "text", setting.help,
+                                  required=not setting.optional, choices=tuple(choices)), value, check=check)
+        self.asked = asked
+
+    @property
+    def hint(self) -> str:
+        text = super().hint if self.argument.choices else TYPES[self.asked.setting.type].hint
+        return text[:1].upper() + text[1:]
+
+
+class InstallConfig(InstallScreen):
+    """Every value may be accepted as it is."""
+
+    DEFAULT_CSS = """
+    InstallConfig > #fields { height: 1fr; overflow-y: auto; }
+    InstallConfig > #hint { height: 1; }
+    InstallConfig > Chooser { background: $surface; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "app.focus_next", "next", key_display="tab", id="install.next",
+                tooltip="The next field; on the first line left and right go to other pages"),
+        Binding("up", "app.focus_previous", show=False, id="install.previous"),
+    ]
+    place = "Config"
+
+    def __init__(self, found: Found) -> None:
+        super().__init__()
+        self.found = found
+        self._page = BASIC
+
+    def parts(self) -> Sequence[Widget]:
+        return [Chooser(self.found.setup.pages(), id="pages"), Vertical(id="fields"), Page(id="hint")]
+
+    async def on_mount(self) -> None:
+        super().on_mount()
+        await self.show(self.found.setup.pages()[0], focus="first")
+
+    async def on_screen_resume(self) -> None:
+        """Components may have been chosen otherwise meanwhile."""
+        pages = self.query_one("#pages", Chooser)
+        if pages.choices != tuple(self.found.setup.pages()):
+            await self._rebuild_pages()
+
+    async def _rebuild_pages(self) -> None:
+        former = self.query_one("#pages", Chooser)
+        made = Chooser(self.found.setup.pages(), former.value, id="pages")
+        await former.remove()
+        await self.mount(made, before="#fields")
+        await self.show(made.value)
+
+    @property
+    def fields(self) -> list[SettingField]:
+        return list(self.query(SettingField))
+
+    async def show(self, page: str, focus: str = "") -> None:
+        """The fields of a page; `focus`: a setting, or the first one."""
+        setup, self._page = self.found.setup, page
+        box = self.query_one("#fields", Vertical)
+        await box.remove_children()
+        await box.mount(*(SettingField(asked, setup.value(asked.component, asked.setting.name), self._choices(asked),
+                                       self._check(asked)) for asked in setup.asked(page)))
+        wanted = next((field for field in self.fields if focus in ("first", field.argument.name)), None)
+        if wanted is not None:
+            wanted.editor.focus()
+        self._show_hint()
+
+    def _choices(self, asked: Asked) -> list[str]:
+        if asked.setting.type == "yesno":
+            return ["no", "yes"]
+        if asked.setting.type == "interface":
+            with_address = [one["name"] for one in self.found.interfaces if one["addresses"]]
+            now = self.found.setup.value(asked.component, asked.setting.name)
+            return with_address if now in with_address else []
+        return []
+
+    def _check(self, asked: Asked) -> Check:
+        def check(text: str) -> str:
+            self.found.setup.type(asked.component, asked.setting.name, text)
+            return self.found.setup.reasons(self.found.setup.asked(self._page)).get(asked.setting.name, "")
+
+        return check
+
+    def _show_hint(self) -> None:
+        field = next((field for field in self.fields if field.has_focus_within), None)
+        text = field.hint if field else "left and right: other pages; what stands there may be accepted as it is"
+        self.query_one("#hint", Page).set_lines(wrap(text, self.app.size.width - 2, "muted", " ")[:1])
+
+    def on_descendant_focus(self) -> None:
+        self._show_hint()
+
+    # what is typed
+
+    @on(Chooser.Changed, "#pages")
+    async def _paged(self, event: Chooser.Changed) -> None:
+        event.stop()
+        await self.show(event.value)
+
+    @on(Field.Changed)
+    def _changed(self, event: Field.Changed) -> None:
+        field = event.field
+        if not isinstance(field, SettingField):
+            return
+        self.found.setup.type(field.asked.component, field.asked.setting.name, field.text.strip())
+        for other in self.fields:   # what fits together is told at each
+            if other is not field:
+                other.say()
+        if field.asked.setting.type == "interface":
+            self.compute(field.text)
+
+    @work(group="compute", exclusive=True, exit_on_error=False)
+    async def compute(self, interface: str) -> None:
+        """Defaults for machines that boot from another interface."""
+        try:
+            self.post_message(_Computed(await self.qrm.client.install_answers(interface)))
+        except QrmError as error:
+            self.post_message(_Computed(None, error))
+
+    @on(_Computed)
+    async def _computed(self, event: _Computed) -> None:
+        if event.error:
+            self.tell(event.error)
+        elif event.answer:
+            self.found.setup.compute(event.answer["computed"])
+            await self.show(self._page, focus="interface")
+
+    @on(Input.Submitted)
+    async def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        await self.action_go_on()
+
+    # on and back
+
+    async def action_go_on(self) -> None:
+        """To the plan, or to the first value that is not possible."""
+        wrong = self.found.setup.wrong()
+        if not wrong:
+            from qrm_tui.screens.install_run import InstallPlan
+
+            self.app.push_screen(InstallPlan(self.found), self._came_of)
+            return
+        first = wrong[0]
+        setting = table()[first.component].setting(first.key) if first.key else None
+        if setting is None:
+            self.notify(first.reason, severity="error", markup=False)
+            return
+        page = BASIC if setting.computed else first.component
+        self.query_one("#pages", Chooser).choose(page)
+        await self.show(page, focus=first.key)
+        for field in self.fields:
+            field.insisted = True
+            field.say()
+
+    def _came_of(self, outcome: Outcome | None) -> None:
+        if outcome is None:
+            return
+        if outcome.refused:
+            from qrm_tui.screens.message import MessageScreen
+
+            self.app.push_screen(MessageScreen("Not possible so", outcome.refused))
+        elif outcome.job is not None:
+            from qrm_tui.screens.install_run import InstallJob
+
+            self.app.push_screen(InstallJob(str(outcome.job["name"]), self.found))
+
+    def help_sections(self) -> Sections:
+        return [(page, [(asked.setting.name.replace("_", " "),
+                         f"{asked.setting.help} ({TYPES[asked.setting.type].hint})")
+                        for asked in self.found.setup.asked(page)]) for page in self.found.setup.pages()]

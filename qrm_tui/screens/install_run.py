@@ -1,0 +1,153 @@
+"""The installer's plan, its job while it runs, and what comes after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
+
+from qrm_tui.client.where import INSTALLED
+from qrm_tui.core.answers import FILE
+from qrm_tui.core.errors import QrmError
+from qrm_tui.core.operations.registry import OPERATIONS
+from qrm_tui.core.units import format_age
+from qrm_tui.screens.base import Sections
+from qrm_tui.screens.install_base import Found, InstallScreen, Way
+from qrm_tui.screens.job import JobScreen
+from qrm_tui.screens.operate import Request
+from qrm_tui.screens.plan import PlanScreen, _Planned
+from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
+from qrm_tui.widgets.progress import share_of
+
+
+def _with_way(parts: ComposeResult, place: str) -> ComposeResult:
+    """A screen's parts, with the way under the line on top."""
+    for number, part in enumerate(parts):
+        yield part
+        if number == 0:
+            yield Way(place)
+
+
+class InstallPlan(PlanScreen):
+    """The plan of the whole installation; enter on the line below runs it, as r does."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "to the end", key_display="tab", id="plan.next",
+                tooltip="To the line for the journal's reason, where enter runs the plan"),
+    ]
+
+    def __init__(self, found: Found) -> None:
+        super().__init__(Request(OPERATIONS["install.run"]))
+        self.found = found
+
+    def compose(self) -> ComposeResult:
+        yield from _with_way(super().compose(), "Plan")
+
+    @work(group="plan", exclusive=True, exit_on_error=False)
+    async def ask(self) -> None:
+        setup = self.found.setup
+        try:
+            self.post_message(_Planned(await self.qrm.client.plan(
+                "install.run", {"answers": setup.text(), "fix": sorted(setup.fixes)})))
+        except QrmError as error:
+            self.post_message(_Planned(None, error))
+
+    @on(Input.Submitted, "#reason")
+    def _go(self, event: Input.Submitted) -> None:
+        self.action_run()
+
+
+class InstallJob(JobScreen):
+    """The installation while it runs; leaving does not stop it."""
+
+    def __init__(self, job: str, found: Found) -> None:
+        super().__init__(job)
+        self.found = found
+        self._told = False
+
+    def compose(self) -> ComposeResult:
+        yield from _with_way(super().compose(), "Install")
+
+    def _title(self, width: int) -> list[PageLine]:
+        lines = super()._title(width)
+        row, share = self._row, share_of(self._row)
+        if row.get("state") == "running" and row.get("started") and 0.02 < share < 1:
+            left = (self.live.clock() - row["started"]) * (1 - share) / share
+            lines.append(line((f" about {format_age(left)} left, at this pace", "muted")))
+        return lines
+
+    def _show_row(self, row: Mapping[str, Any]) -> None:
+        super()._show_row(row)
+        if row["state"] == "done" and not self._told:
+            self._told = True
+            self.app.push_screen(InstallDone(self.found))
+
+
+class _Done(Page):
+    """What is there now."""
+
+    found: Found
+
+    def build(self, width: int) -> list[PageLine]:
+        setup, room = self.found.setup, width - 2
+        address = setup.value("dhcpd", "address") if "dhcpd" in setup.chosen else ""
+        texts = [("", f"{', '.join(setup.names)}: set up, and each was seen to answer.")]
+        if address:
+            wire = setup.value("dhcpd", "interface")
+            texts += [("machines", f"switch one on that boots from the network (PXE) on {wire}: it is listed in view 2 "
+                                   "within seconds, in maintenance"),
+                      ("addresses", f"{address}: DHCP, TFTP, HTTP on port {setup.value('apache', 'port')}, machines' "
+                                    f"words on port {setup.value('node', 'port')}")]
+        texts += [("log in", "qrm-tui, as root or as a member of qrm-admin, qrm-operator or qrm-viewer; from "
+                             "elsewhere: qrm-tui --connect ssh://root@" + (address or "SERVER")),
+                  ("images", "qrm storage add lvm-nfs names the server that filesystem-images lie on; then "
+                             "qrm image add"),
+                  ("boot-image", "qrm boot-image create idle --package linux-image-amd64 makes what machines boot "
+                                 "first"),
+                  ("kept", f"{FILE} sets up the next server the same way: qrm install run --answers"),
+                  ("later", "view 7 shows components: e changes one, x switches it off")]
+        lines: list[PageLine] = [EMPTY, line((" The server is set up.", "good")), EMPTY]
+        for word, text in texts:
+            lines += wrap(text, room, "", first=f" {word:<12}")
+        return [*lines, EMPTY, line(" enter", ("  goes to the farm", "muted"))]
+
+
+class InstallDone(InstallScreen):
+    """The end of the way."""
+
+    DEFAULT_CSS = """
+    InstallDone > _Done { height: 1fr; }
+    """
+    place = "Done"
+
+    def __init__(self, found: Found) -> None:
+        super().__init__()
+        self.found = found
+
+    def parts(self) -> list[Page]:
+        text = _Done(can_focus=True)
+        text.found = self.found
+        return [text]
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(_Done).focus()
+
+    async def action_go_on(self) -> None:
+        """To the farm; the installer's own qrmd hands over to the service."""
+        from qrm_tui.client import installer
+
+        try:
+            if not self.live.hello.get("practice") and self.live.where == INSTALLED:
+                await asyncio.to_thread(installer.hand_over)
+        except QrmError as error:
+            self.tell(error)
+        await self.qrm.leave_installer()
+
+    def help_sections(self) -> Sections:
+        return [("Done", [("", "esc goes back to the job and its log, as long as you like.")])]

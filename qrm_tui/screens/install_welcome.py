@@ -1,0 +1,122 @@
+"""The installer's first screen: what it will do, and the machine that it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.widget import Widget
+
+from qrm_tui.core.errors import QrmError
+from qrm_tui.core.setup import Setup
+from qrm_tui.screens.base import Answer, Sections
+from qrm_tui.screens.install_base import Found, InstallScreen
+from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
+
+
+class _Looked(Answer):
+    """What the server found, or why it could not look."""
+
+    def __init__(self, found: Found | None, reasons: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.found, self.reasons = found, reasons
+
+
+class _Text(Page):
+    """What is said."""
+
+    found: Found | None = None
+    reasons: Sequence[str] = ()
+
+    def build(self, width: int) -> list[PageLine]:
+        room = width - 2
+        lines: list[PageLine] = [EMPTY, line((" An openQRM server on this machine", "title")), EMPTY]
+        lines += wrap("Machines that boot from the network get their addresses, boot files and root file systems from "
+                      "here. Six steps: what is in the way is looked at, you choose components and settings, see the "
+                      "plan with every file and command, and only then is anything changed.", room, "", " ")
+        lines += [EMPTY]
+        if self.reasons:
+            for reason in self.reasons:
+                lines += wrap(reason, room, "bad", " ! ")
+            lines += [EMPTY, line(" r looks again; esc leaves.")]
+        elif self.found is None:
+            lines += [line((" looking at this machine, some seconds ...", "strong"))]
+        else:
+            lines += self._machine(self.found, room)
+        return lines
+
+    def _machine(self, found: Found, room: int) -> list[PageLine]:
+        rows = {row["name"]: row for row in found.checks}
+        lines: list[PageLine] = [line((" Found", "title"))]
+        for name in ("distribution", "address", "group", "memory"):
+            lines += wrap(rows[name]["found"], room, "", f"   {rows[name]['title']:<14}")[:2]
+        wrong, fixed = len(found.troubles), len(found.setup.fixes)
+        lines += [EMPTY]
+        if wrong:
+            lines += wrap(f"{wrong} of {len(rows)} checks stand in the way: the next screen says what to do.", room,
+                          "bad", " ! ")
+        if fixed:
+            lines += wrap(f"{fixed} of {len(rows)} checks found something that the plan will put right.", room,
+                          "warning", " ! ")
+        if not wrong and not fixed:
+            lines += [line((" Nothing stands in the way.", "good"))]
+        return [*lines, EMPTY, line(" enter", ("  goes on with what is suggested everywhere", "muted"))]
+
+
+class InstallWelcome(InstallScreen):
+    """Looks at the machine meanwhile."""
+
+    DEFAULT_CSS = """
+    InstallWelcome > _Text { height: 1fr; }
+    """
+    BINDINGS: ClassVar = [("r", "look", "look again")]
+    place = "Welcome"
+
+    def parts(self) -> Sequence[Widget]:
+        return [_Text(can_focus=True)]
+
+    def on_mount(self) -> None:
+        self.query_one(_Text).focus()
+        self.look()
+
+    @work(group="look", exclusive=True, exit_on_error=False)
+    async def look(self) -> None:
+        """Ask for checks and defaults."""
+        try:
+            checks: dict[str, Any] = await self.qrm.client.install_checks()
+            answer = await self.qrm.client.install_answers(checks["interface"])
+            found = Found(Setup(answer["computed"], answer["present"]))
+            found.take(checks)
+            self.post_message(_Looked(found))
+        except QrmError as error:
+            self.post_message(_Looked(None, error.reasons))
+
+    @on(_Looked)
+    def _looked(self, event: _Looked) -> None:
+        text = self.query_one(_Text)
+        text.found, text.reasons = event.found, event.reasons
+        text.rebuild()
+        self.refresh_bindings()
+
+    def action_look(self) -> None:
+        text = self.query_one(_Text)
+        text.found, text.reasons = None, ()
+        text.rebuild()
+        self.look()
+
+    def action_go_on(self) -> None:
+        found = self.query_one(_Text).found
+        if found is not None:
+            from qrm_tui.screens.install_checks import InstallChecks
+
+            self.app.push_screen(InstallChecks(found))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        texts = self.query(_Text)
+        return action != "go_on" or bool(texts and texts.first().found)
+
+    def help_sections(self) -> Sections:
+        return [("Setting up", [("", "Nothing is changed before you say so on the plan's screen. esc goes back a "
+                                     "screen, enter goes on, and both keep what you chose."),
+                                ("", "The same without a screen: qrm install answers, then qrm install run.")])]

@@ -1,0 +1,250 @@
+"""The installer on recorded machines: from start to installed, back and forward, what is refused, and how it looks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from qrm_tui.client.connection import Client
+from qrm_tui.screens.application import QrmApp
+from qrm_tui.screens.install_base import Choices
+from qrm_tui.screens.install_checks import InstallChecks
+from qrm_tui.screens.install_components import InstallComponents
+from qrm_tui.screens.install_config import InstallConfig
+from qrm_tui.screens.install_run import InstallDone, InstallPlan
+from qrm_tui.screens.install_welcome import InstallWelcome
+from qrm_tui.screens.job import JobScreen
+from qrm_tui.screens.main import MainScreen
+from qrm_tui.screens.plan import PlanScreen
+from qrm_tui.screens.practice import Practice
+from qrm_tui.styles import themes
+from qrm_tui.styles.themes import Look
+
+MACHINES = Path(__file__).parent.parent / "fixtures/machines"
+#: Seconds for the server to start, and for a job to end, on a busy machine.
+PATIENCE = 120
+
+
+class Installer:
+    """The app on a recorded machine."""
+
+    def __init__(self, app: QrmApp, pilot: Pilot[None], practice: Practice) -> None:
+        self.app, self.pilot, self._practice = app, pilot, practice
+        self.keys = 0
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        while not condition():
+            assert not self._practice.trouble
+            await self.pilot.pause(0.02)
+
+    async def press(self, *keys: str) -> None:
+        self.keys += len(keys)
+        await self.pilot.press(*keys)
+
+    async def at(self, kind: type[Screen[Any]]) -> Any:
+        await self.until(lambda: isinstance(self.app.screen, kind) and self.app.screen.is_mounted)
+        await self.pilot.pause()
+        return self.app.screen
+
+    async def welcomed(self) -> None:
+        """The machine was looked at."""
+        screen = await self.at(InstallWelcome)
+        await self.until(lambda: screen.check_action("go_on", ()))
+
+    async def to(self, kind: type[Screen[Any]]) -> Any:
+        """By enter alone to a screen further on."""
+        await self.welcomed()
+        for step in (InstallChecks, InstallComponents, InstallConfig, InstallPlan):
+            await self.press("enter")
+            screen = await self.at(step)
+            if step is kind:
+                return screen
+        raise AssertionError(kind)
+
+    def text(self) -> str:
+        """What is on the screen."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+    async def choose(self, words: str) -> None:
+        """The cursor goes to the line with these words."""
+        choices = self.app.screen.query_one(Choices)
+        await self.press("home")
+        for _ in range(20):
+            if words in choices.text.splitlines()[choices.cursor]:
+                return
+            await self.press("down")
+        raise AssertionError(f"{words}\n{choices.text}")
+
+    def said(self) -> str:
+        return "\n".join(notification.message for notification in self.app._notifications)
+
+
+@asynccontextmanager
+async def installer(machine: str, look: Look = themes.DARK,
+                    size: tuple[int, int] = (80, 24)) -> AsyncIterator[Installer]:
+    practice = Practice(machine=str(MACHINES / f"{machine}.json"))
+    app = QrmApp(practice.where, connect=Client, look=look, practice=practice, install=True)
+    try:
+        async with app.run_test(size=size) as pilot, asyncio.timeout(PATIENCE):
+            yield Installer(app, pilot, practice)
+    finally:
+        await asyncio.to_thread(practice.stop)
+
+
+async def test_from_start_to_installed_with_all_defaults_in_few_keys() -> None:
+    async with installer("debian12") as run:
+        plan = await run.to(InstallPlan)
+        await run.until(lambda: plan.plan)
+        await run.press("tab", "enter")
+        await run.at(InstallDone)
+        assert run.keys <= 8
+        assert "192.168.88.5" in run.text()
+        assert "nagios" not in run.app.live.rows["component"]
+        await run.press("enter")
+        await run.at(MainScreen)
+        assert len(run.app.screen_stack) == 1
+
+
+async def test_back_and_forward_keep_everything() -> None:
+    async with installer("debian12") as run:
+        await run.to(InstallComponents)
+        await run.choose("nagios")
+        await run.press("space")
+        await run.press("enter")
+        config = await run.at(InstallConfig)
+        await run.until(lambda: config.fields)
+        domain = next(field for field in config.fields if field.argument.name == "domain")
+        domain.editor.focus()
+        await run.press("end", *"2")
+        await run.press("escape", "escape")
+        await run.at(InstallChecks)
+        await run.press("enter")
+        await run.at(InstallComponents)
+        assert "[x] nagios" in run.text()
+        await run.press("enter")
+        await run.at(InstallConfig)
+        assert "example.net2" in run.text()
+
+
+async def test_a_value_that_is_not_possible_says_why_and_no_plan_is_made() -> None:
+    async with installer("debian12") as run:
+        config = await run.to(InstallConfig)
+        await run.until(lambda: config.fields)
+        next(field for field in config.fields if field.argument.name == "address").editor.focus()
+        await run.press("end", *"9")
+        await run.pilot.pause()
+        assert "192.168.88.59 is in 192.168.88.10-192.168.88.99" in " ".join(run.text().split())
+        await run.press("enter")
+        await run.pilot.pause()
+        assert isinstance(run.app.screen, InstallConfig)
+        assert config.focused is next(field for field in config.fields if field.argument.name == "machines").editor
+
+
+async def test_another_card_computes_its_own_network() -> None:
+    async with installer("debian12-four-cards") as run:
+        config = await run.to(InstallConfig)
+        await run.until(lambda: config.fields)
+        assert "(*) eth0  ( ) eth1" in run.text()
+        await run.press("right")
+        await run.until(lambda: "10.20.0.0/24" in run.text())
+        assert "10.20.0.100-10.20.0.199" in run.text()
+
+
+async def test_pages_of_components_are_reached_by_the_arrows() -> None:
+    async with installer("debian12") as run:
+        config = await run.to(InstallConfig)
+        await run.until(lambda: config.fields)
+        await run.press("up", "right", "right")
+        await run.until(lambda: [field.argument.name for field in config.fields] == ["options", "hypervisor"])
+        await run.press("down", "end", *" quiet")
+        await run.press("up", "left", "right", "left", "right")
+        await run.until(lambda: [field.argument.name for field in config.fields] == ["options", "hypervisor"])
+        assert "ttyS0,115200 quiet" in run.text()
+
+
+async def test_a_system_that_cannot_be_set_up_stops_at_the_checks() -> None:
+    async with installer("rocky9") as run:
+        await run.welcomed()
+        await run.press("enter")
+        await run.at(InstallChecks)
+        await run.press("enter")
+        await run.until(run.said)
+        assert "system stands in the way: use debian-12" in run.said()
+        assert isinstance(run.app.screen, InstallChecks)
+
+
+async def test_what_is_in_the_way_is_in_the_plan_first_unless_one_does_not_want_it() -> None:
+    async with installer("ubuntu24-ufw") as run:
+        await run.to(InstallChecks)
+        assert "[x] WRONG address" in run.text()
+        assert "[x] WRONG firewall" in run.text()
+        await run.press("enter")
+        await run.at(InstallComponents)
+        await run.press("enter")
+        await run.at(InstallConfig)
+        await run.press("enter")
+        plan = await run.at(InstallPlan)
+        await run.until(lambda: plan.plan)
+        summaries = [step["summary"] for step in plan.plan["steps"]]
+        assert summaries[0] == "write /etc/netplan/99-zz-qrm.yaml"
+        assert "ufw lets in 69/udp on eth0" in summaries
+        assert "--fix address --fix firewall" in plan.plan["command"]
+        await run.press("escape", "escape", "escape")
+        await run.at(InstallChecks)
+        await run.choose("firewall")
+        await run.press("space", "enter")
+        await run.until(run.said)
+        assert "firewall stands in the way" in run.said()
+
+
+async def test_a_volume_group_is_made_after_its_name_was_typed() -> None:
+    async with installer("debian12") as run:
+        await run.to(InstallChecks)
+        await run.choose("volume group")
+        await run.press("space")
+        plan = await run.at(PlanScreen)
+        await run.until(lambda: plan.plan)
+        assert plan.plan["confirm"] == "vol"
+        await run.press("r", *"vol", "enter")
+        job = await run.at(JobScreen)
+        await run.until(lambda: run.app.live.rows["job"].get(job.job, {}).get("state") == "done")
+        await run.press("escape")
+        await run.at(InstallChecks)
+
+
+async def test_a_terminal_that_grows_small_and_large_again() -> None:
+    async with installer("debian12") as run:
+        for kind in (InstallChecks, InstallComponents, InstallConfig):
+            await run.welcomed() if kind is InstallChecks else None
+            await run.press("enter")
+            await run.at(kind)
+            before = run.text()
+            await run.pilot.resize_terminal(40, 10)
+            await run.pilot.pause()
+            assert run.text() != before
+            await run.pilot.resize_terminal(80, 24)
+            await run.pilot.pause()
+            assert run.text() == before
+
+
+async def test_on_the_linux_console_every_word_that_matters_is_there() -> None:
+    async with installer("debian13-small", themes.LINUX) as run:
+        await run.welcomed()
+        shown = [run.text()]
+        for kind in (InstallChecks, InstallComponents, InstallConfig):
+            await run.press("enter")
+            await run.at(kind)
+            await run.pilot.pause()
+            shown.append(run.text())
+        for text in shown:
+            assert all(len(line) == 80 for line in text.splitlines())
+            assert not [character for character in text if ord(character) > 0x2593]
+        assert "[x] look  time" in shown[1]
+        assert "970M" in shown[1]

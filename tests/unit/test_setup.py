@@ -1,0 +1,73 @@
+"""The model behind the installer's screens and the answers file."""
+from __future__ import annotations
+
+import pytest
+
+from qrm_tui.core import answers
+from qrm_tui.core.component_table import table
+from qrm_tui.core.setup import BASIC, Setup
+from qrm_tui.install import defaults
+from tests.unit.machines import server
+
+
+def setup_of(name: str, interface: str = "", **present: dict[str, str]) -> Setup:
+    return Setup(defaults.compute(server(name).network, interface, every=True), present)
+
+
+def test_what_is_computed_is_good_enough_to_accept() -> None:
+    setup = setup_of("debian12")
+    assert setup.wrong() == []
+    assert answers.read(setup.text()) == setup.settings()
+    assert setup.names == [name for name, component in table().items() if component.chosen]
+
+
+def test_choosing_brings_what_is_needed_and_taking_away_what_needs_it() -> None:
+    setup = setup_of("debian12")
+    assert setup.choose("apache", False) == ["dhcpd", "node"]
+    assert setup.choose("nagios", True) == ["apache"]
+    assert setup.choose("tftpd", False) == ["apache", "nagios"]
+    assert setup.names == ["qrmd", "sshlogin", "nfs", "lvm-mgmt"]
+
+
+def test_nothing_is_asked_twice_and_pages_are_those_of_what_is_chosen() -> None:
+    setup = setup_of("debian12")
+    basic = [item.setting.name for item in setup.asked(BASIC)]
+    assert basic == ["interface", "address", "subnet", "range", "machines", "router", "dns", "domain"]
+    assert setup.pages() == [BASIC, "nfs", "tftpd", "apache", "dhcpd", "node"]
+    setup.choose("dhcpd", False)
+    assert [item.setting.name for item in setup.asked(BASIC)] == ["address"]
+
+
+def test_an_address_is_typed_once_for_all_that_use_it() -> None:
+    setup = setup_of("debian12")
+    setup.type("dhcpd", "address", "192.168.88.6")
+    assert setup.settings()["tftpd"]["address"] == "192.168.88.6"
+    assert setup.wrong() == []
+    setup.type("dhcpd", "address", "192.168.88.5")
+    assert not setup.typed
+
+
+@pytest.mark.parametrize(("key", "text", "reason"), [
+    ("address", "10.0.0.1", "10.0.0.1 is not in subnet 192.168.88.0/24"),
+    ("range", "192.168.88.1-192.168.88.20", "the server's own address 192.168.88.5 is in"),
+    ("subnet", "nonsense", "'nonsense' is no IPv4 network"),
+    ("interface", "", "is needed"),
+])
+def test_what_is_wrong_is_told_where_it_was_typed(key: str, text: str, reason: str) -> None:
+    setup = setup_of("debian12")
+    setup.type("dhcpd", key, text)
+    assert setup.reasons(setup.asked(BASIC))[key].startswith(reason)
+
+
+def test_another_interface_computes_anew_what_nobody_typed() -> None:
+    setup = setup_of("debian12-four-cards")
+    setup.type("dhcpd", "domain", "rack7")
+    setup.compute(defaults.compute(server("debian12-four-cards").network, "eth1", every=True))
+    assert setup.settings()["dhcpd"]["subnet"] == "10.20.0.0/24"
+    assert setup.settings()["dhcpd"]["domain"] == "rack7"
+
+
+def test_what_is_set_up_already_stands_before_what_is_computed() -> None:
+    setup = setup_of("debian12", apache={"port": "8080"}, mysql={})
+    assert setup.value("apache", "port") == "8080"
+    assert "mysql" in setup.names
