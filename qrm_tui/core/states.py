@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qrm_tui.core import units
+from qrm_tui.core.passwords import FIRST_PASSWORD
 from qrm_tui.core.resources import IDLE, is_heard, is_up, reboots_until, stalls_at, standing_event
 
 if TYPE_CHECKING:
@@ -390,6 +391,16 @@ COMPONENT: Sequence[Rule] = (
     Rule("ok", lambda i, f: True, lambda i, f: "its services run and answer, and its files are as they were written"),
 )
 
+USER: Sequence[Rule] = (
+    Rule("warning", lambda i, f: i.wanted.whose == "known",
+         lambda i, f: f"everybody knows its password ({FIRST_PASSWORD}): until its first log-in, whoever has an "
+         "account on this server may administer the farm",
+         lambda i, f: f"qrm login {i.name}, or give it another: qrm user password {i.name}"),
+    Rule("ok", lambda i, f: i.wanted.whose == "given",
+         lambda i, f: "an administrator chose its password; it is changed at the next log-in"),
+    Rule("ok", lambda i, f: True, lambda i, f: "it logs in with a password of its own"),
+)
+
 
 def _is(state: str) -> Callable[[Item, Farm], bool]:
     return lambda item, farm: item.wanted.state == state
@@ -424,7 +435,7 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
 
 TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": JOB, "resource": RESOURCE, "ve": VE,
                                      "boot-image": BOOT_IMAGE, "component": COMPONENT, "partition": PARTITION,
-                                     "host": HOST}
+                                     "host": HOST, "user": USER}
 
 
 def _console_words(item: Item, farm: Farm) -> str:

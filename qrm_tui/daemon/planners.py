@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qrm_tui.backends import boot_images, lvm_nfs, partitions, resources, storage_servers, ve_start, ve_stop
+from qrm_tui.backends import boot_images, lvm_nfs, partitions, resources, storage_servers, users, ve_start, ve_stop
 from qrm_tui.backends import virtual_environments as ves
 from qrm_tui.backends.planning import Call, Draft, Probe, probe_nothing
 from qrm_tui.core.farm import Farm
@@ -53,6 +53,10 @@ PLANNERS: Mapping[str, Planner] = {
     "partition.reset": Planner(probe_nothing, partitions.plan_reset),
     "partition.resize": Planner(probe_nothing, partitions.plan_resize),
     "partition.remove": Planner(partitions.probe_files, partitions.plan_remove),
+    "user.add": Planner(probe_nothing, users.plan_add),
+    "user.password": Planner(probe_nothing, users.plan_password),
+    "user.role": Planner(probe_nothing, users.plan_role),
+    "user.remove": Planner(probe_nothing, users.plan_remove),
     "component.restart": Planner(install.probe_server, install.plan_restart),
     "component.enable": Planner(install.probe_server, install.plan_enable),
     "component.disable": Planner(install.probe_server, install.plan_disable),
