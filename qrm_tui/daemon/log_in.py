@@ -53,6 +53,12 @@ class LogIn:
             who=HERE, terminal="", operation="user.add", object=f"user/{FIRST_USER}", outcome="done",
             reason="the first user of a new server")))
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the first user has not logged in yet."""
+        first = self._farm.find("user", FIRST_USER)
+        return first is not None and first.wanted.whose == "known"
+
     async def log_in(self, name: str, password: str, peer: Peer) -> tuple[str, LoggedIn]:
         """A new session, its token first; NotPermitted says why not."""
         user = await self._check(name, password, peer)

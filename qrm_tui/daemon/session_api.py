@@ -111,7 +111,8 @@ class SessionApi:
         settings, session = self._log_in.settings, request.state.session
         known = {"user": session.user, "must_change": self._log_in.sessions.role(session) is Role.nobody} \
             if session else None
-        return {"log_in": settings.allowed, "session": known, "lock": settings.lock}
+        return {"log_in": settings.allowed, "session": known, "lock": settings.lock,
+                "first_user": settings.allowed and self._log_in.is_new}
 
     def _needed(self, request: Request) -> LoggedIn:
         session: LoggedIn | None = request.state.session

@@ -20,6 +20,8 @@ from qrm_tui.screens.views import BY_KIND, BY_NAME, VIEWS
 #: Options of `qrm` that say how a plan is shown or asked for; here it is always shown, and asked for.
 _NOT_HERE = frozenset(("--plan", "--json", "--plain", "--yes", "--no-wait"))
 _LEAVE = frozenset(("q", "quit", "exit"))
+#: Words about who is at the keyboard, and what they do.
+_SESSION = {"lock": "ask for the password again", "logout": "end the session", "login": "as another user"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Wall:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`quit` or `help`."""
+    """`quit`, `help`, or about who is at the keyboard."""
 
     word: str
 
@@ -78,6 +80,8 @@ def parse(text: str) -> Call | Visit | Wall | Word:
     noun, *rest = words
     if noun in _LEAVE:
         return Word("quit")
+    if noun in _SESSION and not rest:
+        return Word(noun)
     if noun in ("help", "?"):
         return Word("help")
     if noun == "wall":
@@ -122,7 +126,7 @@ def _call(noun: str, rest: Sequence[str]) -> Call:
 
 def parse_arguments(operation: Operation, words: Sequence[str]) -> Call:
     """The words after NOUN VERB as that operation's arguments, not yet parsed by type."""
-    options = {argument.option: argument for argument in operation.arguments if not argument.positional}
+    options = {argument.option: argument for argument in _typed(operation) if not argument.positional}
     values: list[str] = []
     given: dict[str, Any] = {}
     reason, place = "", 0
@@ -172,10 +176,15 @@ def _positionals(operation: Operation, values: list[str], given: dict[str, Any])
                        f"{usage(operation)}")
 
 
+def _typed(operation: Operation) -> list[Argument]:
+    """The arguments that may be seen: secrets are asked for."""
+    return [argument for argument in operation.arguments if not argument.secret]
+
+
 def usage(operation: Operation) -> str:
     """`SOURCE NAME [--hostname HOST]`, from the declaration."""
     parts = []
-    for argument in operation.arguments:
+    for argument in _typed(operation):
         option = f"{argument.option} {TYPES[argument.type].word}".strip()
         word = argument.name.upper() if argument.positional else option
         word += "..." if argument.many else ""
@@ -187,7 +196,7 @@ def command_text(operation: Operation, arguments: Mapping[str, Any]) -> str:
     """The `qrm` command of a call, leaving out what is as by default."""
     words = ["qrm", operation.kind, operation.verb]
     options: list[str] = []
-    for argument in operation.arguments:
+    for argument in _typed(operation):
         value = arguments.get(argument.name)
         if value is None or value == "" or value == [] or value == {} or value is False:
             continue
@@ -216,7 +225,8 @@ def _next(words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[H
     if not words:
         views = [Hint(view.name, f"view {view.key}".strip()) for view in VIEWS]
         nouns = [Hint(noun, "+ verb") for noun in _nouns() if noun not in BY_NAME]
-        return [*views, *nouns, Hint("wall", "consoles side by side"), Hint("quit"), Hint("help")]
+        return [*views, *nouns, Hint("wall", "consoles side by side"), Hint("quit"), Hint("help"),
+                *(Hint(word, about) for word, about in _SESSION.items())]
     if words[0] == "wall":
         return [Hint(name) for name in names("resource") if name not in words]
     operations = {operation.verb: operation for operation in of_kind(words[0])}
@@ -231,7 +241,7 @@ def _next(words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[H
 
 
 def _next_argument(operation: Operation, words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[Hint]:
-    options = {argument.option: argument for argument in operation.arguments if not argument.positional}
+    options = {argument.option: argument for argument in _typed(operation) if not argument.positional}
     if words and (argument := options.get(words[-1])) and argument.type != "flag":
         return _values(argument, names)
     plain = [word for place, word in enumerate(words)
