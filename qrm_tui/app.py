@@ -32,6 +32,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--theme", choices=THEMES, default="auto", help="how it looks (by default as the terminal can)")
     parser.add_argument("--leave-key", metavar="KEY", type=_leave_key, default=os.environ.get("QRM_LEAVE_KEY") or None,
                         help="leaves a machine's console, as in ctrl+o (by default ctrl+]; or QRM_LEAVE_KEY)")
+    parser.add_argument("--log-in", action="store_true",
+                        help="ask for name and password also where this account has a role: a shared terminal")
     parser.add_argument("--read-only", action="store_true", help="look, and change nothing")
     return parser.parse_args(argv)
 
@@ -122,7 +124,7 @@ def _app(where: str, asked: argparse.Namespace, look: Look, practice: Practice |
 
         kind = BasicApp
     app = kind(where, connect=Client, look=look, read_only=asked.read_only, practice=practice, view=view,
-               install=asked.install or bool(asked.machine))
+               install=asked.install or bool(asked.machine), asks_log_in=asked.log_in)
     app.driver_class = driver_for(look, os.environ)
     if asked.leave_key:
         app.set_keymap({"console.always.leave": asked.leave_key})

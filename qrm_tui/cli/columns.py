@@ -45,6 +45,8 @@ COLUMNS = {
     "image": Columns(("name", "state", "storage", "size", "used", "origin", "fill", "full_at", "used_by", "since"),
                      ("name", "storage", "path", "size", "used", "origin", "fill", "full_at", "used_by", "state",
                       "since")),
+    "user": Columns(("name", "state", "role", "password", "last_in", "last_from", "since"),
+                    ("name", "state", "role", "password", "last_in", "last_from", "since")),
     "job": Columns(("id", "state", "operation", "object", "steps", "who", "asked", "error"),
                    ("id", "operation", "object", "state", "step", "steps", "progress", "who", "reason", "started",
                     "ended", "error")),

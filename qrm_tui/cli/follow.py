@@ -36,6 +36,10 @@ def operate(session: Session, verb: Verb, given: dict[str, Any]) -> int:
 
 def carry_out(session: Session, operation: Operation, given: dict[str, Any]) -> int:
     """Plan and run an operation with arguments as typed; the exit code. Errors of `core.errors`."""
+    if any(argument.secret for argument in operation.arguments):
+        from qrm_tui.cli import secrets  # seldom wanted
+
+        given = secrets.filled(operation, given)
     given = documents.load(operation, given)
     check_arguments(operation.arguments, given)
     options = session.options

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from qrm_tui.cli.shared_options import TABLE
-from qrm_tui.cli.verbs import NOUNS, Verb, nouns, verbs_of
+from qrm_tui.cli.verbs import ALONE, NOUNS, Verb, nouns, verbs_of
 from qrm_tui.core.operations.arguments import TYPES, Argument
 from qrm_tui.core.units import format_size
 
@@ -20,6 +20,7 @@ def top_help() -> str:
     """`qrm --help`."""
     parts = [_USAGE, "openQRM in a terminal, as commands. stdout is data, stderr is talk.", "nouns and verbs"]
     parts += _pairs([(noun, f"{NOUNS.get(noun, '')}: {', '.join(verbs_of(noun))}") for noun in nouns()])
+    parts += ["", *_pairs([(word, verb.summary) for word, verb in ALONE.items()])]
     return "\n".join([*parts[:1], "", parts[1], "", *parts[2:], "", *option_lines(), "", _EXIT_CODES, "",
                       "`qrm NOUN VERB --help` shows types, units, defaults and an example."])
 
@@ -35,7 +36,8 @@ def noun_help(noun: str) -> str:
 
 def verb_help(verb: Verb) -> str:
     """`qrm NOUN VERB --help`."""
-    lines = [f"usage: qrm {verb.noun} {verb.name} {usage(verb.arguments)}".rstrip(), "", *_wrapped(verb.summary, 0)]
+    command = f"{verb.noun} {verb.name}".rstrip()
+    lines = [f"usage: qrm {command} {usage(verb.arguments)}".rstrip(), "", *_wrapped(verb.summary, 0)]
     operation = verb.operation
     if operation is not None:
         manner = {"job": "Plans first, then runs as a job.", "record": "Plans first, then is done at once.",

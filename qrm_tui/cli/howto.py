@@ -31,8 +31,8 @@ _LVM_VERBS: Mapping[str, tuple[str, tuple[Argument, ...]]] = {
     "list": ("list images", (_ANY_IMAGE, _GROUP, _ADDRESS)),
 }
 _FILESYSTEM_ADD = (
-    Argument("username", "name", "who asks (the server knows its local users by itself)"),
-    Argument("password", "text", "not needed on this machine; others can read it in the process list"),
+    Argument("username", "name", "who asks (not needed where the server knows this account by its groups)"),
+    Argument("password", "text", "others can read it in the process list: `qrm login` asks for it"),
     Argument("name", "image-name", "what the image is called", required=True),
     Argument("storage", "storage", "on which storage server it lies", required=True),
     Argument("path", "path", "where on that server", required=True),
@@ -93,11 +93,21 @@ def run_qrm_cli(line: Sequence[str]) -> int:
         raise BadInput(f"only `filesystem add` is known here; `qrm --help` lists all that can be done ({_CLI} --help)")
     checked = check_arguments(_FILESYSTEM_ADD, given)
     if checked["password"]:
-        talk(f"{_CLI}: warning: a password on the command line can be read by everybody on this machine (ps); it is "
-             "not needed: leave -p out")
+        talk(f"{_CLI}: warning: a password on the command line can be read by everybody on this machine (ps); leave "
+             "-p out, and log in with qrm login where that is needed")
     with Session(options) as session:
-        return _operate(session, "image.add", {"name": given["name"], "storage": given["storage"],
-                                               "register_only": given["path"]})
+        stranger = session.call(lambda client: client.hello()).get("role") == "nobody"
+        if stranger and checked["username"] and checked["password"]:
+            answer = session.call(lambda client: client.log_in(checked["username"], checked["password"]))
+            if answer["must_change"]:
+                session.call(lambda client: client.log_out())
+                raise Refused(f"{answer['user']} needs a password of their own first: qrm login {answer['user']}")
+        try:
+            return _operate(session, "image.add", {"name": given["name"], "storage": given["storage"],
+                                                   "register_only": given["path"]})
+        finally:
+            if stranger:
+                session.call(lambda client: client.log_out())
 
 
 def _operate(session: Any, operation: str, arguments: dict[str, Any]) -> int:

@@ -34,19 +34,22 @@ def run(line: Sequence[str]) -> int:
     if noun.startswith("-"):
         raise BadInput(f"there is no option {harmless(noun)} here: NOUN and VERB come before a verb's own options; "
                        "see qrm --help")
-    table = verbs.verbs_of(noun)
-    if not table:
-        raise BadInput(f"there is no noun {harmless(noun)!r}{nearest(noun, verbs.nouns())} (qrm --help)")
-    if not words:
-        if options.help:
-            emit(help.noun_help(noun))
-            return 0
-        raise BadInput(f"{noun}: say what to do: {', '.join(table)} (qrm {noun} --help)")
-    name, *words = words
-    if name not in table:
-        raise BadInput(f"{noun}: there is no verb {harmless(name)!r}{nearest(name, table)}; there are "
-                       f"{', '.join(table)}")
-    verb = table[name]
+    verb = verbs.ALONE.get(noun)
+    if verb is None:
+        table = verbs.verbs_of(noun)
+        if not table:
+            raise BadInput(f"there is no noun {harmless(noun)!r}{nearest(noun, [*verbs.nouns(), *verbs.ALONE])} "
+                           "(qrm --help)")
+        if not words:
+            if options.help:
+                emit(help.noun_help(noun))
+                return 0
+            raise BadInput(f"{noun}: say what to do: {', '.join(table)} (qrm {noun} --help)")
+        name, *words = words
+        if name not in table:
+            raise BadInput(f"{noun}: there is no verb {harmless(name)!r}{nearest(name, table)}; there are "
+                           f"{', '.join(table)}")
+        verb = table[name]
     if options.help:
         emit(help.verb_help(verb))
         return 0

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from qrm_tui.cli.shared_options import Options
 from qrm_tui.cli.terminal import is_terminal
+from qrm_tui.client import sessions
 from qrm_tui.client.connection import Client
 from qrm_tui.client.where import default_where
 
@@ -31,13 +32,23 @@ class Session:
             self._runner.run(self._client.close())
         self._runner.close()
 
+    @property
+    def where(self) -> str:
+        """Which server."""
+        return self.options.connect or default_where(os.environ)
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether commands show a session; it may have ended."""
+        return bool(sessions.load(self.where))
+
     def call(self, ask: Callable[[Client], Awaitable[Answer]]) -> Answer:
         """Run what `ask` does with the client; errors of `core.errors`."""
 
         async def asking() -> Answer:
             if self._client is None:
-                where = self.options.connect or default_where(os.environ)
-                self._client = Client(where, may_ask=is_terminal(sys.stdin))
+                self._client = Client(self.where, may_ask=is_terminal(sys.stdin))
+                self._client.session = sessions.load(self.where)
             return await ask(self._client)
 
         return self._runner.run(asking())

@@ -1,6 +1,7 @@
 """Every noun and verb of `qrm`: reading verbs declared here, the rest made from the operations."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from qrm_tui.core.kinds import WORDS
@@ -35,6 +36,7 @@ NOUNS = {
     "component": "services that the server is made of",
     "install": "the server's base configuration",
     "console": "machines' consoles: recorded, watched, typed into",
+    "user": "who logs in by name and password",
     "job": "what runs, waits and has run",
     "journal": "who did what, when and why",
     "practice": "a simulated farm to try everything on",
@@ -61,7 +63,7 @@ def _reading(kind: str) -> list[Verb]:
     name = Argument("name", _NAMED_BY.get(kind, kind), "which", required=True, positional=True)
     some = {"job": "12", "journal": "40", "storage": "lvm-nfs", "image": "webserver", "resource": "r1",
             "ve": "customer1", "partition": "r3-1", "host": "r3", "domain": "esx1.web", "boot-image": "debian12",
-            "component": "dhcpd"}.get(kind, "NAME")
+            "component": "dhcpd", "user": "anna"}.get(kind, "NAME")
     verbs = [
         Verb(kind, "list", "list them", _LIST, f"qrm {kind} list --sort name --limit 20", "reading:list_rows"),
         Verb(kind, "show", "show one with all its fields", (name,), f"qrm {kind} show {some}", "reading:show"),
@@ -71,6 +73,21 @@ def _reading(kind: str) -> list[Verb]:
                           f"qrm {kind} why {some}", "reading:why"))
     return verbs
 
+
+#: Commands of one word.
+ALONE: Mapping[str, Verb] = {verb.noun: verb for verb in (
+    Verb("login", "", "log in by name and password, for this terminal's commands",
+         (Argument("name", "user", "who", positional=True),
+          Argument("password_file", "file", "its first line is the password; without it, you are asked"),
+          Argument("new_password_file", "file", "where it is your first log-in: its first line is your own password")),
+         "qrm login anna", "log_in:log_in"),
+    Verb("logout", "", "end the session", (), "qrm logout", "log_in:log_out"),
+    Verb("whoami", "", "who you are to the server, and what you may", (), "qrm whoami", "log_in:who_am_i"),
+)}
+#: The operation that is also about oneself.
+OWN = "user.password"
+#: Operations that are more than a plan to look at.
+_HANDLERS = {OWN: "log_in:password"}
 
 _OTHERS = (
     Verb("install", "answers", "print a complete answers file, with defaults computed for the server",
@@ -125,9 +142,20 @@ def verbs_of(noun: str) -> dict[str, Verb]:
     """A noun's verbs by name; empty if there is no such noun."""
     verbs = _reading(noun) if noun in kinds() else []
     verbs += [verb for verb in _OTHERS if verb.noun == noun]
-    verbs += [
-        Verb(noun, operation.verb, operation.summary, operation.arguments, operation.example,
-             f"consoles:{operation.verb}" if operation.sort == "session" else "follow:operate", operation)
-        for operation in OPERATIONS.values() if operation.kind == noun
-    ]
+    verbs += [_of(operation) for operation in OPERATIONS.values() if operation.kind == noun]
     return {verb.name: verb for verb in verbs}
+
+
+def _of(operation: Operation) -> Verb:
+    """An operation as a verb; where it has a secret, one says the file that it is in."""
+    handler = _HANDLERS.get(operation.name) or (
+        f"consoles:{operation.verb}" if operation.sort == "session" else "follow:operate")
+    arguments = operation.arguments
+    if any(argument.secret for argument in arguments):
+        from qrm_tui.cli.secrets import as_files  # few have one
+
+        arguments = as_files(operation)
+    if operation.name == OWN:
+        arguments = (arguments[0]._replace(required=False), *arguments[1:], Argument(
+            "old_password_file", "file", "of your own: its first line is the present one; without it, you are asked"))
+    return Verb(operation.kind, operation.verb, operation.summary, arguments, operation.example, handler, operation)

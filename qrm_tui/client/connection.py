@@ -42,6 +42,8 @@ class Client:
 
     def __init__(self, where: str, *, patience: float = 120.0, may_ask: bool = False) -> None:
         self.where = where
+        #: what `log_in` brought; a request shows it, and who asks is then its user
+        self.session = ""
         self._place = parse_where(where)
         self._patience = patience
         self._may_ask = may_ask
@@ -59,6 +61,26 @@ class Client:
     async def hello(self) -> dict[str, Any]:
         """Who the server is and who we are to it."""
         return await self._call("GET", "/v1/hello")
+
+    async def log_in(self, name: str, password: str) -> dict[str, Any]:
+        """`{"user", "role", "must_change"}`, and a session from now on; NotPermitted says why not."""
+        answer = await self._call("POST", "/v1/login", {"name": name, "password": password}, once=True)
+        self.session = str(answer.pop("token", ""))
+        return answer
+
+    async def log_out(self) -> None:
+        """End the session."""
+        session, self.session = self.session, ""
+        if session:
+            await self._call("POST", "/v1/logout", {}, session=session)
+
+    async def unlock(self, password: str) -> None:
+        """Prove that it is still the same user; NotPermitted."""
+        await self._call("POST", "/v1/unlock", {"password": password}, once=True)
+
+    async def change_password(self, old: str, new: str) -> dict[str, Any]:
+        """A password of one's own: `{"user", "role"}`; BadInput says what is wrong with it."""
+        return await self._call("POST", "/v1/password", {"old": old, "new": new}, once=True)
 
     async def farm(self) -> dict[str, Any]:
         """Counts, capacity, alerts."""
@@ -136,7 +158,7 @@ class Client:
             await tunnel.close()
 
     async def _call(self, method: str, target: str, body: Mapping[str, Any] | None = None, *,
-                    once: bool = False) -> dict[str, Any]:
+                    once: bool = False, session: str = "") -> dict[str, Any]:
         """One question and its answer. `once`: what must not be sent a second time goes over a fresh connection."""
         wire = None if body is None else json.dumps(body).encode()
         kept, self._kept = self._kept, None
@@ -145,20 +167,21 @@ class Client:
             kept = None
         if kept is not None:
             try:
-                return await self._exchange(kept, method, target, wire)
+                return await self._exchange(kept, method, target, wire, session)
             except LineLost as lost:
                 if lost.heard:
                     raise self._lost(lost) from None
                 # closed by the server while it was idle: not a byte came back, so ask again
         try:
-            return await self._exchange(await self._connect(), method, target, wire)
+            return await self._exchange(await self._connect(), method, target, wire, session)
         except LineLost as lost:
             raise self._lost(lost, sent=once) from None
 
-    async def _exchange(self, line: Line, method: str, target: str, wire: bytes | None) -> dict[str, Any]:
+    async def _exchange(self, line: Line, method: str, target: str, wire: bytes | None,
+                        session: str = "") -> dict[str, Any]:
         done = False
         try:
-            status = await line.ask(method, target, wire, self._patience)
+            status = await line.ask(method, target, wire, self._patience, session or self.session)
             limit = LARGEST_ANSWER if status < 400 else _LARGEST_ERROR
             text = bytearray()
             async for piece in line.pieces(self._patience):
@@ -197,7 +220,7 @@ class Client:
         """An answer as it comes, over a connection of its own; the error that it is, where it is one."""
         line = await self._connect()
         try:
-            status = await line.ask("GET", target, None, self._patience)
+            status = await line.ask("GET", target, None, self._patience, self.session)
             if status < 400:
                 async for piece in line.pieces(patience):
                     yield piece

@@ -42,9 +42,13 @@ class Line:
             reader, writer = await asyncio.open_unix_connection(path, limit=_PIECE)
         return cls(reader, writer)
 
-    async def ask(self, method: str, target: str, body: bytes | None, patience: float | None) -> int:
-        """Send a request; the answer's status once its head is there. `patience`: seconds of silence allowed."""
+    async def ask(self, method: str, target: str, body: bytes | None, patience: float | None,
+                  session: str = "") -> int:
+        """Send a request; the answer's status once its head is there. `patience`: seconds of silence allowed;
+        `session`: the token of who has logged in."""
         headers = [("Host", "qrmd"), ("Accept", "application/json")]
+        if session:
+            headers.append(("Authorization", f"Bearer {session}"))
         if body is not None:
             headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         self._heard = False

@@ -43,6 +43,12 @@ class NotPermitted(Refused):
     code, status = "not_permitted", 403
 
 
+class NotLoggedIn(NotPermitted):
+    """There is no session, or it has ended."""
+
+    code, status = "not_logged_in", 401
+
+
 class Stale(Refused):
     """What the plan relied on is no longer so."""
 
@@ -77,8 +83,8 @@ class Broken(QrmError):
     code = "broken"
 
 
-_BY_CODE = {cls.code: cls for cls in (QrmError, BadInput, Refused, NotFound, NotPermitted, Stale, StepFailed,
-                                      Unreachable, NoServer, Broken)}
+_BY_CODE = {cls.code: cls for cls in (QrmError, BadInput, Refused, NotFound, NotPermitted, NotLoggedIn, Stale,
+                                      StepFailed, Unreachable, NoServer, Broken)}
 
 
 def from_code(code: str, reasons: Sequence[str]) -> QrmError:

@@ -8,7 +8,7 @@ from qrm_tui.core.units import format_time
 Row = dict[str, Any]
 #: Fields that hold times; seconds inside, RFC 3339 outside.
 TIMES = frozenset(("since", "seen_at", "created", "started", "ended", "asked", "full_at", "at", "stage_at",
-                   "event_at"))
+                   "event_at", "last_in"))
 #: Fields that hold bytes.
 SIZES = frozenset(("size", "used", "free", "pool_size", "pool_promised", "reserve", "memory", "disk", "disk_free",
                    "memory_free", "memory_given"))

@@ -5,4 +5,4 @@ from __future__ import annotations
 WORDS = {"resource": "resource", "ve": "virtual environment", "partition": "partition",
          "host": "virtualization host", "domain": "foreign domain",
          "image": "filesystem-image", "boot-image": "boot-image", "storage": "storage server",
-         "component": "component", "job": "job", "journal": "journal entry"}
+         "component": "component", "user": "user", "job": "job", "journal": "journal entry"}

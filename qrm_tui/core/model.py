@@ -12,6 +12,7 @@ from qrm_tui.core.components import ComponentSeen, ComponentWanted
 from qrm_tui.core.environments import BootImageSeen, BootImageWanted, VeWanted
 from qrm_tui.core.partitions import DomainSeen, DomainWanted, HostSeen, HostWanted, PartitionSeen, PartitionWanted
 from qrm_tui.core.resources import ResourceSeen, ResourceWanted
+from qrm_tui.core.users import UserSeen, UserWanted
 
 ImageLife = Literal["creating", "present", "removing"]
 JobState = Literal["waiting", "running", "done", "undoing", "undone", "failed"]
@@ -140,12 +141,11 @@ class JobRecord(msgspec.Struct, kw_only=True):
 WANTED_TYPES: dict[str, type] = {
     "storage": StorageWanted, "image": ImageWanted, "job": JobRecord, "resource": ResourceWanted, "ve": VeWanted,
     "boot-image": BootImageWanted, "component": ComponentWanted, "partition": PartitionWanted, "host": HostWanted,
-    "domain": DomainWanted,
+    "domain": DomainWanted, "user": UserWanted,
 }
 SEEN_TYPES: dict[str, type] = {
     "storage": StorageSeen, "image": ImageSeen, "resource": ResourceSeen, "boot-image": BootImageSeen,
-    "component": ComponentSeen, "partition": PartitionSeen, "host": HostSeen,
-    "domain": DomainSeen,
+    "component": ComponentSeen, "partition": PartitionSeen, "host": HostSeen, "domain": DomainSeen, "user": UserSeen,
 }
 
 

@@ -16,6 +16,7 @@ from qrm_tui.core.partitionings import technology_on, word_of
 from qrm_tui.core.partitions import DomainSeen, DomainWanted, HostSeen, HostWanted, PartitionSeen, PartitionWanted
 from qrm_tui.core.resources import STAGES, ResourceSeen, ResourceWanted, standing_event
 from qrm_tui.core.units import format_size
+from qrm_tui.core.users import UserSeen, UserWanted
 
 
 def _storage(item: Item, farm: Farm) -> Row:
@@ -180,12 +181,17 @@ def _component(item: Item, farm: Farm) -> Row:
             "files": sorted(item.wanted.files)}
 
 
+def _user(item: Item, farm: Farm) -> Row:
+    seen = item.seen or UserSeen()
+    return {"role": item.wanted.role, "password": item.wanted.whose, "last_in": seen.last_in,
+            "last_from": seen.last_from}
+
+
 #: States in which a stage says something.
 _BOOTS = frozenset(("booting", "starting", "stopping", "error"))
 _FIELDS: dict[str, Callable[[Item, Farm], Row]] = {
     "storage": _storage, "image": _image, "job": _job, "resource": _resource, "ve": _ve, "boot-image": _boot_image,
-    "component": _component, "partition": _partition, "host": _host,
-    "domain": _domain,
+    "component": _component, "partition": _partition, "host": _host, "domain": _domain, "user": _user,
 }
 
 
@@ -196,7 +202,7 @@ _SAMPLES = {
     "component": ComponentWanted(), "partition": PartitionWanted(
         id="", host="", technology="test", mac="", target="", memory=0),
     "host": HostWanted(partitioning="", ve="", address="", technology="lxc"),
-    "domain": DomainWanted(host="", uuid="", title=""),
+    "domain": DomainWanted(host="", uuid="", title=""), "user": UserWanted(role="", password=""),
 }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qrm_tui.core import units
 from qrm_tui.core.partition_states import DOMAIN, HOST, PARTITION, domain_state
 from qrm_tui.core.partitionings import NETBOOTING
+from qrm_tui.core.passwords import FIRST_PASSWORD
 from qrm_tui.core.resources import IDLE, is_heard, is_up, reboots_until, stalls_at, standing_event
 from qrm_tui.core.rules import Rule, Verdict
 
@@ -328,6 +329,16 @@ COMPONENT: Sequence[Rule] = (
     Rule("ok", lambda i, f: True, lambda i, f: "its services run and answer, and its files are as they were written"),
 )
 
+USER: Sequence[Rule] = (
+    Rule("warning", lambda i, f: i.wanted.whose == "known",
+         lambda i, f: f"everybody knows its password ({FIRST_PASSWORD}): until its first log-in, whoever has an "
+         "account on this server may administer the farm",
+         lambda i, f: f"qrm login {i.name}, or give it another: qrm user password {i.name}"),
+    Rule("ok", lambda i, f: i.wanted.whose == "given",
+         lambda i, f: "an administrator chose its password; it is changed at the next log-in"),
+    Rule("ok", lambda i, f: True, lambda i, f: "it logs in with a password of its own"),
+)
+
 
 def _is(state: str) -> Callable[[Item, Farm], bool]:
     return lambda item, farm: item.wanted.state == state
@@ -375,7 +386,7 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
 
 TABLES: dict[str, Sequence[Rule]] = {"storage": STORAGE, "image": IMAGE, "job": JOB, "resource": RESOURCE, "ve": VE,
                                      "boot-image": BOOT_IMAGE, "component": COMPONENT, "partition": PARTITION,
-                                     "host": HOST, "domain": DOMAIN}
+                                     "host": HOST, "domain": DOMAIN, "user": USER}
 
 
 def some(names: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from qrm_tui.daemon.openapi import document
 from qrm_tui.daemon.peer import Peer, peer_from_scope, role_of
 from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
+from qrm_tui.daemon.session_api import SessionApi, Tied
 
 _log = logging.getLogger("qrmd.api")
 
@@ -62,6 +63,7 @@ class Api:
 
     def __init__(self, qrmd: Qrmd, role_of_peer: RoleOf = role_of, practice: Practise | None = None) -> None:
         self._qrmd, self._role_of, self._practice = qrmd, role_of_peer, practice
+        self._sessions = SessionApi(qrmd.log_in)
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -76,17 +78,17 @@ class Api:
                    Route("/v1/practice/{verb}", self._guarded(self.practise), methods=["POST"])]
         routes += ConsoleApi(self._qrmd.consoles).routes(self._guarded)
         routes += InstallApi(self._qrmd.installing).routes(self._guarded)
+        routes += self._sessions.routes(self._guarded)
         return Starlette(routes=routes)
 
     def _guarded(self, endpoint: Callable[[Request, Peer, Role], Awaitable[Response]]) -> Endpoint:
         async def guarded(request: Request) -> Response:
             peer = peer_from_scope(request.scope.get("client"))
-            role = self._role_of(peer)
             try:
-                if role is Role.nobody and request.url.path != "/v1/hello":
-                    raise NotPermitted(f"{peer.user} may nothing here: become a member of qrm-viewer, qrm-operator or "
-                                       "qrm-admin")
-                return await endpoint(request, peer, role)
+                peer, role, session = self._sessions.who(request, peer, self._role_of(peer))
+                response = await endpoint(request, peer, role)
+                streams = isinstance(response, StreamingResponse)
+                return Tied(response, session, self._qrmd.log_in.sessions) if session and streams else response
             except QrmError as error:
                 return trouble(error)
             except Exception:
@@ -99,7 +101,7 @@ class Api:
         qrmd = self._qrmd
         return answer({"version": __version__, "server": qrmd.host, "farm": qrmd.name, "practice": qrmd.practice,
                       "user": peer.user, "role": role.name, "revision": qrmd.farm.revision, "pid": os.getpid(),
-                      "started": qrmd.started})
+                      "started": qrmd.started, **self._sessions.about(request)})
 
     async def farm(self, request: Request, peer: Peer, role: Role) -> Response:
         return answer(self._qrmd.status())

@@ -221,7 +221,7 @@ class Console:
         session = self.sessions.get(identity)
         if session is None:
             raise NotFound(f"that session on the console of {self.name} has ended: attach again")
-        if session.peer.uid != peer.uid:
+        if (session.peer.uid, session.peer.user) != (peer.uid, peer.user):
             raise NotPermitted(f"that session on the console of {self.name} is {session.peer.user}'s")
         return session
 

@@ -32,13 +32,13 @@ def whole(text: str | None, default: int | None, name: str) -> int | None:
     return int(text)
 
 
-async def body(request: Request, kind: type) -> Any:
-    """A request's JSON as a struct; BadInput."""
+async def body(request: Request, kind: type, most: int = MOST) -> Any:
+    """A request's JSON, of so many bytes at most, as a struct; BadInput."""
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        if len(content) > MOST:
-            raise BadInput(f"a request has at most {MOST} bytes")
+        if len(content) > most:
+            raise BadInput(f"this request has at most {most} bytes")
     try:
         return msgspec.json.decode(bytes(content), type=kind)
     except msgspec.MsgspecError as error:

@@ -28,12 +28,16 @@ from qrm_tui.daemon import peer
 from qrm_tui.daemon.api import Api
 from qrm_tui.daemon.machines import RealMachines
 from qrm_tui.daemon.server import Qrmd
+from qrm_tui.daemon.sessions import LogInSettings
 
 if TYPE_CHECKING:
     from qrm_tui.daemon.practice import PracticeServer
 
 SOCKET, STATE = Path("/run/qrm/qrmd.sock"), Path("/var/lib/qrm")
 LOG, SETTINGS = Path("/var/log/qrm/qrm.log"), Path("/etc/qrm/qrmd.toml")
+_SETTINGS = ("name", "database", "groups", "log_in")
+#: Of [log_in]; a week is the most.
+_MINUTES, _MOST_MINUTES = ("idle", "longest", "lock"), 10080
 _LOG_BYTES, _LOG_FILES = 5 << 20, 5
 _PR_SET_PDEATHSIG = 1
 _log = logging.getLogger("qrmd")
@@ -59,21 +63,36 @@ def _options() -> argparse.ArgumentParser:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """`name` of the farm, `database` URL, and `[groups]`: name = role. BadInput tells what is wrong in it."""
+    """`name` of the farm, `database` URL, `[groups]`: name = role, `[log_in]`. BadInput tells what is wrong in it."""
     if not path.exists():
         return {}
     try:
         settings = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"{path}: {error}") from None
-    wrong = [f"{path}: there is no setting {key!r}; there are name, database and groups" for key in settings
-             if key not in ("name", "database", "groups")]
+    wrong = [f"{path}: there is no setting {key!r}; there are {', '.join(_SETTINGS)}" for key in settings
+             if key not in _SETTINGS]
     for group, role in settings.get("groups", {}).items():
         if role not in Role.__members__:
             wrong.append(f"{path}: group {group}: {role!r} is no role; there are {', '.join(Role.__members__)}")
+    wrong += [f"{path}: log_in: {trouble}" for trouble in _wrong_in(settings.get("log_in", {}))]
     if wrong:
         raise BadInput(*wrong)
     return settings
+
+
+def _wrong_in(log_in: Any) -> Iterator[str]:
+    if not isinstance(log_in, dict):
+        yield "is a table: [log_in]"
+        return
+    for key, value in log_in.items():
+        if key == "allowed":
+            if not isinstance(value, bool):
+                yield "allowed is true or false"
+        elif key not in _MINUTES:
+            yield f"there is no {key!r}; there are allowed, {', '.join(_MINUTES)}"
+        elif type(value) is not int or not (0 if key == "lock" else 1) <= value <= _MOST_MINUTES:
+            yield f"{key} is a whole number of minutes, at most {_MOST_MINUTES}" + ("; 0: never" * (key == "lock"))
 
 
 def _start_log(path: Path) -> None:
@@ -122,6 +141,12 @@ def groups_of(settings: Mapping[str, Any]) -> Mapping[str, Role]:
     return {**peer.GROUPS, **{group: Role[role] for group, role in settings.get("groups", {}).items()}}
 
 
+def log_in_of(settings: Mapping[str, Any]) -> LogInSettings:
+    """How users log in; the settings name minutes."""
+    given = settings.get("log_in", {})
+    return LogInSettings(**{key: value if key == "allowed" else value * 60.0 for key, value in given.items()})
+
+
 async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
     with contextlib.ExitStack() as stack:
         if options.look or (options.with_parent and (options.practice or options.machine)):
@@ -136,14 +161,14 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
             qrmd = practice.qrmd
         else:
             qrmd = Qrmd(options.state, RealMachines(options.state), name=settings.get("name", "farm"),
-                        database=settings.get("database", ""))
+                        database=settings.get("database", ""), log_in=log_in_of(settings))
         listener = peer.open_socket(options.socket)
         try:
             await (practice.start() if practice else qrmd.start(options.node_socket
                                                                 or options.socket.parent / "node.sock"))
-            app = Api(qrmd, partial(peer.role_of, groups=groups_of(settings)),
-                      practice.practise if practice else None).app()
-            server = _Server(uvicorn.Config(app, http=peer.PeerProtocol, lifespan="off", log_config=None,
+            role_of = partial(peer.role_of, groups=groups_of(settings))
+            app = Api(qrmd, role_of, practice.practise if practice else None).app()
+            server = _Server(uvicorn.Config(app, http=peer.protocol_for(role_of), lifespan="off", log_config=None,
                                             access_log=False, timeout_graceful_shutdown=1, ws="none"),
                              qrmd.part)
             _tell_systemd()

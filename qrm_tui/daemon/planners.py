@@ -12,6 +12,7 @@ from qrm_tui.backends import (
     partitions,
     resources,
     storage_servers,
+    users,
     ve_start,
     ve_stop,
 )
@@ -68,6 +69,10 @@ PLANNERS: Mapping[str, Planner] = {
     "host.remove": Planner(probe_nothing, foreign_hosts.plan_remove),
     "domain.start": Planner(probe_nothing, foreign_hosts.plan_start),
     "domain.stop": Planner(probe_nothing, foreign_hosts.plan_stop),
+    "user.add": Planner(probe_nothing, users.plan_add),
+    "user.password": Planner(probe_nothing, users.plan_password),
+    "user.role": Planner(probe_nothing, users.plan_role),
+    "user.remove": Planner(probe_nothing, users.plan_remove),
     "component.restart": Planner(install.probe_server, install.plan_restart),
     "component.enable": Planner(install.probe_server, install.plan_enable),
     "component.disable": Planner(install.probe_server, install.plan_disable),

@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from qrm_tui.backends.planning import Call, Probe
@@ -23,6 +23,8 @@ from qrm_tui.runners.steps import is_done
 #: Questions about what a probe is told to look at → its field.
 _NAMED = {"file": "files", "path": "paths", "package": "packages", "unit": "units", "enabled": "units",
           "digest": "digests", "asked": "asks"}
+#: Puts what may be kept of secrets in the place of what was typed.
+Seal = Callable[[Operation, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 #: Seconds that a plan is kept for whoever looked at it, and how many are kept.
 KEPT, MOST = 3600.0, 5000
 
@@ -62,8 +64,9 @@ def check_role(operation: Operation, role: Role, arguments: Mapping[str, Any] | 
 class Planning:
     """Makes plans, keeps them for a while, and holds them against what is found later."""
 
-    def __init__(self, farm: Farm, machines: Machines, identity: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
-        self._farm, self._machines, self._identity = farm, machines, identity
+    def __init__(self, farm: Farm, machines: Machines, seal: Seal,
+                 identity: Callable[[], str] = lambda: str(uuid.uuid4())) -> None:
+        self._farm, self._machines, self._seal, self._identity = farm, machines, seal, identity
         self._plans: dict[str, tuple[float, Plan, str]] = {}
 
     def new_id(self) -> str:
@@ -74,7 +77,7 @@ class Planning:
         """The plan of an operation; nothing is changed."""
         operation = find(name)
         check_role(operation, role, given)
-        return await self.draw(operation, check_arguments(operation.arguments, given))
+        return await self.draw(operation, await self._seal(operation, check_arguments(operation.arguments, given)))
 
     async def draw(self, operation: Operation, arguments: dict[str, Any]) -> Plan:
         """The plan for arguments that are parsed already."""
@@ -96,7 +99,8 @@ class Planning:
         draft = planner.plan(Call(arguments, reading, identity))
         destructive = operation.destructive or draft.destructive
         return Plan(
-            id=self._identity(), operation=operation.name, object=draft.object, arguments=arguments,
+            id=self._identity(), operation=operation.name, object=draft.object,
+            arguments=operation.without_secrets(arguments),
             steps=tuple(draft.steps), locks=tuple(sorted(draft.locks)), relies=reading.relies,
             warnings=tuple(draft.warnings), notes=tuple(draft.notes), no_return=draft.no_return,
             inverse=draft.inverse, destructive=destructive,

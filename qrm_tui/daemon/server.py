@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
@@ -30,12 +31,14 @@ from qrm_tui.daemon.enlisting import Enlisting
 from qrm_tui.daemon.hosts import Hosts
 from qrm_tui.daemon.installing import Installing
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
+from qrm_tui.daemon.log_in import LogIn
 from qrm_tui.daemon.machines import Machines, MakesRunners
 from qrm_tui.daemon.nodes import Nodes
 from qrm_tui.daemon.planners import JOB_CONTROLS
 from qrm_tui.daemon.planning import Planning, check_role, inverse_of
 from qrm_tui.daemon.rack import Rack
 from qrm_tui.daemon.records import Author, Records, plan_digest
+from qrm_tui.daemon.sessions import LogInSettings
 from qrm_tui.daemon.silence import Silence
 from qrm_tui.daemon.upkeep import Upkeep
 from qrm_tui.daemon.watchers import PAUSE, Watchers
@@ -45,7 +48,7 @@ from qrm_tui.db.tables import JournalRow
 _log = logging.getLogger("qrmd")
 
 #: Kinds that the farm's status counts, and states that a person should look at.
-_COUNTED = ("resource", "ve", "partition", "host", "domain", "image", "boot-image", "storage", "component", "job")
+_COUNTED = ("resource", "ve", "partition", "host", "domain", "image", "boot-image", "storage", "component", "user", "job")
 _BAD = frozenset(("error", "warning", "unknown", "degraded", "crashed"))
 #: Rows that are made in one go.
 _ROWS = 500
@@ -57,8 +60,8 @@ class Qrmd:
     """The server. `name` is the farm's; `practice` says that its machines are simulated."""
 
     def __init__(self, state: Path, makes_runners: MakesRunners, *, name: str = "farm", practice: bool = False,
-                 database: str = "", clock: Callable[[], float] = time.time, look_every: float = PAUSE,
-                 first_pause: float = FIRST_PAUSE) -> None:
+                 database: str = "", log_in: LogInSettings | None = None, clock: Callable[[], float] = time.time,
+                 look_every: float = PAUSE, first_pause: float = FIRST_PAUSE) -> None:
         self.name, self.practice, self.clock = name, practice, clock
         self.started = clock()
         self.host = socket.gethostname()
@@ -70,7 +73,8 @@ class Qrmd:
         self.records = Records(self.farm, self.store)
         self.installing = Installing(self.farm, self.machines)
         self.watchers = Watchers(self.farm, self.store, self.machines, look_every)
-        self.planning = Planning(self.farm, self.machines)
+        self.log_in = LogIn(self.farm, self.store, self.records, log_in or LogInSettings())
+        self.planning = Planning(self.farm, self.machines, self.log_in.seal_secrets)
         self.rack = Rack(self.farm, self.store)
         self.upkeep = Upkeep(self.farm, self.machines, self.rack, self.watchers.warn)
         self.enlisting = Enlisting(self.farm, self.records, self.rack, self.upkeep)
@@ -93,6 +97,8 @@ class Qrmd:
         await self.store.open()
         for item in await self.store.objects():
             self.farm.put(self.rack.taken_up(item))
+        if not self.practice:
+            await self.log_in.make_first()
         self.rack.start()
         self.hosts.start()
         await self.jobs.start()
@@ -187,9 +193,10 @@ class Qrmd:
                      outcome="done", reason=reason, details={"arguments": plan.arguments, "plan": plan_digest(plan)})
 
     async def _run_record(self, plan: Plan, author: Author, reason: str) -> dict[str, Any]:
-        await self.planning.check(plan)
         changes = [change for step in plan.steps if isinstance(step, Record) for change in step.changes]
-        await self.records.apply(changes, Write(entry=self._entry(plan, author, reason)))
+        async with self.log_in.turn if any(change.kind == "user" for change in changes) else contextlib.nullcontext():
+            await self.planning.check(plan)
+            await self.records.apply(changes, Write(entry=self._entry(plan, author, reason)))
         for change in changes:
             if change.kind == "storage" and change.wanted is not None:
                 try:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 
-from qrm_tui.core.errors import NoServer, QrmError
+from qrm_tui.core.errors import NoServer, NotLoggedIn, QrmError
 from qrm_tui.screens.base import FarmScreen
 from qrm_tui.screens.columns import View
+from qrm_tui.screens.letting_in import LettingIn
 from qrm_tui.screens.live import WATCHED, Live
 from qrm_tui.screens.main import MainScreen
 from qrm_tui.screens.operate import Outcome, Request, refusal
@@ -47,7 +47,7 @@ def _provider() -> type[Provider]:
     return Palette
 
 
-class QrmApp(App[None]):
+class QrmApp(LettingIn):
     """qrm-tui."""
 
     TITLE = "openQRM"
@@ -106,10 +106,13 @@ class QrmApp(App[None]):
         read_only: bool = False,
         practice: Practice | None = None,
         install: bool = False,
+        asks_log_in: bool = False,
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
         view: str | None = None,
     ) -> None:
         """`view` is shown first, by its name."""
+        self.asks_log_in, self.steady = asks_log_in, steady
         self.live = Live(where, read_only=read_only, clock=clock)
         self._connect = connect
         self.client = connect(where)
@@ -150,9 +153,11 @@ class QrmApp(App[None]):
         for name in ("SIGTERM", "SIGHUP"):  # leave in order, so that a practice farm ends, too
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(getattr(signal, name), self.exit)
+        self.watch_keys()
         self.follow()
 
     async def on_unmount(self) -> None:
+        await self.say_goodbye()
         await self.client.close()
 
     @work(group="line", exclusive=True, exit_on_error=False)
@@ -161,12 +166,17 @@ class QrmApp(App[None]):
         attempt = 0
         while self.is_running:
             try:
-                self.post_message(self.Connected(await self.client.hello()))
+                hello = await self.client.hello()
+                self.post_message(self.Connected(hello))
+                if self.must_log_in(hello):
+                    return  # whoever logs in begins anew
                 await asyncio.sleep(0)  # let it be handled: it may forget the revision
                 async for event in self.client.watch(WATCHED, self.live.resume_from):
                     attempt = 0
                     self.post_message(self.Event(event))
                 trouble = "the server ended it"
+            except NotLoggedIn:
+                continue  # the session has ended
             except NoServer as error:
                 trouble = error.reasons[0]
             except QrmError as error:
@@ -189,6 +199,9 @@ class QrmApp(App[None]):
 
         if isinstance(self.screen, Welcome):
             self.screen.dismiss(None)
+        if self.must_log_in(event.hello):
+            self.open_log_in()
+            return
         if self._install:
             self._install = False
             self.open_installer()
@@ -308,10 +321,8 @@ class QrmApp(App[None]):
             self.open_wall(meant.words)
         elif isinstance(meant, Wear):
             self.wear(meant.look)
-        elif meant.word == "quit":
-            self.exit()
-        elif meant.word == "setup":
-            self.open_installer()
+        elif meant.word in _WORDS:
+            _WORDS[meant.word](self)
         else:
             self.open_help()
 
@@ -422,3 +433,10 @@ class QrmApp(App[None]):
         from qrm_tui.screens.welcome import Welcome
 
         self.push_screen(Welcome())
+
+
+#: What a word typed at `:` does.
+_WORDS: Mapping[str, Callable[[QrmApp], object]] = {
+    "quit": lambda app: app.exit(), "lock": LettingIn.lock, "logout": LettingIn.log_out,
+    "login": lambda app: app.open_log_in(may_leave=True), "setup": lambda app: app.open_installer(),
+}

@@ -51,6 +51,11 @@ class FarmScreen(Screen[Result], Generic[Result], inherit_bindings=False):
         return False
 
     @property
+    def guards(self) -> bool:
+        """Whether it asks for a password, and nothing is opened over it."""
+        return False
+
+    @property
     def gone(self) -> bool:
         """Whether it was left; its parts may be gone already."""
         return not self.app.is_running or self not in self.app.screen_stack

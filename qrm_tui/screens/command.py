@@ -22,6 +22,8 @@ _NOT_HERE = frozenset(("--plan", "--json", "--plain", "--yes", "--no-wait"))
 #: As after --theme.
 LOOK_NAMES = ("auto", "dark", "linux", "mono", "basic")
 _LEAVE = frozenset(("q", "quit", "exit"))
+#: Words about who is at the keyboard, and what they do.
+_SESSION = {"lock": "ask for the password again", "logout": "end the session", "login": "as another user"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Wear:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """`quit`, `help` or `setup`."""
+    """`quit`, `help`, `setup`, or about who is at the keyboard."""
 
     word: str
 
@@ -89,6 +91,8 @@ def parse(text: str) -> Call | Visit | Wall | Wear | Word:
         return Word("quit")
     if noun == "setup":
         return Word("setup")
+    if noun in _SESSION and not rest:
+        return Word(noun)
     if noun in ("help", "?"):
         return Word("help")
     if noun == "wall":
@@ -137,7 +141,7 @@ def _call(noun: str, rest: Sequence[str]) -> Call:
 
 def parse_arguments(operation: Operation, words: Sequence[str]) -> Call:
     """The words after NOUN VERB as that operation's arguments, not yet parsed by type."""
-    options = {argument.option: argument for argument in operation.arguments if not argument.positional}
+    options = {argument.option: argument for argument in _typed(operation) if not argument.positional}
     values: list[str] = []
     given: dict[str, Any] = {}
     reason, place = "", 0
@@ -187,10 +191,15 @@ def _positionals(operation: Operation, values: list[str], given: dict[str, Any])
                        f"{usage(operation)}")
 
 
+def _typed(operation: Operation) -> list[Argument]:
+    """The arguments that may be seen: secrets are asked for."""
+    return [argument for argument in operation.arguments if not argument.secret]
+
+
 def usage(operation: Operation) -> str:
     """`SOURCE NAME [--hostname HOST]`, from the declaration."""
     parts = []
-    for argument in operation.arguments:
+    for argument in _typed(operation):
         option = f"{argument.option} {TYPES[argument.type].word}".strip()
         word = argument.name.upper() if argument.positional else option
         word += "..." if argument.many else ""
@@ -202,7 +211,7 @@ def command_text(operation: Operation, arguments: Mapping[str, Any]) -> str:
     """The `qrm` command of a call, leaving out what is as by default."""
     words = ["qrm", operation.kind, operation.verb]
     options: list[str] = []
-    for argument in operation.arguments:
+    for argument in _typed(operation):
         value = arguments.get(argument.name)
         if value is None or value == "" or value == [] or value == {} or value is False:
             continue
@@ -233,7 +242,7 @@ def _next(words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[H
         nouns = [Hint(noun, "+ verb") for noun in _nouns() if noun not in BY_NAME]
         return [*views, *nouns, Hint("wall", "consoles side by side"),
                 Hint("look", "+ how the program looks"), Hint("setup", "the server's checks, components and settings"),
-                Hint("quit"), Hint("help")]
+                Hint("quit"), Hint("help"), *(Hint(word, about) for word, about in _SESSION.items())]
     if words[0] == "look":
         return [Hint(name) for name in LOOK_NAMES] if len(words) == 1 else []
     if words[0] == "wall":
@@ -250,7 +259,7 @@ def _next(words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[H
 
 
 def _next_argument(operation: Operation, words: Sequence[str], names: Callable[[str], Sequence[str]]) -> list[Hint]:
-    options = {argument.option: argument for argument in operation.arguments if not argument.positional}
+    options = {argument.option: argument for argument in _typed(operation) if not argument.positional}
     if words and (argument := options.get(words[-1])) and argument.type != "flag":
         return _values(argument, names)
     plain = [word for place, word in enumerate(words)

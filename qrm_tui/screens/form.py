@@ -26,6 +26,8 @@ from qrm_tui.widgets.topline import TopLine
 
 #: Names of live objects that a suggestion goes through; beyond that, typing is checked all the same.
 _SUGGESTED = 5000
+#: Types of what is called so from then on.
+_NEW_NAMES = ("name", "image-name", "user-name")
 
 
 class Form(FarmScreen[Outcome]):
@@ -184,7 +186,7 @@ class Form(FarmScreen[Outcome]):
             return lambda name: "" if name in live.rows[argument.type] else f"there is no {argument.type} {name!r}"
         if self._tells_room and (argument.type in ("count", "size") or argument.name in room.NAMES):
             return lambda text: room.trouble(argument.name, self._host(), self._wanted()) if self._complete else ""
-        if argument.name == operation.target != operation.subject and argument.type in ("name", "image-name"):
+        if argument.name == operation.target != operation.subject and argument.type in _NEW_NAMES:
             kind = operation.kind
             return lambda name: f"the name {name!r} is taken by another {kind}" if name in live.rows[kind] else ""
         return None

@@ -18,7 +18,8 @@ Row = dict[str, Any]
 Line = Literal["connecting", "up", "lost"]
 #: Kinds whose rows are all kept here. The journal only grows: its newest entries are asked for when they are looked at.
 #: Resources come before VEs, which tell the stages of theirs.
-WATCHED = ("resource", "ve", "partition", "host", "domain", "image", "storage", "component", "boot-image", "job")
+WATCHED = ("resource", "ve", "partition", "host", "domain", "image", "storage", "component", "boot-image", "user",
+           "job")
 
 
 class Live:

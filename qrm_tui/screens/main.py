@@ -52,6 +52,8 @@ class MainScreen(FarmScreen[None]):
           if view.key),
         Binding("ctrl+p", "app.command_palette", "palette", show=False, id="main.palette",
                 tooltip="Search all operations and views"),
+        Binding("ctrl+l", "log_out", "log out", id="main.log-out",
+                tooltip="End the session; jobs go on. :lock only asks for the password again"),
         Binding("q", "app.quit", "quit", id="main.quit", tooltip="Jobs go on in the server"),
     ]
 
@@ -357,8 +359,13 @@ class MainScreen(FarmScreen[None]):
     # keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "log_out" and not self.live.hello.get("session"):
+            return False
         prompt = self.prompt
         return not (prompt and prompt.is_open and action in ("filter", "command", "help", "app.quit", "view"))
+
+    def action_log_out(self) -> None:
+        self.qrm.log_out()
 
     def action_help(self) -> None:
         self.qrm.open_help()

@@ -88,7 +88,8 @@ def refusal(live: Live, operation: Operation, subjects: Sequence[str]) -> str:
             row = live.row("resource", name)
             if row is not None and row.get("kind") == "partition":
                 return f"{name} is a partition of {row['host']}: {_OF_PARTITIONS[operation.name].format(name=name)}"
-    if len(subjects) > 1 and operation.target != operation.subject:
+    alone = operation.target != operation.subject or any(argument.secret for argument in operation.arguments)
+    if len(subjects) > 1 and alone:
         return f"{operation.verb} takes one {operation.kind} at a time: unmark with esc, and put the cursor on it"
     return ""
 

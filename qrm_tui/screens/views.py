@@ -354,6 +354,20 @@ VIEWS: tuple[View, ...] = (
         applies={"boot-image.remove": frozenset(("ready", "error", "unknown"))},
     ),
     View(
+        "users", "user", "", "Users",
+        (
+            Column("name", "name", 8, flexible=True, priority=10),
+            state_column(),
+            Column("role", "role", 13, priority=9),
+            Column("password", "password", 8, priority=7),
+            age_column("last_in", "log-in", 6, 6),
+            Column("last_from", "from", 12, flexible=True, priority=5),
+            age_column("since", "since"),
+        ),
+        "nobody logs in by password: a lets somebody; accounts with a role by their groups are not listed",
+        fields=("role", "password", "last_in", "last_from"), hidden=frozenset(("revision", "seen_at")),
+    ),
+    View(
         "jobs", "job", "8", "Jobs",
         (
             Column("id", "job", 5, "right", priority=10),

@@ -102,6 +102,11 @@ class Field(Vertical):
         return "" if isinstance(editor, Chooser) and editor.value == self._nothing else str(editor.value)
 
     @property
+    def _meant(self) -> str:
+        """What stands there, without blanks around it, which only a secret may have."""
+        return self.text if self.argument.secret else self.text.strip()
+
+    @property
     def touched(self) -> bool:
         """Whether somebody changed it."""
         return self.text != (self._start or (str(self.argument.default or "") if self.argument.choices else ""))
@@ -109,7 +114,7 @@ class Field(Vertical):
     @property
     def value(self) -> Any:
         """The argument as it is sent; None where it was left out, or is as by default."""
-        text = self.text.strip()
+        text = self._meant
         by_default = self.argument.choices and text == self.argument.default and not self.argument.required
         if not text or by_default:
             return None
@@ -122,7 +127,7 @@ class Field(Vertical):
     @property
     def reason(self) -> str:
         """Why this is not possible; empty if it is."""
-        text = self.text.strip()
+        text = self._meant
         if not text:
             return "is needed" if self.argument.required else ""
         if self.argument.type == "flag":

@@ -52,7 +52,7 @@ async def serve(folder: Path, count: int) -> None:
         console_command=f"cat {fifo(folder, number)}")) for number in range(count)], Write())
     listener = peer.open_socket(folder / "socket")
     app = Api(qrmd, lambda asking: Role.administrator).app()
-    server = uvicorn.Server(uvicorn.Config(app, http=peer.PeerProtocol, lifespan="off", log_config=None,
+    server = uvicorn.Server(uvicorn.Config(app, http=peer.protocol_for(peer.role_of), lifespan="off", log_config=None,
                                            access_log=False, ws="none", timeout_graceful_shutdown=1))
     await server.serve(sockets=[listener])
     await qrmd.stop()

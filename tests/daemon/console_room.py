@@ -166,8 +166,9 @@ class Room:
         await self.qrmd.start()
         listener = peer.open_socket(self.socket)
         app = Api(self.qrmd, lambda asking: self.role).app()
-        self._server = uvicorn.Server(uvicorn.Config(app, http=peer.PeerProtocol, lifespan="off", log_config=None,
-                                                     access_log=False, ws="none", timeout_graceful_shutdown=0))
+        self._server = uvicorn.Server(uvicorn.Config(
+            app, http=peer.protocol_for(peer.role_of), lifespan="off", log_config=None, access_log=False, ws="none",
+            timeout_graceful_shutdown=0))
         self._server.capture_signals = _no_signals  # type: ignore[method-assign]
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         self.client = Client(str(self.socket))

@@ -47,8 +47,8 @@ async def test_strangers_get_hello_and_nothing_else(world: World) -> None:
     client = _client(world, Role.nobody)
     assert client.get("/v1/hello").json()["role"] == "nobody"
     for path in ("/v1/farm", "/v1/list/image", "/openapi.json", "/v1/watch?kinds=image"):
-        assert client.get(path).status_code == 403
-    assert client.post("/v1/plan", json={"operation": "image.add"}).status_code == 403
+        assert client.get(path).status_code == 401
+    assert client.post("/v1/plan", json={"operation": "image.add"}).status_code == 401
 
 
 async def test_the_document_is_printed_from_the_declarations(world: World) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-_SERVER = ("sqlmodel", "sqlalchemy", "alembic", "asyncssh", "jinja2", "libvirt", "starlette", "uvicorn",
+_SERVER = ("sqlmodel", "sqlalchemy", "alembic", "asyncssh", "argon2", "jinja2", "libvirt", "starlette", "uvicorn",
            "qrm_tui.daemon", "qrm_tui.backends", "qrm_tui.db", "qrm_tui.runners", "qrm_tui.practice")
 
 #: What a program imports at its start, and what must not come along.
@@ -17,7 +17,7 @@ STARTS = {
     "qrm-tui": ("import qrm_tui.app", _SERVER),
     # runs with the server's Python, and needs nothing besides it
     "boot-image": ("import qrm_tui.bootimage.__main__", ("textual", "rich", "asyncio", "msgspec", "h11", *_SERVER)),
-    "qrmd": ("import qrm_tui.daemon.main", ("textual", "rich", "alembic", "libvirt", "qrm_tui.practice",
+    "qrmd": ("import qrm_tui.daemon.main", ("textual", "rich", "alembic", "argon2", "libvirt", "qrm_tui.practice",
                                             "qrm_tui.screens", "qrm_tui.cli")),
     "qrmd-node": ("import qrm_tui.node.main", ("textual", "rich", *(name for name in _SERVER if name != "uvicorn"))),
 }

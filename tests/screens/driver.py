@@ -92,7 +92,7 @@ async def running(client: FakeClient | None = None, size: tuple[int, int] = (80,
     messages: list[Message] = []
     async with app.run_test(size=size, message_hook=messages.append) as pilot:
         driver = Driver(app, pilot, client, messages)
-        if not client.down:
+        if not client.down and not client.strange:
             await driver.until(lambda: app.live.line == "up" and app.live.farm
                                and all(len(app.live.rows[kind]) == len(client.rows[kind]) for kind in app.live.rows))
         await pilot.pause()

@@ -10,7 +10,7 @@ import copy
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from qrm_tui.core.errors import NoServer, NotFound, QrmError
+from qrm_tui.core.errors import NoServer, NotFound, NotLoggedIn, NotPermitted, QrmError
 from qrm_tui.screens.live import WATCHED
 
 Row = dict[str, Any]
@@ -263,6 +263,10 @@ class FakeClient:
         self.rows: dict[str, dict[str, Row]] = {
             kind: {row["name"]: row for row in given.get(kind, ())} for kind in kinds}
         self.role, self.practice = role, practice
+        #: by user: password and role; `strange`: the account itself has no role
+        self.users: dict[str, tuple[str, str]] = {}
+        self.strange, self.session, self.lock = False, "", 600.0
+        self.must_change: set[str] = set()
         self.revision = 100
         self.down = ""
         self.calls: list[tuple[str, Any]] = []
@@ -309,8 +313,44 @@ class FakeClient:
 
     async def hello(self) -> Row:
         self._up("hello")
-        return {"version": "0.1.0", "server": "tower", "farm": "training", "practice": self.practice, "user": "root",
-                "role": self.role, "revision": self.revision, "pid": 1, "started": NOW - 1000}
+        role = "nobody" if self.strange else self.role
+        if self.session:
+            role = "nobody" if self.session in self.must_change else self.users[self.session][1]
+        return {"version": "0.1.0", "server": "tower", "farm": "training", "practice": self.practice,
+                "user": self.session or "root", "role": role, "revision": self.revision, "pid": 1,
+                "started": NOW - 1000, "log_in": bool(self.users), "lock": self.lock,
+                "session": {"user": self.session} if self.session else None, "first_user": "qrm" in self.must_change}
+
+    async def log_in(self, name: str, password: str) -> Row:
+        self._up("log_in", name)
+        if self.users.get(name, ("", ""))[0] != password:
+            raise NotPermitted("the name or the password is not right")
+        self.session = name
+        return {"user": name, "role": self.users[name][1], "must_change": name in self.must_change}
+
+    async def log_out(self) -> None:
+        if self.session:
+            self._up("log_out", self.session)
+            self.session = ""
+
+    async def unlock(self, password: str) -> None:
+        self._up("unlock", self.session)
+        if not self.session:
+            raise NotLoggedIn("your session has ended")
+        if self.users[self.session][0] != password:
+            raise NotPermitted("the name or the password is not right")
+
+    async def change_password(self, old: str, new: str) -> Row:
+        self._up("change_password", self.session)
+        self.users[self.session] = (new, self.users[self.session][1])
+        self.must_change.discard(self.session)
+        return {"user": self.session, "role": self.users[self.session][1]}
+
+    def end_session(self) -> None:
+        """The server ends it, and what it watches."""
+        self.session = ""
+        for queue in self._watchers:
+            queue.put_nowait(None)
 
     async def farm(self) -> Row:
         self._up("farm")
@@ -420,7 +460,7 @@ class FakeClient:
                 yield event
         finally:
             self._watchers.remove(queue)
-        raise NoServer(self.down)
+        raise NoServer(self.down or "the server closed the connection")
 
     async def verify_journal(self) -> Row:
         return {"ok": True, "entries": len(self.rows["journal"]), "trouble": ""}

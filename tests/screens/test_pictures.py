@@ -1,5 +1,5 @@
 """A few pictures, deliberately few: lists, a VE that starts, a form with an error, a plan with its point of no return,
-a job.
+a job, the first log-in.
 
 `pytest tests/screens/test_pictures.py --snapshot-update` after a look at each.
 """
@@ -41,13 +41,16 @@ class Scene:
         self.client = FakeClient(rows=rows)
         self.client.logs["14"] = [{"n": n, "at": NOW, "step": 2, "stream": "out", "text": f"block group {n} written"}
                                   for n in range(30)]
+        if "user" in (rows or {}):
+            self.client.strange, self.client.users = True, {"qrm": ("qrm", "administrator")}
+            self.client.must_change = {"qrm"}
         self.app = build(self.client, look=look)
         self._keys, self._seen = keys, seen
 
     async def go(self, pilot: Pilot[None]) -> None:
         """Press the keys one after the other, and wait until it is there."""
         driver = Driver(self.app, pilot, self.client, [])
-        await driver.until(lambda: self.app.live.farm)
+        await driver.until(lambda: self.app.live.farm or self.app.guarded)
         for key in self._keys:
             await driver.press(key)
             await driver.until(lambda: self.app.screen.is_mounted and self.app.screen.focused)
@@ -64,10 +67,11 @@ SCENES = {
     "job": (["8", "down", "down", "enter"], "block group 29"),
     "resources": (["2", "down", "down", "down", "space", "down", "up"], "qrm boot-image list"),
     "ve": (["3", "down"], "its reboot is awaited"),
+    "log-in": ([*"qrm", "enter", *"qrm", "enter", *"short", "enter", *"short", "enter"], "at least 8"),
     "partitions": (["4", "down", "down", "down"], "its kernel panicked"),
 }
 #: Rows that are not those of all scenes.
-ROWS = {"partitions": hosted}
+ROWS: dict[str, Callable[[], Mapping[str, Any]]] = {"partitions": hosted, "log-in": lambda: {"user": []}}
 
 
 @pytest.mark.parametrize("scene, place", [

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from qrm_tui.core import names, units
+from qrm_tui.core import names, passwords, units
 from qrm_tui.core.errors import BadInput
 
 #: An answers file has some hundred lines.
@@ -25,7 +25,7 @@ class Argument(NamedTuple):
     #: takes several values (an option given again, or several names)
     many: bool = False
     choices: tuple[str, ...] = ()
-    #: a file or a secret prompt is offered instead of the command line
+    #: never shown, kept or logged; the command line takes a file with it, or asks
     secret: bool = False
     #: arguments that cannot be given together with this one; flags among them are one choice in a form
     excludes: tuple[str, ...] = ()
@@ -99,7 +99,11 @@ TYPES: Mapping[str, Type] = {
     "ve": Type("VE", names.check_name, "a virtual environment's name"),
     "boot-image": Type("BOOT-IMAGE", names.check_name, "a boot-image's name"),
     "component": Type("COMPONENT", names.check_name, "a component's name"),
+    "user": Type("USER", passwords.check_user_name, "a user's name"),
+    "user-name": Type("NAME", passwords.check_user_name, "letters, digits, '_', '.', '-'; at most 32"),
+    "password": Type("PASSWORD", passwords.check_password, f"{passwords.SHORTEST} to {passwords.LONGEST} characters"),
     "document": Type("FILE", _document, "the path of a text file"),
+    "file": Type("FILE", _text, "the path of a file; - is standard input"),
     "job": Type("JOB", _count, "a job's number"),
     "count": Type("NUMBER", _count, "a whole number from 1 on"),
     "size": Type("SIZE", units.parse_size, "bytes, or with K, M, G, T: 5000M, 5G"),
@@ -133,6 +137,8 @@ def _one(argument: Argument, value: Any) -> Any:
         value = f"{round(value * 100)}%"
     if isinstance(value, int) and not isinstance(value, bool) and argument.type in ("job", "count", "size"):
         value = str(value)
+    if not isinstance(value, str) and argument.secret:
+        raise ValueError("is no text")
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not a {TYPES[argument.type].word or 'yes or no'}")
     return parse_value(argument, value)

@@ -1,8 +1,9 @@
 """What an operation is: plain data that command line, HTTP, screen, help and journal are made from."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from qrm_tui.core.operations.arguments import Argument
 
@@ -51,6 +52,11 @@ class Operation(NamedTuple):
     def together(self) -> bool:
         """Whether several objects are one call, one plan and one entry in the journal."""
         return self.subject is not None and self.argument(self.subject).many
+
+    def without_secrets(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments as they may be shown and kept."""
+        secrets = {argument.name for argument in self.arguments if argument.secret}
+        return {name: value for name, value in arguments.items() if name not in secrets}
 
     def argument(self, name: str) -> Argument:
         return next(argument for argument in self.arguments if argument.name == name)

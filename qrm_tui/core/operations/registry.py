@@ -4,12 +4,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qrm_tui.core.errors import BadInput
-from qrm_tui.core.operations import boot_image, component, console, host, image, job, partition, resource, storage, ve
+from qrm_tui.core.operations import (
+    boot_image,
+    component,
+    console,
+    host,
+    image,
+    job,
+    partition,
+    resource,
+    storage,
+    user,
+    ve,
+)
 from qrm_tui.core.operations.declarations import Operation
 
 OPERATIONS: Mapping[str, Operation] = {
     operation.name: operation
-    for module in (resource, ve, partition, host, image, boot_image, storage, component, job, console)
+    for module in (resource, ve, partition, host, image, boot_image, storage, component, job, console, user)
     for operation in module.OPERATIONS
 }
 

@@ -1,0 +1,270 @@
+"""Screens that nobody gets past without a password: logging in, the first password of one's own, the lock."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Label
+
+from qrm_tui.core.errors import NotLoggedIn, QrmError
+from qrm_tui.core.passwords import FIRST_PASSWORD, FIRST_USER, SHORTEST, check_password, trouble_with
+from qrm_tui.screens.base import Answer, FarmScreen
+from qrm_tui.widgets.keys import Keys
+from qrm_tui.widgets.lineinput import LineInput
+from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
+from qrm_tui.widgets.topline import TopLine
+
+_CSS = """
+{name} {{ layout: vertical; }}
+{name} > #lines {{ height: auto; max-width: 60; margin: 1 0; }}
+{name} #lines Horizontal {{ height: 1; }}
+{name} #lines Label {{ width: 16; }}
+{name} #lines .pointer {{ width: 3; visibility: hidden; text-style: bold; }}
+{name} #lines Horizontal:focus-within {{ height: 1; }}
+{name} #lines Horizontal:focus-within .pointer {{ visibility: visible; }}
+{name} #lines Input {{ width: 1fr; }}
+{name} > Page {{ margin-top: 1; }}
+{name} > #trouble {{ height: 1fr; margin-top: 0; }}
+/* what is told meanwhile is not for whoever stands there */
+{name} ToastRack {{ display: none; }}
+"""
+
+
+class _Let(Answer):
+    """The server's word: let in, or why not."""
+
+    def __init__(self, *, must_change: bool = False, error: QrmError | None = None) -> None:
+        super().__init__()
+        self.must_change, self.error = must_change, error
+
+
+class Guard(FarmScreen[None]):
+    """Covers everything, takes every key, and nothing is opened over it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "app.focus_previous", "previous", show=False),
+        Binding("down", "app.focus_next", "next", show=False),
+        Binding("ctrl+q", "quit", "leave", id="guard.quit", tooltip="Jobs go on in the server"),
+    ]
+
+    #: by id: what stands before each line, and whether it is typed unseen
+    LINES: ClassVar[dict[str, tuple[str, bool]]] = {}
+    _asking = False
+
+    def compose(self) -> ComposeResult:
+        yield TopLine(self.live)
+        yield Page(self.title_lines(), id="guard-title")
+        with Vertical(id="lines"):
+            for name, (label, unseen) in self.LINES.items():
+                with Horizontal(id=f"{name}-line"):
+                    yield Label(" >", classes="pointer", markup=False)
+                    yield Label(label, markup=False)
+                    yield LineInput(id=name, password=unseen, enter=self.word_for_enter)
+        yield Page(id="trouble")
+        yield Keys()
+
+    #: what enter does on the last line
+    word_for_enter = "log in"
+
+    def title_lines(self) -> list[PageLine]:
+        """What this is, and what to do."""
+        return []
+
+    @property
+    def takes_keys(self) -> bool:
+        return True
+
+    @property
+    def guards(self) -> bool:
+        return True
+
+    def input(self, name: str) -> Input:
+        """One of the lines."""
+        return self.query_one(f"#{name}", Input)
+
+    def say(self, *reasons: str) -> None:
+        """Why not."""
+        self.query_one("#trouble", Page).set_lines(
+            [part for reason in reasons for part in wrap(reason, self.app.size.width - 2, "bad", " ! ")])
+
+    def retitle(self) -> None:
+        """Something that the title tells is another now."""
+        self.query_one("#guard-title", Page).set_lines(self.title_lines())
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        lines = [line for line in self.query(Input) if line.display and line.parent and line.parent.display]
+        empty = next((line for line in lines if not line.value), None)
+        if empty is not None:
+            empty.focus()
+        elif not self._asking:
+            self.submitted()
+
+    def submitted(self) -> None:
+        """All lines are filled in."""
+
+    def action_quit(self) -> None:
+        self.app.exit()
+
+
+class LogIn(Guard):
+    """Name and password; after the first log-in, a password of one's own."""
+
+    DEFAULT_CSS = _CSS.format(name="LogIn") + """
+    LogIn #new-line, LogIn #again-line { display: none; }
+    LogIn.-first #new-line, LogIn.-first #again-line { display: block; }
+    LogIn.-first #name-line, LogIn.-first #password-line { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back", key_display="esc", id="login.back"),
+    ]
+    LINES: ClassVar[dict[str, tuple[str, bool]]] = {
+        "name": ("name", False), "password": ("password", True), "new": ("new password", True),
+        "again": ("once more", True)}
+
+    def __init__(self, *, may_leave: bool = False) -> None:
+        """`may_leave`: the account has a role without it."""
+        super().__init__()
+        self._may_leave = may_leave
+
+    def on_mount(self) -> None:
+        self.input("name").focus()
+
+    def farm_changed(self, what: frozenset[str]) -> None:
+        if "hello" in what:
+            self.retitle()
+
+    def title_lines(self) -> list[PageLine]:
+        width, hello = self.app.size.width - 2, self.live.hello
+        if self.has_class("-first"):
+            text = (f"This password is known to others. Choose one of your own, of {SHORTEST} characters or more: "
+                    "nothing else can be done before.")
+            return [line((f" Welcome, {self.input('name').value}", "title")), EMPTY, *wrap(text, width, "", " ")]
+        title = [line((f" Log in to {hello.get('farm', 'the farm')} on {hello.get('server', 'its server')}", "title"))]
+        if hello.get("first_user"):
+            text = (f"This server is new: its first user is {FIRST_USER}, with the password {FIRST_PASSWORD}; you "
+                    "choose another one then.")
+            return [*title, EMPTY, *wrap(text, width, "", " ")]
+        return title
+
+    def submitted(self) -> None:
+        if not self.has_class("-first"):
+            self._asking = True
+            self.say()
+            self.ask_in(self.input("name").value.strip(), self.input("password").value)
+            return
+        new, again = self.input("new").value, self.input("again").value
+        try:
+            check_password(new)
+            if reason := trouble_with(self.input("name").value.strip(), new):
+                raise ValueError(reason)
+            if new != again:
+                raise ValueError("the two are not the same: type them again")
+        except ValueError as error:
+            self.say(str(error))
+            self.input("again").value = self.input("new").value = ""
+            self.input("new").focus()
+            return
+        self._asking = True
+        self.say()
+        self.ask_change(self.input("password").value, new)
+
+    @work(group="login", exclusive=True, exit_on_error=False)
+    async def ask_in(self, name: str, password: str) -> None:
+        try:
+            answer = await self.qrm.client.log_in(name, password)
+            self.post_message(_Let(must_change=bool(answer.get("must_change"))))
+        except QrmError as error:
+            self.post_message(_Let(error=error))
+
+    @work(group="login", exclusive=True, exit_on_error=False)
+    async def ask_change(self, old: str, new: str) -> None:
+        try:
+            await self.qrm.client.change_password(old, new)
+            self.post_message(_Let())
+        except QrmError as error:
+            self.post_message(_Let(error=error))
+
+    @on(_Let)
+    def _let(self, event: _Let) -> None:
+        self._asking = False
+        if event.error is None and not event.must_change:
+            self.dismiss(None)
+            self.qrm.let_in(self.input("name").value.strip())
+        elif event.error is None:
+            self.add_class("-first")
+            self.retitle()
+            self.input("new").focus()
+        else:
+            self.say(*event.error.reasons)
+            field = "new" if self.has_class("-first") else "password"
+            for name in ("new", "again") if self.has_class("-first") else ("password",):
+                self.input(name).value = ""
+            self.input(field).focus()
+
+    def action_back(self) -> None:
+        if self.has_class("-first"):
+            self.remove_class("-first")
+            for name in self.LINES:
+                self.input(name).value = ""
+            self.say()
+            self.retitle()
+            self.input("name").focus()
+            self.qrm.forget_session()
+        elif self._may_leave:
+            self.dismiss(None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self._may_leave or self.has_class("-first") if action == "back" else True
+
+
+class Lock(Guard):
+    """Nobody was there for a while: the password again. What runs below goes on."""
+
+    DEFAULT_CSS = _CSS.format(name="Lock")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+l", "log_out", "log out", id="lock.log-out", tooltip="Somebody else logs in"),
+    ]
+    LINES: ClassVar[dict[str, tuple[str, bool]]] = {"password": ("password", True)}
+    word_for_enter = "unlock"
+
+    def on_mount(self) -> None:
+        self.input("password").focus()
+
+    def title_lines(self) -> list[PageLine]:
+        user = str(self.live.hello.get("user", ""))
+        return [line((f" Locked by {user}", "title")), EMPTY,
+                line(" What was begun goes on. The password of ", (user, "strong"), " opens it again.")]
+
+    def submitted(self) -> None:
+        self._asking = True
+        self.say()
+        self.ask_unlock(self.input("password").value)
+        self.input("password").value = ""
+
+    @work(group="login", exclusive=True, exit_on_error=False)
+    async def ask_unlock(self, password: str) -> None:
+        try:
+            await self.qrm.client.unlock(password)
+            self.post_message(_Let())
+        except QrmError as error:
+            self.post_message(_Let(error=error))
+
+    @on(_Let)
+    def _let(self, event: _Let) -> None:
+        self._asking = False
+        if event.error is None:
+            self.dismiss(None)
+            self.qrm.unlocked()
+        elif isinstance(event.error, NotLoggedIn):
+            self.qrm.follow()
+        else:
+            self.say(*event.error.reasons)
+
+    def action_log_out(self) -> None:
+        self.qrm.log_out()
