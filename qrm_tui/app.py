@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qrm_tui.screens.practice import Practice
     from qrm_tui.styles.themes import Look
 
-THEMES = ("auto", "dark", "linux", "mono", "basic")
+LOOKS = ("auto", "dark", "linux", "mono", "basic")
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -26,7 +26,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     where.add_argument("--connect", metavar="WHERE", help="a server's unix socket, or ssh://[user@]host[:port]")
     where.add_argument("--practice", metavar="FARM", nargs="?", const="small",
                        help="a simulated farm of your own, gone when you leave")
-    parser.add_argument("--theme", choices=THEMES, default="auto", help="how it looks (by default as the terminal can)")
+    parser.add_argument("--look", "--theme", choices=LOOKS, default="auto",
+                        help="how it is shown: by default as the terminal can; basic is ASCII and few bytes (ctrl+t)")
     parser.add_argument("--leave-key", metavar="KEY", type=_leave_key, default=os.environ.get("QRM_LEAVE_KEY") or None,
                         help="leaves a machine's console, as in ctrl+o (by default ctrl+]; or QRM_LEAVE_KEY)")
     parser.add_argument("--read-only", action="store_true", help="look, and change nothing")
@@ -70,8 +71,8 @@ def _run(asked: argparse.Namespace, practice: Practice | None) -> int:
     app, view = None, None
     try:
         with console_font(sys.stdin.fileno()) as glyphs:
-            looks = looks_for(environ, sys.stdin.fileno(), asked.theme, glyphs)
-            wanted: str | None = asked.theme
+            looks = looks_for(environ, sys.stdin.fileno(), asked.look, glyphs)
+            wanted: str | None = asked.look
             while wanted:
                 look = looks[wanted]
                 undo = apply_glyphs(look)
@@ -101,7 +102,7 @@ def _app(where: str, asked: argparse.Namespace, look: Look, practice: Practice |
 
         kind = BasicApp
     app = kind(where, connect=Client, look=look, read_only=asked.read_only, practice=practice, view=view)
-    app.driver_class = driver_for(look, os.environ)
+    app.driver_class = driver_for(look, os.environ) or app.driver_class
     if asked.leave_key:
         app.set_keymap({"console.always.leave": asked.leave_key})
     return app
