@@ -32,6 +32,10 @@ lab-all: $(VENV)/ready-test test-packages
 lab-images: $(VENV)/ready-test test-packages
 	$(VENV)/bin/python -m tests.lab.images
 
+# Every screen on a real virtual terminal: the console of a machine in QEMU shows what the program sends. Look at them.
+pictures: $(VENV)/ready-test test-packages
+	$(VENV)/bin/python -m tests.pictures build/pictures
+
 bench: $(VENV)/ready-test
 	for bench in tests/bench/*.py; do $(VENV)/bin/python $$bench || exit 1; done
 
@@ -57,4 +61,4 @@ $(VENV)/ready-test: pyproject.toml | $(VENV)/bin/python
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run test lab lab-partitions lab-all lab-images bench packages test-packages clean
+.PHONY: run test lab lab-partitions lab-all lab-images pictures bench packages test-packages clean

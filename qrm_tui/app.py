@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qrm_tui.screens.practice import Practice
     from qrm_tui.styles.themes import Look
 
-THEMES = ("auto", "dark", "linux", "mono", "basic")
+LOOKS = ("auto", "dark", "linux", "mono", "basic")
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -29,7 +29,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     where.add_argument("--machine", metavar="FILE",
                        help="the installer as it would be on this recorded machine; nothing is changed")
     parser.add_argument("--install", action="store_true", help="set up the server")
-    parser.add_argument("--theme", choices=THEMES, default="auto", help="how it looks (by default as the terminal can)")
+    parser.add_argument("--look", "--theme", choices=LOOKS, default="auto",
+                        help="how it is shown: by default as the terminal can; basic is ASCII and few bytes (ctrl+t)")
     parser.add_argument("--leave-key", metavar="KEY", type=_leave_key, default=os.environ.get("QRM_LEAVE_KEY") or None,
                         help="leaves a machine's console, as in ctrl+o (by default ctrl+]; or QRM_LEAVE_KEY)")
     parser.add_argument("--log-in", action="store_true",
@@ -43,7 +44,7 @@ def installer(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="qrm-installer", description="Sets up an openQRM server on this machine.")
     parser.add_argument("-i", "--install", action="store_true", help="set it up (it does nothing else)")
     parser.add_argument("-c", "--console", action="store_true", help="on this terminal (there is no other way)")
-    parser.add_argument("--theme", choices=THEMES, default="auto", help="how it looks (by default as the terminal can)")
+    parser.add_argument("--look", "--theme", choices=LOOKS, default="auto", help="how it is shown")
     asked = parser.parse_args(argv)
     from qrm_tui.client.installer import start
     from qrm_tui.core.errors import QrmError
@@ -53,7 +54,7 @@ def installer(argv: Sequence[str] | None = None) -> int:
     except QrmError as error:
         print(f"qrm-installer: {error}", file=sys.stderr)
         return error.exit_code
-    return main(["--install", "--theme", asked.theme])
+    return main(["--install", "--look", asked.look])
 
 
 def _leave_key(text: str) -> str:
@@ -93,8 +94,8 @@ def _run(asked: argparse.Namespace, practice: Practice | None) -> int:
     app, view = None, None
     try:
         with console_font(sys.stdin.fileno()) as glyphs:
-            looks = looks_for(environ, sys.stdin.fileno(), asked.theme, glyphs)
-            wanted: str | None = asked.theme
+            looks = looks_for(environ, sys.stdin.fileno(), asked.look, glyphs)
+            wanted: str | None = asked.look
             while wanted:
                 look = looks[wanted]
                 undo = apply_glyphs(look)
@@ -125,7 +126,7 @@ def _app(where: str, asked: argparse.Namespace, look: Look, practice: Practice |
         kind = BasicApp
     app = kind(where, connect=Client, look=look, read_only=asked.read_only, practice=practice, view=view,
                install=asked.install or bool(asked.machine), asks_log_in=asked.log_in)
-    app.driver_class = driver_for(look, os.environ)
+    app.driver_class = driver_for(look, os.environ) or app.driver_class
     if asked.leave_key:
         app.set_keymap({"console.always.leave": asked.leave_key})
     return app

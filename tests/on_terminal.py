@@ -1,4 +1,4 @@
-"""A program on a pseudo-terminal: keys are typed, what it sends is kept, and an emulator tells what is on the screen."""
+"""A program on a pseudo-terminal: keys are typed, what it sends is kept, and an emulator shows it."""
 
 from __future__ import annotations
 
@@ -78,6 +78,11 @@ class OnTerminal:
             until = time.monotonic() + HAND
             while (left := until - time.monotonic()) > 0:
                 self.read(left)
+
+    def scribble(self, text: str) -> None:
+        """Another program writes on this terminal."""
+        os.write(self._terminal, text.encode())
+        self.settle()
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)

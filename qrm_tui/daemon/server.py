@@ -48,7 +48,8 @@ from qrm_tui.db.tables import JournalRow
 _log = logging.getLogger("qrmd")
 
 #: Kinds that the farm's status counts, and states that a person should look at.
-_COUNTED = ("resource", "ve", "partition", "host", "domain", "image", "boot-image", "storage", "component", "user", "job")
+_COUNTED = ("resource", "ve", "partition", "host", "domain", "image", "boot-image", "storage", "component", "user",
+            "job")
 _BAD = frozenset(("error", "warning", "unknown", "degraded", "crashed"))
 #: Rows that are made in one go.
 _ROWS = 500

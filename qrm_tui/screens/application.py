@@ -37,6 +37,8 @@ BACKOFF = (0.5, 1, 2, 4, 8, 15)
 _STARTING = 0.05
 #: Seconds between two looks at the farm's overview while things change.
 _CALM = 1.0
+#: Actions whose keys a console may want.
+_OWN_KEYS = frozenset(("quit", "command_palette", "redraw", "basic"))
 #: Lines of a notification.
 _TOLD = 6
 
@@ -135,7 +137,7 @@ class QrmApp(LettingIn):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The app's own keys come before all others, but not while a console has the keys."""
-        if action in ("quit", "command_palette", "redraw", "basic") and isinstance(self.screen, FarmScreen) and self.screen.takes_keys:
+        if action in _OWN_KEYS and isinstance(self.screen, FarmScreen) and self.screen.takes_keys:
             return False
         return super().check_action(action, parameters)
 

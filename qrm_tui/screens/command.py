@@ -19,7 +19,7 @@ from qrm_tui.screens.views import BY_KIND, BY_NAME, VIEWS
 
 #: Options of `qrm` that say how a plan is shown or asked for; here it is always shown, and asked for.
 _NOT_HERE = frozenset(("--plan", "--json", "--plain", "--yes", "--no-wait"))
-#: As after --theme.
+#: As after --look.
 LOOK_NAMES = ("auto", "dark", "linux", "mono", "basic")
 _LEAVE = frozenset(("q", "quit", "exit"))
 #: Words about who is at the keyboard, and what they do.

@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qrm_tui.styles.themes import BASIC, DARK, LINUX, LOOKS, MONO, Look
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
 
 #: Lines that are slow, and whose far end nobody knows: serial ports, those of boards, and hypervisors' consoles.
 _SERIAL_LINE = re.compile(r"/dev/(ttyS|ttyAMA|ttyUSB|ttyACM|ttymxc|ttyO|ttyPS|ttySC|ttyMSM|ttySAC|ttyHSL|hvc|hvsi|xvc)"
@@ -39,25 +42,24 @@ def choose(environ: Mapping[str, str], device: str = "") -> Look:
     return LINUX  # sixteen colours
 
 
-def looks_for(environ: Mapping[str, str], descriptor: int, theme: str, glyphs: bool) -> dict[str, Look]:
+def looks_for(environ: Mapping[str, str], descriptor: int, asked: str, glyphs: bool) -> dict[str, Look]:
     """What the looks' names mean on this terminal: `auto` as it can, `back` from the basic mode.
 
-    `theme`: what was asked for; `glyphs`: whether all of the console's looks can be shown.
+    `asked`: the name that was asked for; `glyphs`: whether all of the console's looks can be shown.
     """
     can = choose(environ)
-    full = LOOKS.get(theme, can)
+    full = LOOKS.get(asked, can)
     named = {**LOOKS, "auto": choose(environ, device_of(descriptor)), "back": MONO if full is BASIC else full}
     return named if glyphs else {name: replace(look, ascii=True) for name, look in named.items()}
 
 
-def driver_for(look: Look, environ: Mapping[str, str]) -> type[Any]:
-    """What writes to the terminal and reads its keys."""
-    from qrm_tui.styles import plain_driver
+def driver_for(look: Look, environ: Mapping[str, str]) -> type[Driver] | None:
+    """What writes to the terminal and reads its keys; None where Textual's own is right."""
+    if not look.few_bytes and not is_linux_console(environ.get("TERM", "").lower()):
+        return None
+    from qrm_tui.styles.plain_driver import PlainDriver, SerialDriver
 
-    if look.few_bytes:
-        return plain_driver.SerialDriver
-    term = environ.get("TERM", "").lower()
-    return plain_driver.PlainDriver if is_linux_console(term) else plain_driver.LastingDriver
+    return SerialDriver if look.few_bytes else PlainDriver
 
 
 def is_linux_console(term: str) -> bool:

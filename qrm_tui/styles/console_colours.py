@@ -7,7 +7,7 @@ draw (a guest's console in 256 colours). Strips keep the filtered form: a line i
 from __future__ import annotations
 
 from functools import lru_cache
-from unicodedata import normalize
+from unicodedata import name, normalize
 
 from rich.cells import cell_len
 from rich.color import Color as RichColor
@@ -21,16 +21,15 @@ _DEFAULT = Style.from_color(RichColor.default(), RichColor.default())
 _REVERSED, _UNDERLINED = Style(reverse=True), Style(underline=True)
 _PLAIN = Style(dim=False, bold=False, italic=False, blink=False, strike=False)
 _BLACK, _BLUE, _WHITE, _BRIGHT_BLACK = 0, 4, 7, 8
+_ALIKE_COLOURS = ({1, 4}, {5, 4})  # red on blue and magenta on blue, not bright: with a font of 512 glyphs
 _PALE = frozenset((2, 3, 6, 7))  # backgrounds on which black is read better than white
-_ALIKE = {
-    **dict.fromkeys("─━═╌┄╴╶▁▔", "-"), **dict.fromkeys("│┃║┆┊▏▕▎▊", "|"), **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╰╯╔╗╚╝╠╣╦╩╬", "+"),
-    **dict.fromkeys("█▓▀▄▌▐", "#"), "▒": ":", "░": ".", "←": "<", "→": ">", "↑": "^", "↓": "v", "•": "*", "·": ".", "…": "~",
-    "\xa0": " ",    **dict.fromkeys("‘’", "'"), **dict.fromkeys("“”„", '"'), **dict.fromkeys("–—", "-"),
-}
+_ALIKE = {"▓": "#", "▒": ":", "░": ".", "←": "<", "→": ">", "↑": "^", "↓": "v", "•": "*", "·": ".", "…": "~",
+          "\xa0": " ", "\u2013": "-", "\u2014": "-", "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"',
+          "\u201e": '"'}  # dashes and quotation marks
 
 
 class ConsoleColours(LineFilter):
-    """8 backgrounds, 16 foregrounds, no bright black, no attribute that the console shows as another colour."""
+    """8 backgrounds, 16 foregrounds, no bright black, no red on blue, no attribute that is shown as another colour."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [
@@ -71,6 +70,11 @@ def _ascii(character: str) -> str:
         return character
     if alike := _ALIKE.get(character):
         return alike
+    called = name(character, "")
+    if called.startswith("BOX DRAWINGS"):
+        return "+" if " AND " in called else "|" if "VERTICAL" in called else "-"
+    if called.endswith("BLOCK"):
+        return "#"
     plain = normalize("NFD", character)[:1]
     cells = cell_len(character)
     return plain if plain.isascii() and cells == 1 else "?" * cells
@@ -95,7 +99,7 @@ def console_style(style: Style) -> Style:
         behind %= 8  # 100-107 are shown as 40-47
     if text == _BRIGHT_BLACK:
         text = _WHITE  # invisible with a font of 512 glyphs
-    if text is not None and behind is not None and text % 8 == behind:
+    if text is not None and behind is not None and (text % 8 == behind or {text % 8, behind} in _ALIKE_COLOURS):
         text = _BLACK if behind in _PALE else _WHITE
     return style + _PLAIN + Style.from_color(_ansi(text, style.color), _ansi(behind, style.bgcolor))
 

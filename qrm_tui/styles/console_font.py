@@ -65,20 +65,20 @@ def console_font(descriptor: int) -> Iterator[bool]:
     else:
         with tempfile.TemporaryDirectory(prefix="qrm-font-") as folder:
             former = Path(folder) / "former.psf"
-            there = any(_set(device, name, *(() if former.exists() else ("-O", str(former)))) and not lacking(descriptor)
-                        for name in FONTS)
+            there = any(_set(device, name, former) and not lacking(descriptor) for name in FONTS)
             try:
                 yield there
             finally:
                 if former.exists():
-                    _set(device, str(former))
+                    _set(device, str(former), former)
 
 
-def _set(device: str, font: str, *options: str) -> bool:
-    """`options` may keep the former font in a file."""
+def _set(device: str, font: str, former: Path) -> bool:
+    """The font before the first one is kept in a file."""
+    keep = () if former.exists() else ("-O", str(former))
     try:
-        done = subprocess.run(["setfont", "-C", device, *options, font], stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=_PATIENCE)
+        done = subprocess.run(["setfont", "-C", device, *keep, font], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=_PATIENCE)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0

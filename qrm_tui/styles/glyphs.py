@@ -1,7 +1,7 @@
 """Glyphs that every console font has, put in the place of Textual's own (of 8.2.8) for a whole process.
 
 Safe on the Linux console (kernel font, Lat15-Terminus16, Uni2-Terminus: LAB-NOTES): ASCII, single-line boxes, full
-block, shades, four arrows, bullet. Textual draws with quarter blocks, heavy lines, round corners and pictures,
+block, two shades, four arrows, bullet. Textual draws with quarter blocks, heavy lines, round corners and pictures,
 without a setting, so its tables are replaced.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-SAFE = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("─│┌┐└┘├┤┬┴┼█░▒▓←→↑↓•")
+SAFE = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("─│┌┐└┘├┤┬┴┼█░▒←→↑↓•")
 
 CUT = "~"  # ends a text that did not fit
 
@@ -66,7 +66,7 @@ def _shapes() -> Iterator[Attribute]:
     yield Bar, "BAR", "█"
     yield Bar, "HALF_BAR_LEFT", "█"
     yield Bar, "HALF_BAR_RIGHT", "█"
-    yield Sparkline, "BARS", " ░▒▓█"
+    yield Sparkline, "BARS", " ░▒█"
     yield Tree, "ICON_NODE", "+ "
     yield Tree, "ICON_NODE_EXPANDED", "- "
     yield Tree, "LINES", dict.fromkeys(Tree.LINES, Tree.LINES["default"])

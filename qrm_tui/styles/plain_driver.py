@@ -1,4 +1,4 @@
-"""Drivers for terminals whose line ends, or that know less than Textual asks of them.
+"""Drivers for terminals that know less than Textual asks of them.
 
 The Linux console, and what hangs on a serial line, are sent only what they know, and on leaving find themselves as they
 were: no colours, no attributes, lines that wrap, a cursor, and a clear screen (there is no second one to go back to).
@@ -6,45 +6,23 @@ were: no colours, no attributes, lines that wrap, a cursor, and a clear screen (
 
 from __future__ import annotations
 
-import contextlib
 import termios
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from textual.drivers import linux_driver
-from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import LinuxDriver
 from textual.events import Key
 
 if TYPE_CHECKING:
     from textual.message import Message
 
-#: Modes that are not asked for: the second screen, mouse, focus, sizes, keys as kitty tells them; and questions.
+#: What is not asked for: the second screen, mouse, focus, sizes, keys as kitty tells them; pointers and clipboards.
 _NOT_ASKED_FOR = ("\x1b[?1049", "\x1b[?1000", "\x1b[?1003", "\x1b[?1006", "\x1b[?1015", "\x1b[?1016", "\x1b[?1004",
-                  "\x1b[?2026", "\x1b[?2048", "\x1b[>", "\x1b[<u")
+                  "\x1b[?2026", "\x1b[?2048", "\x1b[>", "\x1b[<u", "\x1b]")
 _AS_IT_WAS = "\x1b[m\x1b[H\x1b[J"
 
 
-class _LastingWriter(WriterThread):
-    """Textual's ends at the first error; who still writes then waits for ever, and a program without a line stays."""
-
-    def run(self) -> None:
-        while (text := self._queue.get()) is not None:
-            with contextlib.suppress(OSError):
-                self._file.write(text)
-                if not self._queue.qsize():
-                    self._file.flush()
-
-
-class LastingDriver(LinuxDriver):
-    """Textual's, for terminals that know all of it."""
-
-    def start_application_mode(self) -> None:
-        linux_driver.WriterThread = _LastingWriter  # type: ignore[misc]
-        super().start_application_mode()
-
-
-class PlainDriver(LastingDriver):
+class PlainDriver(LinuxDriver):
     """`on_key` is told each key before anybody else is."""
 
     on_key: Callable[[], object] | None = None

@@ -27,8 +27,8 @@ BLANK = Line("", ())
 
 
 def header_line(slots: Sequence[Slot], column: str | None, reverse: bool) -> Line:
-    """The labels, with ^ (ascending) or v on the column that the rows are sorted by."""
-    arrow = "v" if reverse else "^"
+    """The labels, with an arrow up (ascending) or down on the column that the rows are sorted by."""
+    arrow = "↓" if reverse else "↑"
     labels = (slot.column.label + (arrow if slot.column.key == column else "") for slot in slots)
     cells = ((slot.fit(label), None) for slot, label in zip(slots, labels, strict=True))
     return Line("header", ((" " * MARK, None), *cells))

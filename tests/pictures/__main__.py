@@ -1,10 +1,10 @@
 """Pictures of every screen on a real virtual terminal: `make pictures`, or
 
-    python -m tests.pictures [FOLDER] [--only TEXT] [--look LOOK]
+    python -m tests.pictures [FOLDER] [--only TEXT] [--look LOOK]...
 
 The app runs here, on a pseudo-terminal of the console's size with TERM=linux; what it sends is shown by the console of
-a machine in QEMU, in the kernel's font and in Terminus, and photographed. CONSOLE-FONT-SCENE.png in FOLDER, which is
-emptied of its pictures first; look at them.
+a machine in QEMU, in the kernel's font and in Terminus, and photographed: FOLDER/CONSOLE-FONT-[LOOK-]SCENE.png. Nothing
+is asserted but that the screens were reached and that the fonts have our glyphs; look at the pictures.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from pathlib import Path
 from tests.on_terminal import OnTerminal
 from tests.pictures.console_machine import CONSOLES, FONTS, Console, ConsoleMachine
 from tests.pictures.scenes import PROGRAMS, Program
-
-FOLDER = Path("build/pictures")
 
 
 def record(program: Program, console: Console, options: list[str]) -> dict[str, bytes]:
@@ -38,9 +36,9 @@ def record(program: Program, console: Console, options: list[str]) -> dict[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.pictures")
-    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("build/pictures"))
     parser.add_argument("--only", metavar="TEXT", default="", help="consoles and fonts with this in CONSOLE-FONT")
-    parser.add_argument("--theme", action="append", metavar="LOOK", help="instead of what the terminal gets by itself")
+    parser.add_argument("--look", action="append", metavar="LOOK", help="instead of what the terminal gets by itself")
     asked = parser.parse_args()
     folder = asked.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,8 +46,8 @@ def main() -> None:
         wanted = [font for font in FONTS if asked.only in f"{console.name}-{font}"]
         if not wanted:
             continue
-        for look in asked.theme or [""]:
-            options = ["--theme", look] if look else []
+        for look in asked.look or [""]:
+            options = ["--look", look] if look else []
             pieces: dict[str, bytes] = {}
             for program in PROGRAMS:
                 pieces |= record(program, console, options)

@@ -1,7 +1,7 @@
 """A machine with a screen: QEMU with a VGA card, whose console shows bytes in a font, and is photographed.
 
-Two consoles: VGA text (80x25, by BIOS) and the frame buffer (160x50, by UEFI). Its init speaks on the serial line: it is
-told to load a font, or to show a piece, and says when that is done; pieces and fonts lie in its initramfs.
+Two consoles: VGA text (80x25, by BIOS) and the frame buffer (160x50, by UEFI). Its init speaks on the serial line: it
+is told to load a font, or to show a piece, and says when that is done; pieces and fonts lie in its initramfs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import gzip
 import json
 import shutil
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from typing import Any
 
 from qrm_tui.bootimage import packages
 from qrm_tui.bootimage.cpio import Archive
+from qrm_tui.styles.glyphs import SAFE
 from tests.lab.acceleration import QEMU, acceleration
 from tests.lab.boot_machine import built_image
 from tests.lab.cache import ImageError, cached, run
@@ -35,17 +37,21 @@ FONTS_PACKAGE = "console-setup-linux"
 KERNEL_FONT = "kernel"
 FONTS = (KERNEL_FONT, "Lat15-Terminus16", "Uni2-Terminus16")
 
+#: From here on numbers in a font's table are marks: a glyph's characters end, a sequence begins.
+_MARKS = 0xFFFE
+
 INIT = """#!/bin/busybox sh
 busybox=/bin/busybox
-$busybox mkdir -p /proc
+$busybox mkdir -p /proc /dev
 $busybox mount -t proc proc /proc
+$busybox mount -t devtmpfs dev /dev
 exec </dev/ttyS0 >/dev/ttyS0 2>&1
 $busybox stty -echo -onlcr
 echo 1 >/proc/sys/kernel/printk
 printf 'console is up\\n'
 while read -r word rest; do
     case $word in
-    font) $busybox openvt -c 1 -f -s -w -- $busybox loadfont <"/fonts/$rest";;
+    font) $busybox loadfont <"/fonts/$rest";;
     show) $busybox cat "/pieces/$rest" >/dev/tty1;;
     clear) printf '\\033c' >/dev/tty1;;
     off) $busybox poweroff -f;;
@@ -85,7 +91,19 @@ def fonts() -> Mapping[str, bytes]:
     found = {file.name: file.read_bytes() for file in folder.iterdir()}
     if missing := set(FONTS) - {KERNEL_FONT} - set(found):
         raise ImageError(f"{FONTS_PACKAGE} has no {', '.join(sorted(missing))}")
+    for name, content in found.items():
+        if lacks := SAFE - characters(content):
+            raise ImageError(f"{name} has no {' '.join(sorted(lacks))}: they are no safe glyphs")
     return found
+
+
+def characters(font: bytes) -> frozenset[str]:
+    """Those that a font of 256 or 512 glyphs has, from its table (PSF1: kbd, src/psf.h)."""
+    magic, mode, height = font[:2], font[2], font[3]
+    if magic != b"\x36\x04" or not mode & 2:
+        raise ImageError("a font that is no PSF1 with a table of characters")
+    table = font[4 + height * (512 if mode & 1 else 256):]
+    return frozenset(chr(number) for (number,) in struct.iter_unpack("<H", table) if number < _MARKS)
 
 
 class ConsoleMachine:
@@ -107,7 +125,7 @@ class ConsoleMachine:
                 archive.end()
         argv = [QEMU, "-accel", acceleration(image / "vmlinuz"), "-cpu", "max", "-m", "512", "-nodefaults",
                 "-no-reboot", "-display", "none", "-vga", "std", "-nic", "none", *console.words,
-                "-chardev", f"socket,id=line,path={folder / 'line'},server=on,wait=on", "-serial", "chardev:line",
+                "-chardev", f"socket,id=line,path={folder / 'line'},server=on,wait=off", "-serial", "chardev:line",
                 "-qmp", f"unix:{folder / 'qmp'},server=on,wait=off",
                 "-kernel", str(image / "vmlinuz"), "-initrd", str(initrd), "-append", "console=tty0 quiet"]
         if console.uefi:

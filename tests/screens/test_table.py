@@ -155,7 +155,7 @@ async def test_sorting_by_keys_shows_its_mark_and_goes_by_value() -> None:
         assert f.app.lines[0].split() == ["Name^", "State", "Memory", "Seen"]
         assert [line.split()[0] for line in f.app.lines[2:4]] == ["node-1", "node-2"], "natural order, not node-10"
         await f.press("o", "o", "O")
-        assert f.app.lines[0].split() == ["Name", "State", "Memoryv", "Seen"]
+        assert f.app.lines[0].split() == ["Name", "State", "Memory↓", "Seen"]
         assert f.source.rows(0, 2) == [node(11), node(10)]
         assert f.said(VirtualTable.Sorted, "column") == ["name", "state", "memory", "memory"]
 

@@ -12,8 +12,7 @@ from tests.pictures.scenes import FARM
 
 #: Modes that are set with `h` and reset with `l`, DEC's and the terminal's own.
 _MODE = re.compile(rb"\x1b\[(\?[0-9]+)([hl])")
-#: Each terminal, and what is asked for.
-TERMINALS = {"linux": (), "vt220": (), "xterm-256color": ()}
+TERMINALS = ("linux", "vt220", "xterm-256color")
 NOWHERE = [*APP, "--connect", "/nowhere/qrmd.sock"]
 WELCOME = "No openQRM server answers here"
 
@@ -59,6 +58,36 @@ def test_a_line_that_is_gone_ends_the_program(term: str) -> None:
         terminal.wait_for(WELCOME)
         terminal.hang_up()
         assert terminal.wait_after_hang_up() == 0
+
+
+def test_into_the_basic_mode_and_back_by_key_and_by_command() -> None:
+    with OnTerminal(FARM.command, term="linux") as terminal:
+        terminal.press("5")
+        terminal.wait_for("[Images]", "customer1")
+        for keys, colours in (("\x14", False), ("\x14", True), (":look basic\r", False), (":look mono\r", False),
+                              (":look linux\r", True)):
+            begun = len(terminal.sent)
+            terminal.press(*keys)
+            terminal.wait_until(lambda begun=begun: b"\x1b[?25l" in terminal.sent[begun:], "it is not started anew")
+            started = terminal.sent.index(b"\x1b[?25l", begun)
+            terminal.wait_for("[Images]", "customer1", "fill")
+            sent = bytes(terminal.sent[started:])
+            assert (b"46m" in sent) is colours, keys
+        terminal.press("q")
+        assert terminal.wait() == 0
+        assert not left_on(bytes(terminal.sent))
+        assert terminal.now == terminal.modes
+
+
+def test_what_another_program_wrote_on_the_screen_goes_with_ctrl_l() -> None:
+    for term in ("linux", "vt220"):
+        with OnTerminal(NOWHERE, term=term) as terminal:
+            terminal.wait_for(WELCOME)
+            terminal.scribble("\x1b[3;3H*** system message ***")
+            assert "*** system" in terminal.screen()
+            terminal.type("\x0c")
+            terminal.wait_until(lambda terminal=terminal: "*** system" not in terminal.screen(), "it is still there")
+            terminal.wait_for(WELCOME)
 
 
 def test_basic_mode_sends_nothing_but_ascii_on_any_screen() -> None:
