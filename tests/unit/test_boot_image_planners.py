@@ -110,11 +110,12 @@ def test_removing_idle_warns() -> None:
 
 def test_a_look_tells_of_each() -> None:
     items = [boot_image(name) for name in ("good", "bad", "gone", "other")]
-    rows = [{"name": "good", "id": "id-good", "size": 7, "version": "6.1", "trouble": "", "files": ["xen.gz", "\x1b"]},
+    rows = [{"name": "good", "id": "id-good", "size": 7, "version": "6.1", "trouble": "", "files": ["xen.gz", "\x1b"],
+             "shares": True},
             {"name": "bad", "id": "id-bad", "size": 7, "version": "6.1", "trouble": "cut\x1b[2J short"},
             {"name": "other", "id": "id-x", "size": "many", "trouble": ""}, {"name": 7}, []]
     text = "\n".join([*map(json.dumps, rows), "{nonsense", ""])
     seen = boot_images.see_images(text, items)
-    assert seen["good"] == BootImageSeen(size=7, version="6.1", files=("xen.gz", "\\x1b"))
+    assert seen["good"] == BootImageSeen(size=7, version="6.1", files=("xen.gz", "\\x1b"), shares=True)
     assert seen["bad"].trouble == "cut\\x1b[2J short" and "is gone" in seen["gone"].trouble
     assert "is another boot-image" in seen["other"].trouble and seen["other"].size == 0

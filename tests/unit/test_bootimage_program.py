@@ -82,6 +82,23 @@ def test_a_boot_image_from_a_package(tmp_path: Path, images: Path, busybox: Path
     assert sorted(path.name for path in images.iterdir()) == ["debian12"]
 
 
+OVERLAY = "kernel/fs/overlayfs/overlay.ko"
+
+
+@pytest.mark.parametrize(("kernel", "shares"), [
+    ({"modules": {**MODULES, OVERLAY: module()}}, True), ({"builtin": f"{OVERLAY}\n"}, True), ({}, False),
+])
+def test_it_says_whether_machines_that_boot_it_can_share_a_root(tmp_path: Path, images: Path, busybox: Path,
+                                                                kernel: dict[str, Any], shares: bool) -> None:
+    create(images, busybox, package(tmp_path, "linux-image-test", **kernel))
+    assert build.look(images, deep=False)[0]["shares"] is shares
+    inside = entries(gzip.decompress((images / "debian12/initrd.img").read_bytes()))
+    assert inside["qrm/private.table"][1].startswith(b"write|folder|/etc/hostname|{hostname}\\n|\n")
+    # one of before there was such a thing
+    respell(images / "debian12", lambda manifest: manifest.pop("shares"))
+    assert build.look(images, deep=False)[0]["shares"] is False
+
+
 CONFIG = f"boot/config-{VERSION}"
 XEN = {"boot/xen-4.17-amd64.gz": b"xen\n", "boot/xen-4.17-amd64.efi": b"xen, efi\n", "boot/xen-4.17-amd64.config": b"x"}
 
