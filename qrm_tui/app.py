@@ -83,8 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(asked: argparse.Namespace, practice: Practice | None) -> int:
     from qrm_tui.client.where import default_where
     from qrm_tui.core.errors import QrmError
-    from qrm_tui.styles.choosing import looks_for
-    from qrm_tui.styles.console_font import console_font
+    from qrm_tui.styles.choosing import glyphs_on, looks_for
     from qrm_tui.styles.themes import apply_glyphs
     from qrm_tui.widgets.spans import send_only_changes
 
@@ -93,7 +92,7 @@ def _run(asked: argparse.Namespace, practice: Practice | None) -> int:
     where = practice.where if practice else asked.connect or default_where(environ)
     app, view = None, None
     try:
-        with console_font(sys.stdin.fileno()) as glyphs:
+        with glyphs_on(sys.stdin.fileno()) as glyphs:
             looks = looks_for(environ, sys.stdin.fileno(), asked.look, glyphs)
             wanted: str | None = asked.look
             while wanted:

@@ -23,10 +23,8 @@ from qrm_tui.terminal.looks import text_of
 ROOT = Path(__file__).parent.parent
 #: Seconds until something awaited counts as failed.
 PATIENCE = 60.0
-#: Seconds without a byte after which a screen counts as complete.
-QUIET = 0.25
-#: Seconds from key to key.
-HAND = 0.15
+#: Seconds of sleep without a byte after which it has done what it does; and between two looks at that.
+QUIET, _GLANCE = 0.15, 0.02
 APP = [sys.executable, "-m", "qrm_tui.app"]
 
 
@@ -72,12 +70,13 @@ class OnTerminal:
         os.write(self._master, text.encode())
 
     def press(self, *keys: str) -> None:
-        """One after the other, as a hand does: an escape is told from the beginning of a sequence by what follows."""
+        """One after the other, each when the program has done what it does for the one before.
+
+        An escape is told from the beginning of a sequence by the pause after it.
+        """
         for key in keys:
             self.type(key)
-            until = time.monotonic() + HAND
-            while (left := until - time.monotonic()) > 0:
-                self.read(left)
+            self.settle()
 
     def scribble(self, text: str) -> None:
         """Another program writes on this terminal."""
@@ -126,9 +125,19 @@ class OnTerminal:
             self.read(0.1)
 
     def settle(self) -> None:
-        """Until nothing more comes."""
-        while self.read(QUIET):
-            pass
+        """Until nothing more comes, and the program sleeps."""
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < QUIET:
+            if self.read(_GLANCE) or self._works():
+                quiet_since = time.monotonic()
+
+    def _works(self) -> bool:
+        """Whether any of its threads runs or would like to; on a busy machine that is more than what it sends."""
+        for stat in Path(f"/proc/{self._process.pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):
+                if stat.read_text().rpartition(")")[2].split()[0] in "RD":
+                    return True
+        return False
 
     # the end
 
@@ -145,8 +154,3 @@ class OnTerminal:
     def wait_after_hang_up(self) -> int:
         """Until it has ended, with nobody to read; its status."""
         return self._process.wait(PATIENCE)
-
-    def processor_seconds(self) -> float:
-        """What it has used so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

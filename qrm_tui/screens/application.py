@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -121,6 +120,7 @@ class QrmApp(LettingIn):
         self.practice = practice
         self._install = install
         self._overview_due = self._overviewing = False
+        self._begun = self._to_end = False
         self._view = BY_NAME[view] if view else VIEWS[0]
         self.look = look
         #: the look that it was left for, and the view; it is started anew with these
@@ -150,11 +150,25 @@ class QrmApp(LettingIn):
 
     # the line
 
-    def on_mount(self) -> None:
+    async def run_async(self, **options: Any) -> None:
+        """Told to end it leaves in order, from before its first byte on: so do the terminal and a practice farm."""
         loop = asyncio.get_running_loop()
-        for name in ("SIGTERM", "SIGHUP"):  # leave in order, so that a practice farm ends, too
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(getattr(signal, name), self.exit)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._told_to_end)
+        await super().run_async(**options)
+
+    def _told_to_end(self) -> None:
+        """At once, or when it has begun: half of a screen cannot be left."""
+        self._to_end = True
+        if self._begun:
+            self.exit()
+
+    def on_ready(self) -> None:
+        self._begun = True
+        if self._to_end:
+            self.exit()
+
+    def on_mount(self) -> None:
         self.watch_keys()
         self.follow()
 

@@ -166,9 +166,9 @@ class MainScreen(FarmScreen[None]):
             if self.shown.inside:
                 self.shown.leave_details()
             self.shown.display = False
-            self.view = view
             if not self.query(f"#view-{view.name}"):
                 await self.query_one("#views").mount(Listing(view, self.live))
+            self.view = view  # whole by now: seconds pass and the farm changes while it is made
             self.shown.display = True
             if view.kind == "journal":
                 self.fetch_journal()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 #: Lines that are slow, and whose far end nobody knows: serial ports, those of boards, and hypervisors' consoles.
 _SERIAL_LINE = re.compile(r"/dev/(ttyS|ttyAMA|ttyUSB|ttyACM|ttymxc|ttyO|ttyPS|ttySC|ttyMSM|ttySAC|ttyHSL|hvc|hvsi|xvc)"
                           r"\d+")
+_VIRTUAL_CONSOLE = re.compile(r"/dev/tty\d+")
 #: Beginnings of TERM that promise no more than ASCII: getty on a serial line says vt220.
 _BASIC_TERMINALS = ("dumb", "unknown", "vt", "ansi", "wy", "network", "tvi", "adm", "hp", "qvt")
 _MANY_COLOURS = ("256", "direct", "truecolor", "24bit", "kitty", "alacritty", "foot", "ghostty", "wezterm", "iterm")
@@ -51,6 +53,16 @@ def looks_for(environ: Mapping[str, str], descriptor: int, asked: str, glyphs: b
     full = LOOKS.get(asked, can)
     named = {**LOOKS, "auto": choose(environ, device_of(descriptor)), "back": MONO if full is BASIC else full}
     return named if glyphs else {name: replace(look, ascii=True) for name, look in named.items()}
+
+
+def glyphs_on(descriptor: int) -> AbstractContextManager[bool]:
+    """Whether the console's glyphs can be shown on this terminal, within; so it is where it is no virtual console."""
+    device = device_of(descriptor)
+    if not _VIRTUAL_CONSOLE.fullmatch(device):
+        return nullcontext(True)
+    from qrm_tui.styles.console_font import console_font
+
+    return console_font(descriptor, device)
 
 
 def driver_for(look: Look, environ: Mapping[str, str]) -> type[Driver] | None:

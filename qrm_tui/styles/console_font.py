@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
-import re
 import struct
 import subprocess
 import tempfile
@@ -17,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from qrm_tui.styles.choosing import device_of
 from qrm_tui.styles.glyphs import SAFE
 
 #: Requests of ioctl_console(2): the keyboard's mode, which follows whether text is UTF-8; the font's map of characters.
@@ -26,7 +24,6 @@ _NOT_UTF8 = (0, 1, 2)  # K_RAW, K_XLATE, K_MEDIUMRAW
 _MOST_CHARACTERS = 0xFFFF
 #: Debian's (package console-setup-linux), the most like the kernel's first.
 FONTS = ("Lat15-VGA16", "Lat15-Fixed16", "Lat15-Terminus16")
-_VIRTUAL_CONSOLE = re.compile(r"/dev/tty[0-9]+")
 #: Seconds that setfont gets.
 _PATIENCE = 5
 
@@ -55,10 +52,9 @@ def lacking(descriptor: int) -> frozenset[str]:
 
 
 @contextmanager
-def console_font(descriptor: int) -> Iterator[bool]:
-    """Whether our glyphs can be shown on this terminal, within; always so where it is no virtual console."""
-    device = device_of(descriptor)
-    if not _VIRTUAL_CONSOLE.fullmatch(device) or not lacking(descriptor):
+def console_font(descriptor: int, device: str) -> Iterator[bool]:
+    """Whether our glyphs can be shown on this virtual console, within."""
+    if not lacking(descriptor):
         yield True
     elif os.geteuid() != 0:
         yield False

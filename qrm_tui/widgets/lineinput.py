@@ -16,6 +16,7 @@ class LineInput(Input):
         shown = f"({placeholder})" if placeholder else ""
         super().__init__(value, placeholder=shown, password=password, suggester=suggester, compact=True,
                          select_on_focus=False, max_length=4000, id=id)
+        self.cursor_blink = False  # twice a second over the line, and it tells nothing
         for key in ("up", "down", "pageup", "pagedown"):  # one line never scrolls up or down: its form has these keys
             self._bindings.key_to_bindings.pop(key, None)
         self._bindings.key_to_bindings["enter"] = [

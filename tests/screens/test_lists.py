@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+from textual.containers import Container
+from textual.widget import Widget
+
 from qrm_tui.screens.listing import Listing
 from qrm_tui.screens.why import Why
 from qrm_tui.widgets.table import VirtualTable
@@ -178,3 +184,19 @@ async def test_the_journal_is_fetched_when_it_is_looked_at() -> None:
 
 def _without_scroll_bar(text: str) -> list[str]:
     return [line[:79] for line in text.splitlines()]
+
+
+async def test_a_second_passes_while_a_view_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was asked for its table before it had one, once in many runs on a busy machine."""
+    async with running() as d:
+        main, really = d.app.main, Container.mount
+
+        def mount(views: Container, *widgets: Widget, **where: Any) -> Any:
+            making = really(views, *widgets, **where)
+            main.tick()
+            main.farm_changed(frozenset(("resource",)))
+            return making
+
+        monkeypatch.setattr(Container, "mount", mount)
+        await d.press("4")
+        assert main.view.name == "partitions"

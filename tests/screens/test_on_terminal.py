@@ -53,6 +53,16 @@ def test_the_terminal_is_as_it_was(term: str, how: str) -> None:
 
 
 @pytest.mark.parametrize("term", TERMINALS)
+def test_ended_before_it_has_begun_it_leaves_nothing_behind(term: str) -> None:
+    with OnTerminal(NOWHERE, term=term) as terminal:
+        terminal.wait_until(lambda: bool(terminal.sent), "it sends nothing")
+        terminal.signal(signal.SIGTERM)
+        assert terminal.wait() == 0
+        assert not left_on(bytes(terminal.sent))
+        assert terminal.now == terminal.modes
+
+
+@pytest.mark.parametrize("term", TERMINALS)
 def test_a_line_that_is_gone_ends_the_program(term: str) -> None:
     with OnTerminal(NOWHERE, term=term) as terminal:
         terminal.wait_for(WELCOME)

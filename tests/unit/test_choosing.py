@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from textual.drivers.linux_driver import LinuxDriver
 
-from qrm_tui.styles.choosing import choose, device_of, driver_for, looks_for
+from qrm_tui.styles.choosing import choose, device_of, driver_for, glyphs_on, looks_for
 from qrm_tui.styles.console_colours import ascii_text
-from qrm_tui.styles.console_font import console_font, lacking
+from qrm_tui.styles.console_font import lacking
 from qrm_tui.styles.glyphs import SAFE
 from qrm_tui.styles.plain_driver import PlainDriver, SerialDriver
 from qrm_tui.styles.themes import BASIC, DARK, LINUX, LOOKS, MONO, Look
@@ -100,7 +100,7 @@ def test_only_a_virtual_console_has_a_font_of_ours_to_set() -> None:
     master, terminal = pty.openpty()
     try:
         assert lacking(terminal) == {glyph for glyph in SAFE if not glyph.isascii()}, "it tells of no font"
-        with console_font(terminal) as glyphs:
+        with glyphs_on(terminal) as glyphs:
             assert glyphs, "and is none of the consoles whose font is theirs alone"
     finally:
         os.close(master)
