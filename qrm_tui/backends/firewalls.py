@@ -40,10 +40,7 @@ class Chain(NamedTuple):
 
 def parse_chains(text: str) -> list[Chain]:
     """Chains at the hook `input` that drop or reject what nobody lets in: by policy, or by a rule of theirs."""
-    try:
-        entries = json.loads(text)["nftables"]
-    except (ValueError, KeyError, TypeError):
-        return []
+    entries = _entries(text)
     chains = [entry["chain"] for entry in entries if "chain" in entry]
     rules = [entry["rule"] for entry in entries if "rule" in entry]
     found = []
@@ -56,6 +53,15 @@ def parse_chains(text: str) -> list[Chain]:
             for statement in rule.get("expr", ()) for verdict in ("drop", "reject"))
         found.append(Chain(chain["family"], chain["table"], chain["name"], drops))
     return [chain for chain in found if chain.drops]
+
+
+def _entries(text: str) -> list[Mapping[str, Any]]:
+    """What `nft --json list ruleset` lists; nothing where it printed something else."""
+    try:
+        found = json.loads(text)["nftables"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def _same_table(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -81,12 +87,8 @@ def _reached(chain: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> se
 
 def accepted(text: str, chain: Chain, interface: str) -> set[Port]:
     """Ports that a chain lets in from an interface, as far as its own rules tell plainly."""
-    try:
-        entries = json.loads(text)["nftables"]
-    except (ValueError, KeyError, TypeError):
-        return set()
     found: set[Port] = set()
-    for entry in entries:
+    for entry in _entries(text):
         rule = entry.get("rule")
         if not rule or not _same_table(rule, chain._asdict()) or rule["chain"] not in (chain.name, CHAIN):
             continue

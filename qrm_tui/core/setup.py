@@ -31,8 +31,7 @@ class Setup:
         """`computed`: defaults of all components for this machine; `present`: of those that are set up already."""
         self._computed, self._present = computed, present or {}
         self._typed: dict[tuple[str, str], str] = {}
-        self.chosen = set(needed([name for name, component in table().items()
-                                  if component.chosen and not component.lacking] + list(self._present)))
+        self.chosen = set(needed(self._present or [name for name, component in table().items() if component.chosen]))
         #: names of checks whose fix is wanted
         self.fixes: set[str] = set()
 

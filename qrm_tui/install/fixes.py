@@ -53,8 +53,8 @@ def add_with(draft: Draft, call: Call, name: str, settings: Mapping[str, Mapping
 
 
 def present_settings(farm: Farm) -> dict[str, dict[str, str]]:
-    """Settings of components that are set up."""
-    return {item.name: item.wanted.settings for item in farm.all("component")}
+    """Settings of components that are set up, and on."""
+    return {item.name: item.wanted.settings for item in farm.all("component") if item.wanted.enabled}
 
 
 def add(draft: Draft, reading: Reading, server: Server, name: str, wish: Wish) -> None:

@@ -97,6 +97,7 @@ COMMANDS: Mapping[str, Command] = {
     "ssh": server_commands.answers,
     "nagios4": server_commands.answers,
     "find": fix_commands.find,
+    **dict.fromkeys(("id", "timedatectl", "lsblk"), fix_commands.fixed),
     "nft": fix_commands.nft,
     **dict.fromkeys(("ufw", "firewall-cmd", "netplan", "networkctl", "nmcli"), fix_commands.told),
 }

@@ -51,6 +51,8 @@ def plant_server(host: Host, address: str, prefix: int = 24) -> None:
     host.root.write("/etc/os-release", 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nNAME="Debian GNU/Linux"\n'
                                        'VERSION_ID="12"\nVERSION="12 (bookworm)"\nID=debian\n')
     host.root.write("/etc/hostname", "manager\n")
+    host.root.write("/etc/hosts", "127.0.0.1\tlocalhost\n127.0.1.1\tmanager\n")
+    host.root.write("/proc/meminfo", "MemTotal:        8132332 kB\n")
     host.root.write("/etc/resolv.conf", f"search practice.example\nnameserver {address.rpartition('.')[0]}.254\n")
     host.software.interfaces["eth0"] = f"{address}/{prefix}"
 

@@ -88,6 +88,10 @@ def findmnt(host: Host, argv: Sequence[str]) -> Completed:
         case ("findmnt", "--json", "--bytes", "--list", "--output", "TARGET,SOURCE,FSTYPE,OPTIONS,SIZE,USED"):
             rows = ",".join(_mount_row(host, mounted) for mounted in host.mounts.values())
             return good(f'{{\n   "filesystems": [\n      {rows}\n   ]\n}}\n')
+        case ("findmnt", "--json", "--bytes", "--list", "--output", "TARGET,SOURCE,FSTYPE,SIZE,AVAIL"):
+            return good(json.dumps({"filesystems": [
+                {"target": mounted.target, "source": mounted.source, "fstype": mounted.type, "size": size,
+                 "avail": size - used} for mounted in host.mounts.values() for size, used in [host.sizes(mounted)]]}))
         case ("findmnt", "--noheadings", "--mountpoint", path):
             found = host.mounts.get(path)
             return good(f"{found.target} {found.source} {found.type:<6} {found.options}\n") if found else bad(1, "")

@@ -35,14 +35,21 @@ class Found:
     interfaces: list[dict[str, Any]] = field(default_factory=list)
     #: `ID-VERSION_ID` of the system
     system: str = ""
+    #: the interface that the checks looked at
+    interface: str = ""
 
     def take(self, answer: dict[str, Any]) -> None:
         """What the server found; fixes that need no further word are wanted."""
         former = {row["name"] for row in self.checks}
         self.checks, self.interfaces = answer["checks"], answer["interfaces"]
-        self.system = str(answer.get("system", ""))
+        self.system, self.interface = str(answer["system"]), str(answer["interface"])
         offered = {row["name"] for row in self.checks if row["fix"] and not row["choices"]}
         self.setup.fixes = (self.setup.fixes & offered) | (offered - former)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether machines shall boot from another interface than the one that was looked at."""
+        return "dhcpd" in self.setup.chosen and self.setup.value("dhcpd", "interface") != self.interface
 
     @property
     def troubles(self) -> list[dict[str, Any]]:

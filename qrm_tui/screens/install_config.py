@@ -24,6 +24,14 @@ from qrm_tui.widgets.field import Check, Field
 from qrm_tui.widgets.page import Page, wrap
 
 
+class _Looked(Answer):
+    """Checks of another interface, or why there are none."""
+
+    def __init__(self, answer: dict[str, Any] | None, error: QrmError | None = None) -> None:
+        super().__init__()
+        self.answer, self.error = answer, error
+
+
 class _Computed(Answer):
     """Defaults for another interface, or why there are none."""
 
@@ -173,9 +181,11 @@ class InstallConfig(InstallScreen):
         """To the plan, or to the first value that is not possible."""
         wrong = self.found.setup.wrong()
         if not wrong:
-            from qrm_tui.screens.install_run import InstallPlan
-
-            self.app.push_screen(InstallPlan(self.found), self._came_of)
+            if self.found.outdated:
+                self.notify("looking at that interface, some seconds ...", markup=False)
+                self.look()
+            else:
+                self._to_plan()
             return
         first = wrong[0]
         setting = table()[first.component].setting(first.key) if first.key else None
@@ -188,6 +198,32 @@ class InstallConfig(InstallScreen):
         for field in self.fields:
             field.insisted = True
             field.say()
+
+    def _to_plan(self) -> None:
+        from qrm_tui.screens.install_run import InstallPlan
+
+        if troubles := self.found.troubles:
+            self.notify(f"{troubles[0]['title']} stands in the way: {troubles[0]['found']}; the checks (esc) say more",
+                        severity="error", markup=False)
+            return
+        self.app.push_screen(InstallPlan(self.found), self._came_of)
+
+    @work(group="look", exclusive=True, exit_on_error=False)
+    async def look(self) -> None:
+        """Checks of another interface than before."""
+        try:
+            self.post_message(_Looked(await self.qrm.client.install_checks(
+                self.found.setup.value("dhcpd", "interface"))))
+        except QrmError as error:
+            self.post_message(_Looked(None, error))
+
+    @on(_Looked)
+    def _looked(self, event: _Looked) -> None:
+        if event.error:
+            self.tell(event.error)
+        elif event.answer:
+            self.found.take(event.answer)
+            self._to_plan()
 
     def _came_of(self, outcome: Outcome | None) -> None:
         if outcome is None:

@@ -155,6 +155,11 @@ async def test_another_card_computes_its_own_network() -> None:
         await run.press("right")
         await run.until(lambda: "10.20.0.0/24" in run.text())
         assert "10.20.0.100-10.20.0.199" in run.text()
+        await run.press("enter")
+        plan = await run.at(InstallPlan)
+        await run.until(lambda: plan.plan)
+        assert config.found.interface == "eth1", "its checks were made before"
+        assert any("10.20.0.0" in step.get("diff", "") for step in plan.plan["steps"])
 
 
 async def test_pages_of_components_are_reached_by_the_arrows() -> None:

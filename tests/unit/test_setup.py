@@ -70,4 +70,4 @@ def test_another_interface_computes_anew_what_nobody_typed() -> None:
 def test_what_is_set_up_already_stands_before_what_is_computed() -> None:
     setup = setup_of("debian12", apache={"port": "8080"}, mysql={})
     assert setup.value("apache", "port") == "8080"
-    assert "mysql" in setup.names
+    assert setup.names == ["tftpd", "apache", "mysql"]

@@ -1,0 +1,41 @@
+"""`qrm install check|record|answers` without a server: one is there for a moment."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from qrm_tui.cli.main import guarded, run
+from tests.unit.machines import FOLDER
+
+
+def qrm(*words: str) -> int:
+    return guarded("qrm", run, words)
+
+
+@pytest.fixture(autouse=True)
+def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("QRM_CONNECT", raising=False)
+
+
+def test_checks_of_a_recorded_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert qrm("install", "check", "--machine", str(FOLDER / "rocky9.json")) == 1
+    out, err = capsys.readouterr()
+    assert "WRONG  system: Rocky Linux 9.6 (Blue Onyx): Red Hat's family, which qrm knows and cannot set up" in out
+    assert "as in: qrm install fix address" in err
+    assert qrm("install", "check", "--machine", str(FOLDER / "debian12.json"), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {row["name"]: row["state"] for row in found["checks"]}["group"] == "warning"
+    assert (found["system"], found["interface"]) == ("debian-12", "eth0")
+
+
+def test_a_file_that_is_no_recording_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert qrm("install", "check", "--machine", str(FOLDER / "README.md")) == 1
+    assert "this is no recorded machine" in capsys.readouterr().err
+    assert qrm("install", "check", "--machine", "/nosuch") == 1
+    assert "/nosuch: No such file or directory" in capsys.readouterr().err
+
+
+def test_the_schema_needs_no_server(capsys: pytest.CaptureFixture[str]) -> None:
+    assert qrm("install", "answers", "--schema") == 0
+    assert "dhcpd" in json.loads(capsys.readouterr().out)["properties"]
