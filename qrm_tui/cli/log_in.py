@@ -11,7 +11,7 @@ from qrm_tui.cli.session import Session
 from qrm_tui.cli.terminal import emit, harmless, is_terminal, talk
 from qrm_tui.cli.verbs import Verb
 from qrm_tui.client import sessions
-from qrm_tui.core.errors import BadInput, NotLoggedIn, QrmError
+from qrm_tui.core.errors import BadInput, NotLoggedIn, QrmError, Refused
 from qrm_tui.core.operations.arguments import Argument
 from qrm_tui.core.operations.registry import find
 
@@ -35,7 +35,11 @@ def log_in(session: Session, verb: Verb, given: Row) -> int:
         except (QrmError, KeyboardInterrupt):
             session.call(lambda client: client.log_out())
             raise
-    sessions.keep(session.where, token)
+    try:
+        sessions.keep(session.where, token)
+    except (QrmError, OSError) as error:
+        session.call(lambda client: client.log_out())
+        raise Refused(f"the session cannot be kept for the next command: {error}") from None
     _told(session, {"user": answer["user"], "role": answer["role"]},
           f"logged in as {answer['user']}, {answer['role']}; `qrm logout` ends it")
     return 0

@@ -1,6 +1,7 @@
 """Where the command line keeps the session of who has logged in: for this terminal's commands alone."""
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -29,14 +30,12 @@ def _file(where: str) -> Path:
 
 
 def _ours() -> bool:
-    """Whether the folder is there; Refused if it is not ours alone."""
+    """Whether the folder is there and nobody else can have put anything into it."""
     try:
         about = _folder().lstat()
     except FileNotFoundError:
         return False
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
-        raise Refused(f"{_folder()} is not a folder of yours alone (mode 0700): look who made it, and remove it")
-    return True
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & 0o077
 
 
 def load(where: str) -> str:
@@ -51,8 +50,10 @@ def load(where: str) -> str:
 
 def keep(where: str, session: str) -> None:
     """Keep it for the next command; Refused if there is no safe place."""
-    if not _ours():
+    with contextlib.suppress(FileExistsError):
         _folder().mkdir(mode=0o700)
+    if not _ours():
+        raise Refused(f"{_folder()} is not a folder of yours alone (mode 0700): look who made it, and remove it")
     path = _file(where)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

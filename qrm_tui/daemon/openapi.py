@@ -8,6 +8,8 @@ from qrm_tui.core.operations.arguments import TYPES, Argument
 from qrm_tui.core.operations.declarations import Operation
 from qrm_tui.core.operations.registry import OPERATIONS
 
+_SECRET = {"format": "password", "writeOnly": True}
+
 
 def _argument(argument: Argument) -> dict[str, Any]:
     if argument.type == "setting":
@@ -18,6 +20,8 @@ def _argument(argument: Argument) -> dict[str, Any]:
         schema = {"type": "string", **({"enum": list(argument.choices)} if argument.choices else {})}
         if argument.many:
             schema = {"type": "array", "items": schema}
+    if argument.secret:
+        schema |= _SECRET
     hint = TYPES[argument.type].hint
     return {**schema, "description": f"{argument.help} ({hint})",
             **({"default": argument.default} if argument.default is not None else {})}
@@ -47,6 +51,12 @@ def _post(summary: str, schema: dict[str, Any]) -> dict[str, Any]:
                                    "default": {"$ref": "#/components/responses/Trouble"}}}}
 
 
+def _secrets(*names: str) -> dict[str, Any]:
+    """Texts that are told, and never told back; a name among them is none."""
+    return {"type": "object", "required": list(names), "properties": {
+        name: {"type": "string", **({} if name == "name" else _SECRET)} for name in names}}
+
+
 def document() -> dict[str, Any]:
     """OpenAPI 3.1."""
     one_of = [{"type": "object", "required": ["operation", "arguments"], "properties": {
@@ -64,7 +74,12 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0", "info": {"title": "qrmd", "version": __version__},
         "paths": {
-            "/v1/hello": _get("who you are here, and the server"), "/v1/farm": _get("the farm at a glance"),
+            "/v1/hello": _get("who you are here, and the server"),
+            "/v1/login": _post("a session: its token goes into Authorization: Bearer", _secrets("name", "password")),
+            "/v1/logout": _post("end the session", {"type": "object"}),
+            "/v1/unlock": _post("prove that it is still the same user", _secrets("password")),
+            "/v1/password": _post("a password of one's own", _secrets("old", "new")),
+            "/v1/farm": _get("the farm at a glance"),
             "/v1/list/{kind}": _get("rows of a kind", "{kind}", "filter", "sort", "limit", "offset"),
             "/v1/show/{kind}/{name}": _get("one row, with its why", "{kind}", "{name}"),
             "/v1/watch": _get("a snapshot, then changes, as JSON lines", "kinds", "since"),

@@ -174,7 +174,7 @@ def parse_arguments(operation: Operation, words: Sequence[str]) -> Call:
         else:
             given[argument.name] = value
     _positionals(operation, values, given)
-    missing = tuple(a.name for a in operation.arguments if a.required and not given.get(a.name))
+    missing = tuple(a.name for a in _typed(operation) if a.required and not given.get(a.name))
     return Call(operation, given, reason, missing)
 
 

@@ -63,12 +63,9 @@ class Guard(FarmScreen[None]):
                 with Horizontal(id=f"{name}-line"):
                     yield Label(" >", classes="pointer", markup=False)
                     yield Label(label, markup=False)
-                    yield LineInput(id=name, password=unseen, enter=self.word_for_enter)
+                    yield LineInput(id=name, password=unseen)
         yield Page(id="trouble")
         yield Keys()
-
-    #: what enter does on the last line
-    word_for_enter = "log in"
 
     def title_lines(self) -> list[PageLine]:
         """What this is, and what to do."""
@@ -95,13 +92,20 @@ class Guard(FarmScreen[None]):
         """Something that the title tells is another now."""
         self.query_one("#guard-title", Page).set_lines(self.title_lines())
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        lines = [line for line in self.query(Input) if line.display and line.parent and line.parent.display]
-        empty = next((line for line in lines if not line.value), None)
+    def action_enter(self) -> None:
+        """To the next line, or what all of them are for. The focus moves before the next key is looked at: whoever
+        types faster than a slow machine must not see the password in the line above."""
+        lines = [shown for shown in self.query(Input) if shown.parent and shown.parent.display]
+        place = next((place for place, shown in enumerate(lines) if shown is self.focused), -1)
+        if place + 1 < len(lines):
+            self.set_focus(lines[place + 1])
+        else:
+            lines[place].call_later(self._entered, lines)  # after the keys that came before
+
+    def _entered(self, lines: list[Input]) -> None:
+        empty = next((shown for shown in lines if not shown.value), None)
         if empty is not None:
-            empty.focus()
+            self.set_focus(empty)
         elif not self._asking:
             self.submitted()
 
@@ -121,6 +125,7 @@ class LogIn(Guard):
     LogIn.-first #name-line, LogIn.-first #password-line { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "enter", "log in", key_display="enter", priority=True, id="login.enter"),
         Binding("escape", "back", "back", key_display="esc", id="login.back"),
     ]
     LINES: ClassVar[dict[str, tuple[str, bool]]] = {
@@ -228,10 +233,10 @@ class Lock(Guard):
 
     DEFAULT_CSS = _CSS.format(name="Lock")
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "enter", "unlock", key_display="enter", priority=True, id="lock.enter"),
         Binding("ctrl+l", "log_out", "log out", id="lock.log-out", tooltip="Somebody else logs in"),
     ]
     LINES: ClassVar[dict[str, tuple[str, bool]]] = {"password": ("password", True)}
-    word_for_enter = "unlock"
 
     def on_mount(self) -> None:
         self.input("password").focus()

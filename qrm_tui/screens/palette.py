@@ -33,6 +33,11 @@ class Palette(Provider):
         yield "wall", "the consoles of all machines side by side, or of the marked ones", self._wall
         yield "look basic", "ASCII and few bytes, for slow lines; ctrl+t, and again: back", self._qrm.action_basic
         yield "redraw", "send the whole screen again; ctrl+l", self._qrm.action_redraw
+        if self._qrm.live.hello.get("session"):
+            yield "lock", "ask for the password again", self._qrm.lock
+            yield "log out", "end the session; jobs go on", self._qrm.log_out
+        elif self._qrm.live.hello.get("log_in"):
+            yield "log in", "as a user with a password", partial(self._qrm.open_log_in, may_leave=True)
         yield "help", "the keys and words of this screen", self._qrm.open_help
         yield "quit", "leave; jobs go on in the server", self._qrm.exit
 

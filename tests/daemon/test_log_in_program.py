@@ -96,8 +96,12 @@ def test_sessions_are_kept_in_a_folder_of_ones_own(program: Program, monkeypatch
                                                    tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     (tmp_path / "qrm-sessions").mkdir(mode=0o755)
-    done = program.qrm("whoami")
+    password = "own" if program.json("user", "show", "anna")["password"] == "own" else "first"
+    done = program.qrm("login", "anna", "--password-file", str(program.folder / password), "--new-password-file",
+                       str(program.folder / "own"))
     assert done.returncode == 3 and "yours alone" in done.stderr
+    # somebody else's folder keeps nobody from working
+    assert program.json("whoami")["by"] == "account" and not list((tmp_path / "qrm-sessions").iterdir())
 
 
 @pytest.mark.parametrize(("words", "code", "said"), [

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from qrm_tui.core.operations.declarations import Role
-from qrm_tui.daemon.main import groups_of
+from qrm_tui.daemon.main import groups_of, log_in_of
 from qrm_tui.daemon.peer import GROUPS
+from qrm_tui.daemon.sessions import LogInSettings
 
 BIN = Path(sys.executable).parent
 #: A group that Debian always has, and an account that is nobody's.
@@ -170,6 +171,8 @@ def test_a_dead_servers_socket_is_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "word"), [
     ("name = [", "settings.toml"), ("colour = 1", "no setting 'colour'"), ('[groups]\nx = "king"', "no role"),
+    ("log_in = 5", "is a table"), ("[log_in]\nidle = 0", "whole number of minutes"),
+    ("[log_in]\nlock = true", "0: never"), ("[log_in]\ncolour = 1", "no 'colour'"), ("[log_in]\nallowed = 1", "true"),
 ])
 def test_wrong_settings_are_told(tmp_path: Path, text: str, word: str) -> None:
     program = Program(tmp_path)
@@ -182,3 +185,9 @@ def test_settings_name_groups_besides_the_usual_ones() -> None:
     assert groups_of({}) == GROUPS
     given = {"groups": {"support": "viewer", "qrm-operator": "nobody"}}
     assert groups_of(given) == GROUPS | {"support": Role.viewer, "qrm-operator": Role.nobody}
+
+
+def test_settings_tell_how_users_log_in_in_minutes() -> None:
+    assert log_in_of({}) == LogInSettings()
+    given = log_in_of({"log_in": {"allowed": False, "idle": 5, "longest": 60, "lock": 0}})
+    assert given == LogInSettings(allowed=False, idle=300, longest=3600, lock=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from textual import events
 from textual.widgets import Input
 
 from qrm_tui.screens.form import Form
@@ -61,6 +62,15 @@ async def test_who_has_no_role_logs_in() -> None:
         await fill(driver, "correct horse")
         await driver.until(lambda: driver.app.live.rows["image"], "the farm")
         assert isinstance(driver.app.screen, MainScreen) and "anna, operator" in driver.text()
+
+
+async def test_whoever_types_faster_than_the_machine_shows_no_password() -> None:
+    async with running(farm_of_users()) as driver:
+        await driver.at(LogIn)
+        for key in (*"anna", "enter", *"secret", "enter", *"er"):
+            driver.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await driver.until(lambda: "not right" in driver.page("#trouble"), "why not")
+        assert driver.called("log_in") == ["anna"] and "secret" not in driver.text()
 
 
 async def test_nothing_is_done_before() -> None:

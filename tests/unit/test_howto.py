@@ -11,7 +11,7 @@ import pytest
 
 from qrm_tui.cli import howto
 from tests.unit.command import Result, in_process
-from tests.unit.fake_qrmd import IMAGE, JOB, PLAN, STORAGE, FakeQrmd
+from tests.unit.fake_qrmd import HELLO, IMAGE, JOB, PLAN, STORAGE, FakeQrmd
 
 Command = Callable[[str], Result]
 
@@ -127,6 +127,18 @@ def test_filesystem_add_as_the_howto_types_it(fake: FakeQrmd, cli: Command) -> N
     assert planned(fake) == [("image.add", {"name": "webserver", "storage": "lvm-nfs",
                                             "register_only": "/vol/webserver"})]
     assert "qrm" not in json.dumps([body for _, _, _, body in fake.calls]).replace("qrmd", "")
+
+
+@pytest.mark.parametrize(("must_change", "code", "asked"), [(False, 0, ["image.add"]), (True, 3, [])])
+def test_an_account_without_a_role_logs_in_for_this_command(fake: FakeQrmd, cli: Command, must_change: bool, code: int,
+                                                            asked: list[str]) -> None:
+    fake.answers["GET /v1/hello"] = {**HELLO, "role": "nobody", "log_in": True}
+    fake.answers["POST /v1/login"] = {"token": "t", "user": "anna", "role": "operator", "must_change": must_change}
+    fake.answers["POST /v1/logout"] = {}
+    result = cli("-u anna -p secret filesystem add -n webserver -s lvm-nfs -i /vol/webserver -a Any")
+    assert result.code == code and ("qrm login anna" in result.err) is must_change
+    assert fake.asked("POST /v1/login") == [{"name": "anna", "password": "secret"}]
+    assert [operation for operation, _ in planned(fake)] == asked and fake.asked("POST /v1/logout")
 
 
 def test_filesystem_add_without_a_password_does_not_warn(fake: FakeQrmd, cli: Command) -> None:
