@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from tests.lab import debian, golden
-from tests.lab.cache import cached, file_ingredients
+from tests.lab.cache import LAB, cached, file_ingredients
 from tests.lab.golden import FILES, Golden, archived
 
 XEN = "4.17"
@@ -20,8 +20,12 @@ USED_UNITS = frozenset(("systemd-tmpfiles-setup.service",))
 """Masked in other golden roots; libvirt and Xen have folders in /run."""
 UDEV_TRIGGER = "etc/systemd/system/systemd-udev-trigger.service.d/lab.conf"
 """Makes udev pass over network cards in other golden roots."""
-MASKED_UNITS = ("apparmor.service", "libvirt-guests.service", "networking.service")
+MASKED_UNITS = (
+    "apparmor.service", "libvirt-guests.service", "networking.service", "xendomains.service", "logrotate.timer",
+)
 """Each takes its time on an emulated processor."""
+HOST_FILES = LAB / "dom0"
+"""Files laid over the root besides those of other golden roots."""
 
 
 def dom0() -> Golden:
@@ -31,8 +35,9 @@ def dom0() -> Golden:
         root = debian.bootstrap(folder, PACKAGES)
         shutil.copytree(FILES, root, dirs_exist_ok=True)
         (root / UDEV_TRIGGER).unlink()
+        shutil.copytree(HOST_FILES, root, dirs_exist_ok=True)
         debian.mask(root, {*debian.MASKED_UNITS, *golden.MASKED_UNITS, *MASKED_UNITS} - USED_UNITS)
         archived(root, folder)
 
-    parts = file_ingredients(Path(__file__), Path(golden.__file__), Path(debian.__file__), FILES)
+    parts = file_ingredients(Path(__file__), Path(golden.__file__), Path(debian.__file__), FILES, HOST_FILES)
     return Golden(cached("dom0", [debian.host_suite(), *parts], build))

@@ -2,7 +2,8 @@
 
 A program that runs in the lab's namespace: `python -I frames.py`; standard input is one question in JSON (`card`, its
 `frames` by name and a `fence` as hex, `witnesses`), standard output the answer: name → the witnesses that saw it. The
-fence is a frame that passes, sent last on the same way: what was not seen before it does not come any more.
+fence is a frame that passes, sent last on the same way: what was not seen before it does not come any more. Without
+`card` somebody else sends them, after the line `ready`.
 """
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ import time
 EVERYBODY = b"\xff" * 6
 IP, ARP, RARP, VLAN, PROVIDER_VLAN, IPV6 = 0x0800, 0x0806, 0x8035, 0x8100, 0x88A8, 0x86DD
 TCP, UDP, ICMPV6 = 6, 17, 58
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds until the fence must have come."""
-_SHORTEST = 60
+SHORTEST = 60
 """Bytes of a frame, without its checksum."""
 _numbers = itertools.count(1)
 """Of IP packets, which are told from each other by them."""
@@ -146,27 +147,30 @@ def crooked(mac: bytes, address: str, other_mac: bytes) -> dict[str, bytes]:
 def _as_seen(frame: bytes) -> bytes:
     """A raw socket shows the outer tag of a VLAN apart from the frame."""
     kind = int.from_bytes(frame[12:14], "big")
-    return (frame[:12] + frame[16:] if kind in (VLAN, PROVIDER_VLAN) else frame).ljust(_SHORTEST, b"\0")
+    return (frame[:12] + frame[16:] if kind in (VLAN, PROVIDER_VLAN) else frame).ljust(SHORTEST, b"\0")
 
 
-def watch(card: str, frames: dict[str, bytes], fence: bytes, witnesses: list[str]) -> dict[str, list[str]]:
+def watch(card: str | None, frames: dict[str, bytes], fence: bytes, witnesses: list[str]) -> dict[str, list[str]]:
     """A bridge may cut off what lies behind a packet's end, and some of its witnesses see what is shorter."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # each processor has a queue of its own
     lines = {}
     for name in witnesses:
         lines[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # ETH_P_ALL
         lines[name].bind((name, 0))
-    out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-    out.bind((card, 0))
-    for frame in (*frames.values(), fence):
-        out.send(frame.ljust(_SHORTEST, b"\0"))
+    if card is None:
+        print("ready", flush=True)
+    else:
+        out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        out.bind((card, 0))
+        for frame in (*frames.values(), fence):
+            out.send(frame.ljust(SHORTEST, b"\0"))
     due = {name: _as_seen(frame) for name, frame in frames.items()}
     seen: dict[str, list[str]] = {name: [] for name in frames}
     deadline = time.monotonic() + PATIENCE
     for witness, line in lines.items():
         while True:
             line.settimeout(max(0.001, deadline - time.monotonic()))
-            came = line.recv(65536)[:_SHORTEST]
+            came = line.recv(65536)[:SHORTEST]
             if _as_seen(fence).startswith(came):
                 break
             for name in [name for name, frame in due.items() if frame.startswith(came)]:
@@ -177,7 +181,7 @@ def watch(card: str, frames: dict[str, bytes], fence: bytes, witnesses: list[str
 def main() -> None:
     asked = json.load(sys.stdin)
     frames = {name: bytes.fromhex(frame) for name, frame in asked["frames"].items()}
-    print(json.dumps(watch(asked["card"], frames, bytes.fromhex(asked["fence"]), asked["witnesses"])))
+    print(json.dumps(watch(asked.get("card"), frames, bytes.fromhex(asked["fence"]), asked["witnesses"])))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,16 @@ from tests.lab import debian
 from tests.lab.cache import LAB, cached, file_ingredients, run
 
 PACKAGES = ("systemd-sysv", "udev", "kmod", "iproute2", "openssh-server")
-MASKED_UNITS = ("systemd-tmpfiles-setup.service", "systemd-journal-catalog-update.service")
-"""Each takes some 10 s over NFS on an emulated processor; all folders are there."""
+MASKED_UNITS = (
+    # each takes some 10 s over NFS on an emulated processor; all folders are there
+    "systemd-tmpfiles-setup.service", "systemd-journal-catalog-update.service",
+    # nobody sits in front of the machines: who logs in does it on the console that the kernel speaks on
+    "getty@tty1.service",
+)
+USED_UNITS = frozenset(("getty.target",))
+"""Masked in the roots of other machines; a customer's console asks for a login."""
+PASSWORD = "a-lab's-root"
+"""Root's, at a console; sshd takes keys alone."""
 FILES = LAB / "golden"
 """Files laid over the root as they are."""
 
@@ -39,7 +47,8 @@ def golden() -> Golden:
     def build(folder: Path) -> None:
         root = debian.bootstrap(folder, PACKAGES)
         shutil.copytree(FILES, root, dirs_exist_ok=True)
-        debian.mask(root, (*debian.MASKED_UNITS, *MASKED_UNITS))
+        debian.mask(root, {*debian.MASKED_UNITS, *MASKED_UNITS} - USED_UNITS)
+        run(debian.fenced(["chroot", str(root), "chpasswd"]), f"root:{PASSWORD}\n")
         archived(root, folder)
 
     parts = file_ingredients(Path(__file__), Path(debian.__file__), FILES)

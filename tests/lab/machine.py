@@ -48,7 +48,8 @@ class Machine:
         self._namespace = namespace
         self._accel = accel
         self._process: subprocess.Popen[bytes] | None = None
-        self._tap = f"tap{number}"
+        self.cable = f"tap{number}"
+        """The end of its network cable at the lab's bridge."""
         self.hardware = hardware
         self.name = f"machine{number}"
         self.mac = f"52:54:00:77:00:{number:02x}"
@@ -90,10 +91,10 @@ class Machine:
 
     def unplug(self) -> None:
         """Pulls the network cable."""
-        self._namespace.unplug(self._tap)
+        self._namespace.unplug(self.cable)
 
     def plug(self) -> None:
-        self._namespace.plug(self._tap)
+        self._namespace.plug(self.cable)
 
     def await_off(self, seconds: float = DEADLINE) -> None:
         """Waits until it has switched itself off. Raises LabError."""
@@ -141,7 +142,7 @@ class Machine:
             disk.truncate(DISK_SIZE)
         if self.hardware.firmware == "uefi":
             shutil.copy(UEFI_VARIABLES, self.folder / "variables.fd")
-        self._namespace.add_tap(self._tap)
+        self._namespace.add_tap(self.cable)
 
     def _argv(self) -> list[str]:
         hardware = self.hardware
@@ -154,7 +155,7 @@ class Machine:
             "-smbios", f"type=1,manufacturer={hardware.vendor},product={hardware.product},serial={hardware.serial}",
             "-chardev", f"file,id=line,path={self.console_log},append=on", "-serial", "chardev:line",
             "-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off",
-            "-netdev", f"tap,id=lan,ifname={self._tap},script=no,downscript=no",
+            "-netdev", f"tap,id=lan,ifname={self.cable},script=no,downscript=no",
             "-drive", f"file={self.folder / 'disk.img'},format=raw,if=virtio",
             "-device", "virtio-rng-pci",
         ]  # fmt: skip

@@ -80,7 +80,7 @@ class Manager(UmlMachine):
         carrier = self._namespace.popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
         try:
             until("the server's socket is carried here", socket.exists, 60)
-            yield CommandLine(socket, patience=300)
+            yield CommandLine(socket, patience=900)
         finally:
             carrier.kill()
             carrier.wait()

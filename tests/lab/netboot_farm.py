@@ -21,8 +21,9 @@ from tests.lab.watch import Watch
 from tests.services.command_line import CommandLine, until
 from tests.services.command_line import Row as Fields
 
-BOOT_SECONDS = 300.0
-"""Until a boot counts as failed; emulated, two at once on two cores take some 60."""
+BOOT_SECONDS = 900.0
+"""Until a boot counts as failed: as long as a start waits (`ve_start.SECONDS`). Emulated, two at once on two cores take
+some 60, and Xen 180; where the machine has other work, several times that."""
 SILENCE = 4.0
 """Seconds in which nobody has answered a client: dhcpd offers within one."""
 
@@ -44,6 +45,7 @@ class NetbootFarm:
         self.manager = manager
         self.line = line
         self.watch = watch
+        self.machines = machines
         self.bios, self.uefi = machines[0], machines[-1]
         self._root = root
         self._stranger = stranger
@@ -115,6 +117,13 @@ class NetbootFarm:
     def system(self, name: str) -> System:
         """The customer's system that runs on this resource."""
         return System(self.namespace, self.all("resource")[name]["address"], self._root.key)
+
+    def nfs_clients(self) -> dict[str, str]:
+        """By address, who each machine with a root says it is to the server (nfs-client-identifier)."""
+        script = "cat /proc/fs/nfsd/clients/*/info"
+        fields = [line.partition(": ") for line in self.manager.ssh("sh", "-c", script).stdout.splitlines()]
+        told = [(name, value.strip('"')) for name, _, value in fields if name in ("address", "name")]
+        return {address.rpartition(":")[0]: name for (_, address), (_, name) in zip(told[::2], told[1::2], strict=True)}
 
     def stranger(self) -> StorageServer:
         """A machine of somebody else's on the same wire, not started yet."""

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import time
 
-from tests.lab import theft
-from tests.lab.dom0 import HYPERVISOR_PACKAGE
+from qrm_tui.backends.partition_filter import filter_path
+from tests.lab import frames, theft
+from tests.lab.attached import Attached
+from tests.lab.dom0 import HYPERVISOR_PACKAGE, dom0
+from tests.lab.golden import PASSWORD
 from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, SECOND_DEVICE
 from tests.lab.netboot_farm import BOOT_SECONDS, NetbootFarm
 from tests.lab.netboot_rows import ANSWERS, KERNEL, MIB
 from tests.lab.rows import Rows
 from tests.lab.server_inventory import difference, inventory
+from tests.lab.system import System
 from tests.services.command_line import until
 
 KINDS = ("resource", "ve", "job", "partition", "host")
 FIRST_KERNEL = "linux-image-amd64"
 """The kernel for clouds is no first domain."""
+HYPERVISOR = "dom0_mem=768M,max:768M spec-ctrl=no bootscrub=no"
+"""What guards against a processor's faults changes page tables at each call into Xen (XPTI), or keeps a second set of
+them (L1TF): emulated, that is most of the time."""
 HOSTS, CUSTOMER, OTHER = "hosts", "customer1", "customer2"
+CARD = "eth0"
+LOGIN_SECONDS = 120.0
+"""Until a login's next word must have come, on a processor that is emulated twice."""
 UNPACK = "tar -x --numeric-owner --xattrs -C"
 
 
 class Scenario:
-    """One machine, two partitions, one customer; `run` goes through it all."""
+    """A machine, two partitions, a customer, and then a second machine; `run` goes through it all."""
 
     def __init__(self, rows: Rows, farm: NetbootFarm) -> None:
         self._rows = rows
@@ -30,6 +40,7 @@ class Scenario:
         self._manager = farm.manager
         self._machine = farm.bios
         self._host = ""
+        self._second = ""
         self._before: set[str] = set()
 
     def run(self) -> None:
@@ -37,7 +48,7 @@ class Scenario:
         for step in (
             self.install, self.idle_boot_image, self.switch_on, self.roots, self.hypervisor, self.idle_machine,
             self.start_host, self.slice, self.idle_partitions, self.consoles, self.switch, self.deploy, self.log_in,
-            self.hold, self.undeploy, self.remove_partitions, self.stop_host, self.remove,
+            self.hold, self.undeploy, self.remove_partitions, self.join, self.leave, self.stop_host, self.remove,
         ):  # fmt: skip
             step()
 
@@ -45,7 +56,8 @@ class Scenario:
 
     def install(self) -> None:
         with self._rows.row("H4", "the server is set up from an answers file"):
-            self._manager.write("/root/answers.toml", ANSWERS)
+            answers = ANSWERS.replace("[tftpd]\n", f'[tftpd]\nhypervisor = "{HYPERVISOR}"\n')
+            self._manager.write("/root/answers.toml", answers)
             self._manager.qrm("install", "run", "--answers", "/root/answers.toml", "--yes")
             self._before = inventory(self._manager)
 
@@ -86,10 +98,10 @@ class Scenario:
                                       "--partitioning", "xen")  # fmt: skip
             row.proof(said.strip().splitlines()[0][:160])
             self._line.qrm_json("ve", "create", HOSTS, "--boot-image", "Xen-Hypervisor", "--image", "xen_host",
-                                "--partitioning", "xen")  # fmt: skip
+                                "--partitioning", "xen", "--multi-server", "2")  # fmt: skip
         with self._rows.row("H17", "it boots Xen and its first domain, with its root over NFS") as row:
             began = time.monotonic()
-            self._farm.done(("ve", "start", HOSTS))
+            self._farm.done(("ve", "start", HOSTS, "--resource", self._host))
             row.proof(f"active after {time.monotonic() - began:.0f} s ({self._farm.stages(self._host, began)})")
             host = until("its libvirtd answers", lambda: self._state("host", self._host, "ok"), BOOT_SECONDS)
             row.proof(f"{host['hypervisor']}, libvirt {host['libvirt']}, {host['memory_free'] // MIB} MiB free")
@@ -168,22 +180,63 @@ class Scenario:
             told = self._farm.system(name).ssh("sh", "-ec", "hostname; findmnt -n -o SOURCE /").split()
             assert told == [CUSTOMER, f"{ADDRESS}:/{GROUP}/{CUSTOMER}"], told
             row.proof(f"/ is {told[1]}")
+            resources, clients = self._farm.all("resource"), self._farm.nfs_clients()
+            for resource in (self._host, name):
+                fields = resources[resource]
+                # two that are one to the server take each other's open files for ever
+                assert fields["mac"] in clients[fields["address"]], clients
+        typing = self._rows.row("H20", "root logs in on it, typing through qrmd")
+        with typing as row, Attached(self._line, name) as line:
+            line.shows(f"{CUSTOMER} login: ", LOGIN_SECONDS)
+            line.types("root")
+            line.shows("Password: ", LOGIN_SECONDS)
+            line.types(PASSWORD)
+            line.shows(f"root@{CUSTOMER}:~# ", LOGIN_SECONDS)
+            line.types("echo $((6 * 7)) is what $(tty) says")
+            answer = "42 is what /dev/hvc0 says"
+            line.shows(answer, LOGIN_SECONDS)
+            line.types("exit")
+            line.shows(f"{CUSTOMER} login: ", LOGIN_SECONDS)
+            assert line.leaves() == 0
+            recorded = self._line.qrm("console", "log", name).stdout
+            assert answer in recorded and PASSWORD not in recorded, recorded[-2000:]
+            row.proof(f"the recording has {answer!r}, and no password")
 
     def hold(self) -> None:
         with self._rows.row("H27", "root in a partition has neither another's address nor another's root") as row:
             name, other = self._partitions()
-            address = str(self._farm.all("resource")[other]["address"])
+            resources = self._farm.all("resource")
+            address = str(resources[other]["address"])
             self._line.do("image", "clone", "golden", OTHER)
             self._line.do("image", "allow", OTHER, address)
             # it is off: nobody is in the way of who takes its address
             self._farm.await_state("partition", other, "off")
             roots = [f"/{GROUP}/{image}" for image in (CUSTOMER, OTHER)]
             assert f"{roots[1]}\t{address}" in self._manager.ssh("cat", "/var/lib/nfs/etab").stdout
-            said = self._farm.system(name).ssh("sh", "-uc", theft.SCRIPT, "sh", ADDRESS, roots[0], address, roots[1])
+            system = self._farm.system(name)
+            theft_of = ("sh", "-uc", theft.SCRIPT, "sh", ADDRESS, roots[0], address, roots[1])
+            host = System(self._farm.namespace, str(resources[self._host]["address"]), dom0().key)
+            device = str(self._farm.all("partition")[name]["device"])
+            host.ssh("nft", "delete", "table", "bridge", device)
+            said = system.ssh(*theft_of)
+            host.ssh("nft", "-f", filter_path(name))
+            assert theft.outcome(said) == theft.STOLEN, said
+            said = system.ssh(*theft_of)
             assert theft.outcome(said) == theft.HELD, said
             row.proof("; ".join(said.splitlines()))
+            row.proof("the filter alone is why")
             self._line.do("image", "revoke", OTHER, address)
             self._line.do("image", "remove", OTHER)
+        with self._rows.row("H27", "frames that root there makes by hand leave its host only as its own") as row:
+            mine, theirs = ((bytes.fromhex(str(resources[one]["mac"]).replace(":", "")), str(resources[one]["address"]))
+                            for one in (name, other))  # fmt: skip
+            own = frames.allowed(*mine, theirs[1])
+            foreign = frames.forged(*mine, *theirs) | frames.crooked(*mine, theirs[0])
+            fence = frames.ether(mine[0], frames.IP, frames.ip(mine[1], frames.udp(4000, 4000)))
+            seen = theft.seen_outside(self._farm.namespace, self._machine.cable, system, CARD, foreign | own, fence)
+            assert seen == set(own), seen ^ set(own)
+            row.proof(f"{len(own)} of its own passed, and none of {len(foreign)} others, "
+                      f"{sum('DHCP' in one for one in foreign)} of DHCP")
 
     def undeploy(self) -> None:
         with self._rows.row("H26", "its VE stops, and it is idle again"):
@@ -202,6 +255,46 @@ class Scenario:
             host = self._farm.all("host")[self._host]
             assert host["foreign"] == [], host
 
+    def join(self) -> None:
+        with self._rows.row("H18", "a second host joins the VE while it runs") as row:
+            began = time.monotonic()
+            second = self._farm.machines[1]
+            second.on()
+            self._second = self._farm.await_resource(second, "idle")["name"]
+            row.proof(f"idle after {time.monotonic() - began:.0f} s")
+            self._line.qrm_json("resource", "maintenance", self._second, "--off")
+            began = time.monotonic()
+            self._farm.done(("ve", "add-resource", HOSTS, "--resource", self._second))
+            row.proof(f"active after {time.monotonic() - began:.0f} s")
+            for name in (self._host, self._second):
+                host = until(f"{name} is a host", lambda name=name: self._state("host", name, "ok"), BOOT_SECONDS)
+                row.proof(f"{name}: {host['memory_free'] // MIB} MiB free")
+            ve = self._farm.all("ve")[HOSTS]
+            assert (ve["state"], ve["resources"]) == ("active", [self._host, self._second]), ve
+            images = self._farm.all("image")
+            row.proof(f"roots {', '.join(name for name in images if images[name]['origin'] == 'xen_host')}")
+        with self._rows.row("H19", "and takes a partition") as row:
+            self._line.do("partition", "create", "--host", self._second, "--memory", "256M")
+            (name,) = self._farm.all("partition")
+            fields = self._farm.await_state("partition", name, "running")
+            assert fields["host"] == self._second, fields
+            row.proof(name)
+
+    def leave(self) -> None:
+        with self._rows.row("H18", "it leaves the VE again, which runs on") as row:
+            said = self._line.refused("ve", "remove-resource", HOSTS, self._second)
+            (name,) = self._farm.all("partition")
+            assert name in said, said
+            self._farm.done(("partition", "remove", name))
+            began = time.monotonic()
+            self._farm.done(("ve", "remove-resource", HOSTS, self._second))
+            row.proof(f"idle after {time.monotonic() - began:.0f} s")
+            ve, hosts = self._farm.all("ve")[HOSTS], self._farm.all("host")
+            assert (ve["state"], ve["resources"]) == ("active", [self._host]), ve
+            assert {host: fields["state"] for host, fields in hosts.items()} == {self._host: "ok"}, hosts
+            self._farm.done(("resource", "power", self._second, "off"))
+            self._farm.machines[1].await_off()
+
     def stop_host(self) -> None:
         with self._rows.row("H17", "the host's VE stops; the machine is idle again, and off"):
             self._farm.done(("ve", "stop", HOSTS))
@@ -213,7 +306,9 @@ class Scenario:
         with self._rows.row("lab", "everything is removed, and nothing is left on the server") as row:
             for name in (CUSTOMER, HOSTS):
                 self._line.qrm_json("ve", "remove", name, "--yes")
-            self._farm.done(("image", "remove", CUSTOMER), ("resource", "remove", self._host))
+            clones = [name for name, fields in self._farm.all("image").items() if fields["origin"]]
+            self._farm.done(*(("image", "remove", name) for name in clones),
+                            *(("resource", "remove", name) for name in (self._host, self._second)))  # fmt: skip
             self._farm.done(*(("image", "remove", name) for name in ("golden", "xen_host")),
                             *(("boot-image", "remove", name) for name in ("Xen-Hypervisor", "idle")))  # fmt: skip
             self._line.qrm_json("storage", "remove", "store", "--yes")

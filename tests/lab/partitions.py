@@ -17,6 +17,8 @@ from tests.lab.server_image import server_image
 from tests.lab.whole_server import go, lacks
 
 HOST = Hardware("bios", cpus=2, memory_mb=3072, vendor="Lab Xen", serial="LAB-X-1", processor="Nehalem")
+SECOND = Hardware("bios", cpus=1, memory_mb=1536, vendor="Lab Xen", serial="LAB-X-2", processor="Nehalem")
+"""Joins when the first one rests: there are few processors to emulate them on."""
 
 
 def main() -> int:
@@ -27,7 +29,7 @@ def main() -> int:
         Scenario(rows, farm).run()
 
     # Xen under KVM wants a processor that it can have nested: emulated, it runs anywhere
-    return go(server_image(), [golden(), dom0()], {0x40: HOST}, EMULATED, KINDS, through)
+    return go(server_image(), [golden(), dom0()], {0x40: HOST, 0x41: SECOND}, EMULATED, KINDS, through)
 
 
 if __name__ == "__main__":

@@ -193,6 +193,7 @@ def test_a_root_over_nfs_up_to_its_agent_and_down_again(
         assert beat["body"]["runs"] == "ve-1" and beat["token"] == TOKEN
         stages = [event["body"]["stage"] for event in server.seen if "body" in event]
         assert stages == sorted(stages, key=["agent", "root", "system"].index)
+        assert MAC in storage_server.ssh("sh", "-c", "cat /proc/fs/nfsd/clients/*/info").stdout, "it has no name there"
         # it was one enlistment: the token went along
         assert sum(is_enlisting(event) for event in server.seen) == 1
         server.say("order off")

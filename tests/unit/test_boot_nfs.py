@@ -15,9 +15,8 @@ def run(folder: Path, call: str, *, refused: str = "no word") -> list[str]:
     """What `mount` was told and what was said; it fails at a word."""
     noted = f'mount() {{ echo "mount $*"; case "$*" in *"{refused}"*) echo no >&2; return 1;; esac; }}; ' \
             'timeout() { shift 3; "$@"; }; say() { echo "say $*"; }; '
-    script = f"set -f; . {FOLDER}/nfs; {noted}{call}"
-    done = subprocess.run(["/bin/busybox", "sh", "-c", script], check=False, text=True, capture_output=True,
-                          env={"QRM_INIT_SYS": str(folder)})
+    done = subprocess.run(["/bin/busybox", "sh", "-c", f"set -f; . {FOLDER}/nfs; {noted}{call}"], check=False,
+                          text=True, capture_output=True, env={"QRM_INIT_SYS": str(folder)})
     assert done.stderr == ""
     return done.stdout.splitlines()
 
@@ -40,8 +39,9 @@ def test_it_is_named_before_anything_is_mounted() -> None:
     assert init.index('name_client "$mac"') < init.index("mount_nfs ")
 
 
-@pytest.mark.parametrize(("refused", "versions"), [("no word", ["vers=4.2"]),
-                                                   ("vers=4.2", ["vers=4.2", "vers=3,nolock"])])
+@pytest.mark.parametrize(("refused", "versions"), [
+    ("no word", ["vers=4.2"]), ("vers=4.2", ["vers=4.2", "vers=3,nolock"]),
+])
 def test_version_3_is_for_servers_without_another(tmp_path: Path, refused: str, versions: list[str]) -> None:
     # where it is mounted is a machine's own: so is the file that mount's words go to
     said = run(tmp_path, "mount_nfs 10.0.0.1:/vol/one", refused=refused)
