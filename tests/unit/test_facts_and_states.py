@@ -111,7 +111,7 @@ def test_every_state_is_one_of_the_designs() -> None:
              "boot-image": {"creating", "removing", "ready", "in use", "error", "unknown"},
              "component": {"ok", "warning", "error", "unknown", "off"},
              "partition": {"defined", "running", "paused", "off", "crashed", "unknown"},
-             "host": {"ok", "error", "unknown"},
+             "host": {"ok", "error", "unknown"}, "user": {"ok", "warning"},
              "job": {"waiting", "running", "done", "undoing", "undone", "failed"}}
     for kind, table in states.TABLES.items():
         assert {rule.state for rule in table} <= known[kind]
