@@ -234,7 +234,7 @@ class Lock(Guard):
     DEFAULT_CSS = _CSS.format(name="Lock")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "unlock", key_display="enter", priority=True, id="lock.enter"),
-        Binding("ctrl+l", "log_out", "log out", id="lock.log-out", tooltip="Somebody else logs in"),
+        Binding("ctrl+o", "log_out", "log out", id="lock.log-out", tooltip="Somebody else logs in"),
     ]
     LINES: ClassVar[dict[str, tuple[str, bool]]] = {"password": ("password", True)}
 

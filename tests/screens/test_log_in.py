@@ -219,7 +219,7 @@ async def test_log_out() -> None:
     async with running(farm_of_users()) as driver:
         await sign_in(driver)
         assert driver.offered()["log out"]
-        await driver.press("ctrl+l")
+        await driver.press("ctrl+o")
         await driver.at(LogIn)
         assert driver.called("log_out") == ["anna"]
         await sign_in(driver, "bert", "battery staple")
