@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from qrm_tui.terminal.cells import Cell, Row, Style, Styles
-from qrm_tui.terminal.looks import Look, Runs
-from qrm_tui.terminal.sgr import parts_of, runs_of_pieces
+from qrm_tui.terminal.looks import PLAIN, Look, Runs
+from qrm_tui.terminal.sgr import parts_of, read, runs_of_pieces
 
 Piece = tuple[str, Style, Look]
 #: A style, the one that a sequence makes of it, and how that looks.
@@ -106,7 +106,8 @@ class Draft(Row):
         """What it says."""
         if self.said is None:
             self.said = []
-            self.runs = runs_of_pieces(self.ink.pieces(self.raw, self.style)) if self.raw else ()
+            self.runs = (read(self.raw) if styles.look(self.style) is PLAIN
+                         else runs_of_pieces(self.ink.pieces(self.raw, self.style)))
         return self.runs
 
 

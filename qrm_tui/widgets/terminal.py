@@ -320,12 +320,14 @@ class Terminal(Widget, can_focus=True):
             top = max(lines.first, top)
             if top >= max(lines.screen, lines.end - self.size.height):
                 top = None
+        same = top == self._top and (top is not None or self._chosen is None)
         if top is None:
             self._chosen = None
         if top != self._top:
             self._top = top
             self.post_message(self.Moved(self.back))
-        self._settle()
+        if not same:  # a key that is typed while all is live costs no frame
+            self._settle()
 
     def action_page(self, by: int) -> None:
         self._go(self.top + by * max(1, self.size.height - 1))
