@@ -90,7 +90,7 @@ def answered(out: object) -> Answered:
     ("root", {"user": Answered(status=127)}, "unknown", "it does not say"),
     ("distribution", {"virtualization": answered("lxc\n")}, "warning", "in a container (lxc)"),
     ("clock", {"clock": answered("NTPSynchronized=no\n"), "units": answered("")}, "warning", "nothing sets the clock"),
-    ("clock", {"clock": answered("NTPSynchronized=no\n")}, "warning", "systemd-timesyncd.service runs, and has not set"),
+    ("clock", {"clock": answered("NTPSynchronized=no\n")}, "warning", "timesyncd.service runs, and has not set"),
     ("clock", {"clock": answered("NTPSynchronized=no\n"),
                "units": answered("chrony.service loaded active running chrony, an NTP client\n")}, "warning",
      "chrony.service runs, and has not set"),
