@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import time
@@ -42,7 +43,7 @@ def answers(session: Session, verb: Verb, given: dict[str, Any]) -> int:
 def record(session: Session, verb: Verb, given: dict[str, Any]) -> int:
     """`install record`: the document itself, whatever the form."""
     answer = _ask(session, lambda client: client.install_recording(given["what"] or ""))
-    emit("\n".join(harmless(line) for line in str(answer.get("recording", "")).splitlines()))
+    emit_json(json.loads(answer["recording"]))   # whole: a firewall's rules are one line of any length
     return 0
 
 

@@ -290,7 +290,8 @@ class _Setup:
         """What is fetched for packages, and what comes with them."""
         found = self._facts.downloads
         if not found:
-            self._draft.notes.append("how much is fetched is not known: apt has no lists of packages yet")
+            self._draft.notes.append("how much is fetched is not known: apt has no lists of packages yet, or has them "
+                                     "all here")
             return
         named = ", ".join(f"{name} {format_size(found[name])}" for name in missing if name in found)
         others = [size for name, size in found.items() if name not in missing]

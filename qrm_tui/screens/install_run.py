@@ -76,7 +76,7 @@ class InstallJob(JobScreen):
     def _title(self, width: int) -> list[PageLine]:
         lines = super()._title(width)
         row, share = self._row, share_of(self._row)
-        if row.get("state") == "running" and row.get("started") and 0.02 < share < 1:
+        if row.get("state") == "running" and row.get("started") and 0.1 < share < 1:
             left = (self.live.clock() - row["started"]) * (1 - share) / share
             lines.append(line((f" about {format_age(left)} left, at this pace", "muted")))
         return lines

@@ -5,7 +5,10 @@ import json
 
 import pytest
 
+from qrm_tui.cli import installing
 from qrm_tui.cli.main import guarded, run
+from qrm_tui.core.facts import Answered, MachineFacts
+from qrm_tui.install.recording import decode, encode
 from tests.unit.machines import FOLDER
 
 
@@ -34,6 +37,16 @@ def test_a_file_that_is_no_recording_is_told(capsys: pytest.CaptureFixture[str])
     assert "this is no recorded machine" in capsys.readouterr().err
     assert qrm("install", "check", "--machine", "/nosuch") == 1
     assert "/nosuch: No such file or directory" in capsys.readouterr().err
+
+
+def test_a_recording_is_whole_however_long_a_line_is(capsys: pytest.CaptureFixture[str],
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = MachineFacts(asked={"nftables": Answered(out="x" * 50_000 + "\x1b[31m\n")})
+    monkeypatch.setattr(installing, "_ask", lambda session, ask: {"recording": encode(facts, "long")})
+    assert qrm("install", "record", "--what", "long") == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert decode(out) == facts
 
 
 def test_the_schema_needs_no_server(capsys: pytest.CaptureFixture[str]) -> None:
