@@ -38,7 +38,7 @@ class NetbootFarm:
         line: CommandLine,
         watch: Watch,
         machines: Sequence[Machine],
-        root: Golden,
+        roots: Sequence[Golden],
         stranger: Image,
     ) -> None:
         self.namespace = namespace
@@ -47,7 +47,7 @@ class NetbootFarm:
         self.watch = watch
         self.machines = machines
         self.bios, self.uefi = machines[0], machines[-1]
-        self._root = root
+        self._roots = roots
         self._stranger = stranger
         self._has_card = False
 
@@ -114,9 +114,9 @@ class NetbootFarm:
         script = f'dd if="/dev/{GROUP}/$1" bs=4M iflag=direct status=none | grep -o -a -F -e "$2" | sort -u'
         return set(self.manager.ssh("sh", "-c", script, "sh", image, "\n".join(marks)).stdout.split())
 
-    def system(self, name: str) -> System:
-        """The customer's system that runs on this resource."""
-        return System(self.namespace, self.all("resource")[name]["address"], self._root.key)
+    def system(self, name: str, root: int = 0) -> System:
+        """What runs on this resource: a customer's system, or one of another of the lab's golden roots."""
+        return System(self.namespace, self.all("resource")[name]["address"], self._roots[root].key)
 
     def nfs_clients(self) -> dict[str, str]:
         """By address, who each machine with a root says it is to the server (nfs-client-identifier)."""

@@ -7,14 +7,13 @@ import time
 from qrm_tui.backends.partition_filter import filter_path
 from tests.lab import frames, theft
 from tests.lab.attached import Attached
-from tests.lab.dom0 import HYPERVISOR_PACKAGE, dom0
+from tests.lab.dom0 import HYPERVISOR_PACKAGE
 from tests.lab.golden import PASSWORD
 from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, SECOND_DEVICE
 from tests.lab.netboot_farm import BOOT_SECONDS, NetbootFarm
 from tests.lab.netboot_rows import ANSWERS, KERNEL, MIB
 from tests.lab.rows import Rows
 from tests.lab.server_inventory import difference, inventory
-from tests.lab.system import System
 from tests.services.command_line import until
 
 KINDS = ("resource", "ve", "job", "partition", "host")
@@ -24,6 +23,8 @@ HYPERVISOR = "dom0_mem=768M,max:768M spec-ctrl=no bootscrub=no"
 """What guards against a processor's faults changes page tables at each call into Xen (XPTI), or keeps a second set of
 them (L1TF): emulated, that is most of the time."""
 HOSTS, CUSTOMER, OTHER = "hosts", "customer1", "customer2"
+HOST_ROOT = 1
+"""Which of the lab's golden roots a host's is."""
 CARD = "eth0"
 LOGIN_SECONDS = 120.0
 """Until a login's next word must have come, on a processor that is emulated twice."""
@@ -215,7 +216,7 @@ class Scenario:
             assert f"{roots[1]}\t{address}" in self._manager.ssh("cat", "/var/lib/nfs/etab").stdout
             system = self._farm.system(name)
             theft_of = ("sh", "-uc", theft.SCRIPT, "sh", ADDRESS, roots[0], address, roots[1])
-            host = System(self._farm.namespace, str(resources[self._host]["address"]), dom0().key)
+            host = self._farm.system(self._host, HOST_ROOT)
             device = str(self._farm.all("partition")[name]["device"])
             host.ssh("nft", "delete", "table", "bridge", device)
             said = system.ssh(*theft_of)

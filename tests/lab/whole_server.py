@@ -47,7 +47,7 @@ def go(server: ServerImage, roots: Sequence[Golden], rack: dict[int, Hardware], 
                 row.proof(manager.qrm("--version").stdout.strip())
             line = stack.enter_context(manager.line())
             watch = stack.enter_context(Watch(line.socket, kinds))
-            through(rows, NetbootFarm(namespace, manager, line, watch, machines, roots[0], stranger))
+            through(rows, NetbootFarm(namespace, manager, line, watch, machines, roots, stranger))
         except Failed:
             _tell(manager, machines)
         except BaseException:
