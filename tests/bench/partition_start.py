@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # a checkout need not be ins
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.records import Author
 from qrm_tui.runners.libvirt import LocalReach
-from tests.lab.libvirtd import Libvirtd
+from tests.lab.fixtures import requirements
+from tests.lab.libvirtd import PROGRAMS, Libvirtd
 from tests.lab.namespace import Namespace
 from tests.services.hosts_room import HOST, HostsRoom, hosts_room
 from tests.services.libvirt_room import wish
@@ -75,6 +76,9 @@ async def _job(farm: HostsRoom, name: str) -> None:
 
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    if lacking := requirements(PROGRAMS):
+        print("not measured: the lab's libvirt needs " + "; ".join(lacking))
+        return
     with Namespace() as namespace, tempfile.TemporaryDirectory(prefix="qrm-bench-") as folder:
         libvirtd = Libvirtd(namespace)
         libvirtd.start()
