@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -150,12 +151,13 @@ class QrmApp(LettingIn):
 
     # the line
 
-    async def run_async(self, **options: Any) -> None:
+    async def run_async(self, **options: Any) -> Any:
         """Told to end it leaves in order, from before its first byte on: so do the terminal and a practice farm."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self._told_to_end)
-        await super().run_async(**options)
+            with contextlib.suppress(RuntimeError, ValueError):  # in a thread that is not the main one
+                loop.add_signal_handler(number, self._told_to_end)
+        return await super().run_async(**options)
 
     def _told_to_end(self) -> None:
         """At once, or when it has begun: half of a screen cannot be left."""
