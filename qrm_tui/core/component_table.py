@@ -83,12 +83,19 @@ class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     key: str = ""
     #: it is what runs plans: none starts it, or switches it off
     itself: bool = False
+    #: seconds that its services may take to start, and then to answer
+    patience: float = 60
     #: part of a server unless somebody says otherwise
     chosen: bool = True
     #: what was not seen to work yet
     untried: str = ""
     #: why there are systems for which it names no packages
     lacking: str = ""
+
+    @property
+    def slow(self) -> bool:
+        """Whether its services take longer to start than a command may as a rule (a minute)."""
+        return self.patience > 60
 
     def setting(self, name: str) -> Setting | None:
         """A setting by name."""

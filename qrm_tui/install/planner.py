@@ -351,11 +351,11 @@ class _Setup:
             if self._reading.ask(HERE, "enabled", unit) != "enabled":
                 self._add(steps.enable(unit))
             if (changed or state != "active") and not component.itself:
-                self._add(steps.restart(unit, was_active=state == "active"))
+                self._add(steps.restart(unit, was_active=state == "active", slow=component.slow))
                 begun = True
         if begun:
             for summary, check in self._site.checks(component.name):
-                self._add(steps.answers(component.name, summary, check))
+                self._add(steps.answers(component.name, summary, check, component.patience))
 
     def _answers(self, without: str = "") -> None:
         """How the server is set up, for the next one: what is switched on."""

@@ -9,8 +9,6 @@ from qrm_tui.core.plan import HERE, Check, Run, Step, Tell, Undo, Wait
 _APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300")
 #: systemd reads its units anew, and services begin again with what they read before.
 START_AGAIN_SCRIPT = 'systemctl daemon-reload && systemctl restart -- "$@"'
-#: Seconds that a service may take until it answers.
-_PATIENCE = 60
 
 
 def install_packages(packages: Sequence[str], services: Sequence[str]) -> list[Step]:
@@ -78,10 +76,13 @@ def enable(unit: str) -> Run:
                undo=Undo(argv=("systemctl", "disable", "--", unit)))
 
 
-def restart(unit: str, *, was_active: bool) -> Run:
-    """It begins anew. On the way back one that ran before is told when its files are back."""
+def restart(unit: str, *, was_active: bool, slow: bool = False) -> Run:
+    """It begins anew. On the way back one that ran before is told when its files are back.
+
+    `slow`: it takes longer than a short command may.
+    """
     return Run(machine=HERE, summary=f"{'restart' if was_active else 'start'} {unit}",
-               argv=("systemctl", "restart", "--", unit), explain=_explain(unit),
+               argv=("systemctl", "restart", "--", unit), explain=_explain(unit), long=slow,
                undo=None if was_active else Undo(argv=("systemctl", "stop", "--", unit)))
 
 
@@ -91,9 +92,9 @@ def disable(unit: str) -> Run:
                undo=Undo(argv=("systemctl", "enable", "--now", "--", unit)))
 
 
-def answers(name: str, summary: str, check: Check) -> Wait:
+def answers(name: str, summary: str, check: Check, seconds: float) -> Wait:
     """Until it is seen to work."""
-    return Wait(machine=HERE, summary=f"{name}: {summary}", check=check, seconds=_PATIENCE)
+    return Wait(machine=HERE, summary=f"{name}: {summary}", check=check, seconds=seconds)
 
 
 def _explain(unit: str) -> tuple[str, ...]:
