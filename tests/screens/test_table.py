@@ -152,7 +152,7 @@ async def test_without_marks_the_row_under_the_cursor_is_the_target() -> None:
 async def test_sorting_by_keys_shows_its_mark_and_goes_by_value() -> None:
     async with farm(12) as f:
         await f.press("o")
-        assert f.app.lines[0].split() == ["Name^", "State", "Memory", "Seen"]
+        assert f.app.lines[0].split() == ["Name↑", "State", "Memory", "Seen"]
         assert [line.split()[0] for line in f.app.lines[2:4]] == ["node-1", "node-2"], "natural order, not node-10"
         await f.press("o", "o", "O")
         assert f.app.lines[0].split() == ["Name", "State", "Memory↓", "Seen"]
