@@ -87,8 +87,6 @@ class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     patience: float = 60
     #: part of a server unless somebody says otherwise
     chosen: bool = True
-    #: what was not seen to work yet
-    untried: str = ""
     #: why there are systems for which it names no packages
     lacking: str = ""
 

@@ -264,8 +264,6 @@ class _Setup:
             self._draft.warnings.extend(
                 f"package {package} is installed: it does what {component.name} does, and may be in its way"
                 for package in component.conflicts if self._facts.packages.get(package))
-            if component.untried:
-                self._draft.notes.append(f"{component.name}: {component.untried}")
 
     def _interface(self) -> str:
         return self._site.settings.get("dhcpd", {}).get("interface", "")

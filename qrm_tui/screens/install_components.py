@@ -50,14 +50,14 @@ class InstallComponents(InstallScreen):
             width, ("is", one.what, "strong"),
             ("packages", ", ".join(one.packages.get(self.found.system, ())), ""), ("ports", ports, ""),
             ("files", ", ".join(entry.path for entry in one.files), ""), ("needs", ", ".join(one.depends), ""),
-            ("not beside", ", ".join(one.conflicts), ""), ("note", one.lacking or one.untried, "warning")))
+            ("not beside", ", ".join(one.conflicts), ""), ("note", one.lacking, "warning")))
 
     def _port(self, one: Component, text: str) -> str:
         return text.format(**{setting.name: self.found.setup.value(one.name, setting.name) for setting in one.settings})
 
     def _line(self, one: Component, width: int) -> PageLine:
         row: Any = self.live.row("component", one.name)
-        state = str(row["state"]) if row else "not possible" if one.lacking else "not run yet" if one.untried else ""
+        state = str(row["state"]) if row else "not possible" if one.lacking else ""
         mark = "   " if one.lacking else "[x]" if one.name in self.found.setup.chosen else "[ ]"
         return ((f" {mark} ", "key"), (fit(one.name, 10), "strong" if mark == "[x]" else ""),
                 (fit(one.what, max(10, width - 31)), ""), (f" {state}", "muted"))
@@ -94,5 +94,5 @@ class InstallComponents(InstallScreen):
     def help_sections(self) -> Sections:
         return [("Components", [
             ("[x]", "is set up; space changes that, and takes along what needs it or what it needs"),
-            ("not run yet", "Debian has its packages; nobody has seen qrm set it up on a real machine"),
+            ("not possible", "these systems have no package of it"),
         ])]
