@@ -7,6 +7,7 @@ fence is a frame that passes, sent last on the same way: what was not seen befor
 """
 from __future__ import annotations
 
+import ctypes
 import itertools
 import json
 import os
@@ -150,12 +151,22 @@ def _as_seen(frame: bytes) -> bytes:
     return (frame[:12] + frame[16:] if kind in (VLAN, PROVIDER_VLAN) else frame).ljust(SHORTEST, b"\0")
 
 
+def _only_from(line: socket.socket, frames: list[bytes]) -> None:
+    """It hears nothing else: beside a cable's other traffic its buffer would lose some of them (bpf(4), socket(7))."""
+    sources = sorted({int.from_bytes(frame[8:12], "big") for frame in frames})
+    tests = [(0x15, len(sources) - number, 0, source) for number, source in enumerate(sources)]
+    code = b"".join(struct.pack("HBBI", *one) for one in ((0x20, 0, 0, 8), *tests, (6, 0, 0, 0), (6, 0, 0, 65535)))
+    held = ctypes.create_string_buffer(code)
+    line.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HL", len(code) // 8, ctypes.addressof(held)))
+
+
 def watch(card: str | None, frames: dict[str, bytes], fence: bytes, witnesses: list[str]) -> dict[str, list[str]]:
     """A bridge may cut off what lies behind a packet's end, and some of its witnesses see what is shorter."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # each processor has a queue of its own
     lines = {}
     for name in witnesses:
         lines[name] = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # ETH_P_ALL
+        _only_from(lines[name], [*frames.values(), fence])
         lines[name].bind((name, 0))
     if card is None:
         print("ready", flush=True)
