@@ -37,7 +37,7 @@ class Server:
 
     async def plan(self, operation: Any, **arguments: Any) -> Draft:
         facts = await look_here(self.services, planner.probe_server(self.farm, arguments)[0])
-        return operation(Call(arguments, Reading(self.farm, {HERE: facts}), lambda purpose: purpose))
+        return operation(Call({"fix": (), **arguments}, Reading(self.farm, {HERE: facts}), lambda purpose: purpose))
 
     async def run(self, draft: Draft) -> None:
         """As a job does it."""
