@@ -15,9 +15,10 @@ exportfs -s | sed 's/^/export /'
 findmnt --noheadings --list -o TARGET,SOURCE,OPTIONS -t ext3,ext4,xfs | grep -v '^/ ' | sed 's/^/mount /'
 systemctl list-units --all --plain --no-legend 'vol-*' 'qrm*' 'run-*' | sed 's/^/unit /'
 systemctl --failed --plain --no-legend | sed 's/^/failed /'
-for path in /var/lib/qrm/*; do echo "state $path"; done
+find /var/lib/qrm -mindepth 1 -maxdepth 2 ! -path '/var/lib/qrm/jobs/*' ! \( -type d -empty \) -printf 'state %p\n'
 """
-"""Each line of the answer is one fact. LVM's own history is left out; the folders for images and exports may stay."""
+"""Each line of the answer is one fact. LVM's own history is left out; folders for images and exports
+may stay, and empty ones of the server's own."""
 
 ADDRESSES = r"""
 awk '/^host /{name = $2; lines = ""} name {lines = lines $0} /^}/ && name {
