@@ -13,10 +13,10 @@ from qrm_tui.core.errors import BadInput, NotPermitted
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Operation, Role
-from qrm_tui.core.passwords import FIRST_PASSWORD, FIRST_USER, LONGEST, check_password, check_user_name, trouble_with
+from qrm_tui.core.passwords import FIRST_USER, LONGEST, check_password, check_user_name, trouble_with
 from qrm_tui.core.plan import HERE, Change
 from qrm_tui.core.users import UserSeen, UserWanted
-from qrm_tui.daemon.passwords import Passwords
+from qrm_tui.daemon.passwords import FIRST_SEALED, Passwords
 from qrm_tui.daemon.peer import Peer
 from qrm_tui.daemon.records import Records
 from qrm_tui.daemon.sessions import LoggedIn, LogInSettings, Sessions
@@ -47,8 +47,7 @@ class LogIn:
         """A farm without any user gets the one that everybody knows."""
         if not self.settings.allowed or self._farm.count("user"):
             return
-        wanted = UserWanted(role=Role.administrator.name, password=await self._passwords.seal(FIRST_PASSWORD),
-                            whose="known")
+        wanted = UserWanted(role=Role.administrator.name, password=FIRST_SEALED, whose="known")
         await self._records.apply([_change(FIRST_USER, wanted)], Write(entry=Entry(
             who=HERE, terminal="", operation="user.add", object=f"user/{FIRST_USER}", outcome="done",
             reason="the first user of a new server")))

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
 
+#: FIRST_PASSWORD, sealed ahead: everybody knows it, and a server's first start need not wait for it.
+FIRST_SEALED = "$argon2id$v=19$m=65536,t=3,p=4$jWLr6UakRqNAxy/ZESE4Fw$" \
+    "EkCSNGYkBn5dSLwXQGc//dKYg15rXAr6I44MgZQW2eE"
+
+
 class Passwords:
     """Seals passwords and holds others against them; each takes 64 MiB and a tenth of a second (RFC 9106, 4.)."""
 
