@@ -92,6 +92,8 @@ class _Done(Page):
     """What is there now."""
 
     found: Found
+    #: whether the user that every new server has did not log in yet
+    first_user = False
 
     def build(self, width: int) -> list[PageLine]:
         setup, room = self.found.setup, width - 2
@@ -104,8 +106,11 @@ class _Done(Page):
                       ("addresses", f"{address}: DHCP, TFTP, HTTP on port {setup.value('apache', 'port')}, machines' "
                                     f"words on port {setup.value('node', 'port')}")]
         texts += [("log in", "qrm-tui, as root or as a member of qrm-admin, qrm-operator or qrm-viewer; from "
-                             "elsewhere: qrm-tui --connect ssh://root@" + (address or "SERVER")),
-                  ("images", "qrm storage add lvm-nfs names the server that filesystem-images lie on; then "
+                             "elsewhere: qrm-tui --connect ssh://root@" + (address or "SERVER"))]
+        if self.first_user:
+            texts.append(("", "other accounts of this server: user qrm, password qrm, once; the first log-in changes "
+                              "it. Do that now (qrm login qrm), before somebody else does"))
+        texts += [("images", "qrm storage add lvm-nfs names the server that filesystem-images lie on; then "
                              "qrm image add"),
                   ("boot-image", "qrm boot-image create idle --package linux-image-amd64 makes what machines boot "
                                  "first"),
@@ -131,7 +136,7 @@ class InstallDone(InstallScreen):
 
     def parts(self) -> list[Page]:
         text = _Done(can_focus=True)
-        text.found = self.found
+        text.found, text.first_user = self.found, bool(self.live.hello.get("first_user"))
         return [text]
 
     def on_mount(self) -> None:

@@ -106,10 +106,20 @@ async def test_from_start_to_installed_with_all_defaults_in_few_keys() -> None:
         await run.at(InstallDone)
         assert run.keys <= 8
         assert "192.168.88.5" in run.text()
+        assert "password qrm" not in run.text()
         assert "nagios" not in run.app.live.rows["component"]
         await run.press("enter")
         await run.at(MainScreen)
         assert len(run.app.screen_stack) == 1
+
+
+async def test_at_the_end_it_tells_of_the_user_that_everybody_knows() -> None:
+    async with installer("debian12") as run:
+        checks = await run.to(InstallChecks)
+        run.app.live.hello["first_user"] = True
+        await run.app.push_screen(InstallDone(checks.found))
+        await run.at(InstallDone)
+        assert "user qrm, password qrm" in " ".join(run.text().split())
 
 
 async def test_back_and_forward_keep_everything() -> None:
