@@ -31,7 +31,7 @@ def _runs(pid: int) -> bool:
     """Whether it lives; one that has ended and was not fetched yet does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
