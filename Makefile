@@ -12,7 +12,7 @@ run: $(VENV)/ready
 test: $(VENV)/ready-test test-packages
 	$(VENV)/bin/ruff check qrm_tui tests
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest -n 3 --dist loadgroup --durations 15
 
 # One server, two machines that netboot, two customers: a line for each row that holds.
 lab: $(VENV)/ready-test test-packages
