@@ -93,8 +93,13 @@ def test_what_another_program_wrote_on_the_screen_goes_with_ctrl_l() -> None:
     for term in ("linux", "vt220"):
         with OnTerminal(NOWHERE, term=term) as terminal:
             terminal.wait_for(WELCOME)
-            terminal.scribble("\x1b[3;3H*** system message ***")
-            assert "*** system" in terminal.screen()
+
+            def written(terminal: OnTerminal = terminal) -> bool:
+                """The program may be painting for the first time, over it."""
+                terminal.scribble("\x1b[3;3H*** system message ***")
+                return "*** system" in terminal.screen()
+
+            terminal.wait_until(written, "nothing can be written")
             terminal.type("\x0c")
             terminal.wait_until(lambda terminal=terminal: "*** system" not in terminal.screen(), "it is still there")
             terminal.wait_for(WELCOME)
