@@ -72,6 +72,15 @@ class Manager(UmlMachine):
         return self.ssh(f"{PROGRAMS}/qrm", *words, check=check)
 
     @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """qrmd does nothing at all meanwhile; who asks it waits."""
+        self.ssh("systemctl", "kill", "--signal=STOP", "qrmd.service")
+        try:
+            yield
+        finally:
+            self.ssh("systemctl", "kill", "--signal=CONT", "qrmd.service")
+
+    @contextmanager
     def line(self) -> Iterator[CommandLine]:
         """Its socket here, carried by ssh: the command line starts faster outside of user-mode-linux."""
         socket = self.folder / "qrmd.sock"

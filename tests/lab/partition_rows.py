@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from qrm_tui.backends.partition_filter import filter_path
 from tests.lab import frames, theft
 from tests.lab.attached import Attached
 from tests.lab.dom0 import HYPERVISOR_PACKAGE
@@ -219,14 +218,19 @@ class Scenario:
             theft_of = ("sh", "-uc", theft.SCRIPT, "sh", ADDRESS, roots[0], address, roots[1])
             host = self._farm.system(self._host, HOST_ROOT)
             device = str(self._farm.all("partition")[name]["device"])
-            host.ssh("nft", "delete", "table", "bridge", device)
-            said = system.ssh(*theft_of)
-            host.ssh("nft", "-f", filter_path(name))
+            with self._manager.frozen():
+                host.ssh("nft", "delete", "table", "bridge", device)
+                said = system.ssh(*theft_of)
             assert theft.outcome(said) == theft.STOLEN, said
+
+            def told() -> bool:
+                return f"did not hold {name}" in self._line.qrm("host", "show", self._host).stdout
+
+            until("its host tells that somebody has removed the filter", told)
             said = system.ssh(*theft_of)
             assert theft.outcome(said) == theft.HELD, said
             row.proof("; ".join(said.splitlines()))
-            row.proof("the filter alone is why")
+            row.proof("the filter alone is why, and was put back after somebody removed it")
             self._line.do("image", "revoke", OTHER, address)
             self._line.do("image", "remove", OTHER)
 

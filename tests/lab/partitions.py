@@ -1,7 +1,6 @@
 """The partitions lab: a machine netboots into Xen and is sliced, and a slice runs a customer's system.
 
-Run as `python -m tests.lab.partitions`; exit code 0 when all rows hold. `--keep` waits at the end, or where it failed,
-until enter is pressed, and tells how to look around.
+Run as `python -m tests.lab.partitions`; exit code 0 when all rows hold.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from tests.lab.netboot_farm import NetbootFarm
 from tests.lab.partition_rows import KINDS, Scenario
 from tests.lab.rows import Rows
 from tests.lab.server_image import server_image
-from tests.lab.whole_server import go, lacks
+from tests.lab.whole_server import asked, go, lacks
 
 HOST = Hardware("bios", cpus=2, memory_mb=3072, vendor="Lab Xen", serial="LAB-X-1", processor="Nehalem")
 SECOND = Hardware("bios", cpus=1, memory_mb=1536, vendor="Lab Xen", serial="LAB-X-2", processor="Nehalem")
@@ -22,6 +21,7 @@ SECOND = Hardware("bios", cpus=1, memory_mb=1536, vendor="Lab Xen", serial="LAB-
 
 
 def main() -> int:
+    words = asked("A machine that boots Xen, is sliced, and runs a customer's system in a slice.")
     if lacks():
         return 1
 
@@ -29,7 +29,8 @@ def main() -> int:
         Scenario(rows, farm).run()
 
     # Xen under KVM wants a processor that it can have nested: emulated, it runs anywhere
-    return go(server_image(), [golden(), dom0()], {0x40: HOST, 0x41: SECOND}, EMULATED, KINDS, through)
+    return go(server_image(), [golden(), dom0()], {0x40: HOST, 0x41: SECOND}, EMULATED, KINDS, through,
+              keep=words.keep)  # fmt: skip
 
 
 if __name__ == "__main__":

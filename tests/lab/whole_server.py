@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -20,6 +21,15 @@ from tests.lab.server_image import ServerImage
 from tests.lab.watch import Watch
 
 
+def asked(about: str, /, **flags: str) -> argparse.Namespace:
+    """What the command line says of a lab; `flags` with what each is for, `keep` in any case."""
+    words = argparse.ArgumentParser(description=about)
+    keep = {"keep": "wait at the end, or where it failed, until enter is pressed, and tell how to look around"}
+    for name, what in (flags | keep).items():
+        words.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=what)
+    return words.parse_args()
+
+
 def lacks() -> bool:
     """Whether programs are missing that the lab needs; they are told."""
     lacking = requirements(NETBOOT_PROGRAMS)
@@ -29,10 +39,10 @@ def lacks() -> bool:
 
 
 def go(server: ServerImage, roots: Sequence[Golden], rack: dict[int, Hardware], accel: str, kinds: tuple[str, ...],
-       through: Callable[[Rows, NetbootFarm], None]) -> int:
+       through: Callable[[Rows, NetbootFarm], None], *, keep: bool) -> int:
     """A fresh server with these roots on disks of its own, and machines by their numbers; the exit code.
 
-    `--keep` on the command line waits at the end, or where it failed, until enter is pressed."""
+    `keep` waits at the end, or where it failed, until enter is pressed."""
     stranger, rows, started = image(), Rows(), time.monotonic()
     with Namespace() as namespace, ExitStack() as stack:
         namespace.add_router()
@@ -54,7 +64,7 @@ def go(server: ServerImage, roots: Sequence[Golden], rack: dict[int, Hardware], 
             _tell(manager, machines)
             raise
         finally:
-            if "--keep" in sys.argv[1:]:
+            if keep:
                 login = subprocess.list2cmdline(namespace.argv(manager.ssh_argv()))
                 input(f"log in by: {login}\nenter ends the lab ")
     print(f"{time.monotonic() - started:.0f} s in all\n{rows.summary()}", flush=True)
