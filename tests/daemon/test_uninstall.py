@@ -152,7 +152,7 @@ async def test_what_others_need_is_refused_and_what_to_do_first_is_said(world: W
     assert await world.do("image.add", name="web", storage="s1", size="1G") == "done"
     await world.do("ve.create", name="web", boot_image="debian12", image="web")
     assert await world.do("ve.start", name="web") == "done"
-    with pytest.raises(Refused, match="VE web runs on machines that boot from here: qrm ve stop web"):
+    with pytest.raises(Refused, match=r"VEs run on machines that boot from here \(web\): qrm ve stop web"):
         await plan(world, "install.uninstall")
     assert await world.do("ve.stop", name="web") == "done"
     made = await plan(world, "install.uninstall")
