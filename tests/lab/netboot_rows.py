@@ -10,7 +10,7 @@ from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, INTERFACE
 from tests.lab.namespace import NETWORK
 from tests.lab.netboot_farm import NetbootFarm
 from tests.lab.rows import Row, Rows
-from tests.lab.server_inventory import difference, inventory
+from tests.lab.server_inventory import difference, everything, inventory
 from tests.lab.shared_rows import share
 
 ANSWERS = f"""\
@@ -51,6 +51,7 @@ class Scenario:
         self._switched_on = 0.0
         self._took: dict[str, float] = {}
         self._content = ""
+        self._bare: set[str] = set()
         self._before: set[str] = set()
         self._stopping: list[str] = []
         self._stopped_since = 0.0
@@ -62,13 +63,14 @@ class Scenario:
             self.install, self.idle_boot_image, self.switch_on, self.storage, self.golden, self.clones,
             self.boot_image, self.unknown_machines, self.maintenance, self.environments, self.start,
             *measured, self.writes, self.strangers, self.begin_to_stop, self.other_clients, self.stop,
-            *((self.shared,) if shared else ()), self.power_off, self.remove,
+            *((self.shared,) if shared else ()), self.power_off, self.remove, self.uninstall,
         ):  # fmt: skip
             step()
 
     # the server
 
     def install(self) -> None:
+        self._bare = everything(self._manager)
         with self._rows.row("H4", "the server is set up from an answers file") as row:
             self._manager.write("/root/answers.toml", ANSWERS)
             self._manager.qrm("install", "run", "--answers", "/root/answers.toml", "--yes")
@@ -289,6 +291,17 @@ class Scenario:
             left = difference(self._before, inventory(self._manager))
             assert not left, left
             row.proof(f"{len(self._before)} facts as before")
+
+    def uninstall(self) -> None:
+        with self._rows.row("H4", "one component is taken away, then all: the server is what it was") as row:
+            self._manager.qrm("component", "uninstall", "node", "--yes")
+            left = set(self._farm.all("component"))
+            assert left == {"apache", "dhcpd", "nfs", "tftpd"}, left
+            row.proof("node is gone, others are there")
+            self._manager.qrm("install", "uninstall", "--data", "--yes")
+            left = {line for line in everything(self._manager) ^ self._bare if not line.startswith("state ")}
+            assert not left, left
+            row.proof(f"{len(self._bare)} facts as before")
 
 
 def _reasons(said: str) -> str:
