@@ -25,7 +25,7 @@ lab-partitions: $(VENV)/ready-test test-packages
 # The same with a root that both machines share, and what takes its time: faults, crashes and restarts of a storage
 # server, machines one by one.
 lab-all: $(VENV)/ready-test test-packages
-	$(VENV)/bin/python -m tests.lab.netboot --shared
+	$(VENV)/bin/python -m tests.lab.netboot --shared --uninstall
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m lab
 
 # What the labs' machines boot, built and cached; the labs do so by themselves.

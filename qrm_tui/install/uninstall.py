@@ -38,13 +38,22 @@ def _names(farm: Farm, arguments: Mapping[str, Any]) -> list[str]:
         [name for name in there if not table()[name].itself]
 
 
-def _going_packages(farm: Farm, names: Collection[str], *, data: bool) -> list[str]:
+def _packaged(farm: Farm, arguments: Mapping[str, Any]) -> list[Component]:
+    """Components whose packages go: with everything also those that a job installed which was taken back."""
+    names, there = _names(farm, arguments), present(farm)
+    return [component for component in table().values()
+            if component.name in names or ("name" not in arguments and component.name not in there)]
+
+
+def _going_packages(farm: Farm, arguments: Mapping[str, Any]) -> list[str]:
     """Packages that no component needs that stays, of any system; LVM's stay where images lie in its volumes."""
-    kept = {"lvm-mgmt"} if not data and any(uses.images_here(farm)) else set()
-    staying = {package for name in present(farm) if name not in names or name in kept
-               for group in table()[name].packages.values() for package in group}
-    return [package for name in names for group in table()[name].packages.values() for package in group
-            if package not in staying]
+    going = _packaged(farm, arguments)
+    staying = set(present(farm)) - {component.name for component in going}
+    if not arguments["data"] and any(uses.images_here(farm)):
+        staying.add("lvm-mgmt")
+    needed = {package for name in staying for group in table()[name].packages.values() for package in group}
+    return sorted({package for component in going for group in component.packages.values() for package in group}
+                  - needed)
 
 
 def probe_uninstall(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
@@ -52,7 +61,8 @@ def probe_uninstall(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     names = _names(farm, arguments)
     going = [table()[name] for name in names]
     files = [entry.path for component in going for entry in component.files]
-    packages = [package for component in going for group in component.packages.values() for package in group]
+    packages = [package for component in _packaged(farm, arguments) for group in component.packages.values()
+                for package in group]
     images = [boot_images.place(item.name) for item in farm.all("boot-image")] if arguments["data"] else []
     return [*_probe_images(farm, arguments), Probe(
         HERE, asks=closing.ASKS,
@@ -60,7 +70,7 @@ def probe_uninstall(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
         paths=(*(component.key for component in going if component.key), *images,
                *(path for component in going for path in (*component.folders, *component.copies, *component.data))),
         packages=tuple(sorted(set(packages))),
-        removals=tuple(sorted(set(_going_packages(farm, names, data=arguments["data"])))),
+        removals=tuple(_going_packages(farm, arguments)),
         units=tuple(unit for component in going for unit in component.services))]
 
 
@@ -114,9 +124,8 @@ def plan_uninstall_all(call: Call) -> Draft:
     draft.warnings += warned
     for item in [*call.reading.farm.all("ve"), *uses.images_here(call.reading.farm)]:
         call.reading.find(item.kind, item.name)
-    if names:
-        _Removal(call, draft, names).plan()
-    else:
+    _Removal(call, draft, names).plan()
+    if not draft.steps:
         draft.notes.append("no component is set up: nothing is to be done")
     draft.afterwards += _farewell(data=call.arguments["data"])
     return draft
@@ -166,7 +175,8 @@ class _Removal:
         closing.close_ports(draft, self._reading, self._ports(self._going) - self._ports(self._staying))
         self._answers()
         self._without_return()
-        self._record()
+        if self._going:
+            self._record()
 
     # what can be put back
 
@@ -259,7 +269,11 @@ class _Removal:
         if going:
             draft.steps += steps.remove_packages(going, purge=self._data)
         listed = self._reading.file(HERE, apt.INSTALLED)
-        draft.steps += steps.list_packages(apt.parse_installed(listed.content if listed else "") - set(going), listed)
+        here = {package for component in _packaged(self._reading.farm, self._call.arguments)
+                for package in component.packages.get(self._system, ())}
+        gone = {package for package in here if not self._reading.ask(HERE, "package", package)}
+        draft.steps += steps.list_packages(apt.parse_installed(listed.content if listed else "") - {*going, *gone},
+                                           listed)
         copies = [path for component in self._going for path in component.copies
                   if self._reading.ask(HERE, "path", path) != "absent"]
         filled = [folder for component in self._going for folder in component.folders
@@ -306,8 +320,9 @@ class _Removal:
                    for package in component.packages[self._system]}
         listed = self._reading.file(HERE, apt.INSTALLED)
         ours = apt.parse_installed(listed.content if listed else "")
-        asked = set(_going_packages(self._reading.farm, [component.name for component in self._going],
-                                    data=self._data))
+        asked = set(_going_packages(self._reading.farm, self._call.arguments))
+        for package in asked:
+            self._reading.ask(HERE, "removal", package)
         kept: dict[str, list[str]] = {}
         for package in sorted({package for component in self._going for package in component.packages[self._system]}):
             if not self._reading.ask(HERE, "package", package):

@@ -125,9 +125,10 @@ async def test_packages_of_a_job_that_was_taken_back_are_known_to_be_ours(world:
     assert await world.do("install.run", answers=ANSWERS) == "undone"
     assert "apache2" in world.server.host.software.packages
     assert "apache2\n" in world.server.host.root.read(INSTALLED)
-    await install(world)
+    world.server.host.software.packages.pop("curl")
     await ended(world, "install.uninstall")
     assert world.server.host.software.packages == {}
+    assert not world.server.host.root.exists(INSTALLED)
 
 
 async def test_packages_that_somebody_needs_stay_and_what_came_along_goes(world: World) -> None:

@@ -21,13 +21,14 @@ UEFI = Hardware("uefi", cpus=2, memory_mb=1024, vendor="Lab UEFI", serial="LAB-U
 def main() -> int:
     words = asked("One server, two machines that netboot, two customers: a line for each row that holds.",
                   bare_boot="measure a start beside the machine's bare boot",
-                  shared="have both machines run one root, too")  # fmt: skip
+                  shared="have both machines run one root, too",
+                  uninstall="take the server's set-up away at the end")  # fmt: skip
     if lacks():
         return 1
     server = server_image()
 
     def through(rows: Rows, farm: NetbootFarm) -> None:
-        Scenario(rows, farm).run(words.bare_boot, words.shared)
+        Scenario(rows, farm).run(words.bare_boot, words.shared, words.uninstall)
 
     return go(server, [golden()], {0x20: BIOS, 0x21: UEFI}, acceleration(server.machine_kernel),
               ("resource", "ve", "job"), through, keep=words.keep)  # fmt: skip

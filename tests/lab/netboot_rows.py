@@ -56,14 +56,16 @@ class Scenario:
         self._stopping: list[str] = []
         self._stopped_since = 0.0
 
-    def run(self, bare_boot: bool = False, shared: bool = False) -> None:
-        """All rows; `bare_boot` adds the one that measures, `shared` those of one root for both machines."""
+    def run(self, bare_boot: bool = False, shared: bool = False, uninstall: bool = False) -> None:
+        """All rows; `bare_boot` adds the one that measures, `shared` those of one root for both machines, `uninstall`
+        the one that takes the server's set-up away."""
         measured = (self.bare_boot,) if bare_boot else ()
         for step in (
             self.install, self.idle_boot_image, self.switch_on, self.storage, self.golden, self.clones,
             self.boot_image, self.unknown_machines, self.maintenance, self.environments, self.start,
             *measured, self.writes, self.strangers, self.begin_to_stop, self.other_clients, self.stop,
-            *((self.shared,) if shared else ()), self.power_off, self.remove, self.uninstall,
+            *((self.shared,) if shared else ()), self.power_off, self.remove,
+            *((self.uninstall,) if uninstall else ()),
         ):  # fmt: skip
             step()
 
@@ -299,7 +301,7 @@ class Scenario:
             assert left == {"apache", "dhcpd", "nfs", "tftpd"}, left
             row.proof("node is gone, others are there")
             self._manager.qrm("install", "uninstall", "--data", "--yes")
-            left = {line for line in everything(self._manager) ^ self._bare if not line.startswith("state ")}
+            left = difference(self._bare, everything(self._manager))
             assert not left, left
             row.proof(f"{len(self._bare)} facts as before")
 
