@@ -1,5 +1,5 @@
 # make run: the program on a practice farm. make test: the tests. make lab: a whole farm of real machines, from the
-# installation to nothing left. make lab-all: that, and the slow tests on real machines. make lab-partitions: Xen.
+# installation to nothing left. make lab-all: that, and the slow tests on real machines. make lab-partitions: Xen, KVM.
 # Each sets up what it needs, on a fresh machine too.
 
 PYTHON ?= python3
@@ -18,9 +18,10 @@ test: $(VENV)/ready-test test-packages
 lab: $(VENV)/ready-test test-packages
 	$(VENV)/bin/python -m tests.lab.netboot
 
-# A machine that boots Xen, is sliced, and runs a customer's system in a slice.
+# A machine that boots Xen, is sliced, and runs a customer's system in a slice; and one that runs its slice with KVM.
 lab-partitions: $(VENV)/ready-test test-packages
 	$(VENV)/bin/python -m tests.lab.partitions
+	$(VENV)/bin/python -m tests.lab.partitions --kvm
 
 # The same with a root that both machines share, and what takes its time: faults, crashes and restarts of a storage
 # server, machines one by one.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.lab.acceleration import acceleration
-from tests.lab.dom0 import dom0
 from tests.lab.golden import golden
+from tests.lab.host_roots import dom0
 from tests.lab.image import image
 from tests.lab.server_image import server_image
 from tests.lab.xen_image import xen_image

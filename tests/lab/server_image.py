@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.lab import debian
 from tests.lab.cache import LAB, cached, run
-from tests.lab.dom0 import HYPERVISOR_PACKAGE
+from tests.lab.host_roots import HYPERVISOR_PACKAGE
 from tests.lab.image import PACKAGES as STORAGE_PACKAGES
 from tests.lab.image import Image, finish, ingredients
 
