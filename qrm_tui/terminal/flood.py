@@ -22,8 +22,9 @@ from qrm_tui.terminal.sgr import SEQUENCE, runs_of_pieces
 
 #: What changes nothing where it is taken (ASCII as G0), and EL.
 _ASCII, _ERASE = "\x1b(B", "\x1b[K"
-#: ASCII text, tabs, SGR, these two, ends of lines and returns to their begin. Nothing stands behind the star, so nothing is tried twice: a line of
-#: 16 KB without an end would take for ever. (*+ would do, and is broken in Python 3.11 up to 3.11.4.)
+#: ASCII text, tabs, SGR, these two, ends of lines and returns to their beginning. Nothing stands behind the star, so
+#: nothing is tried twice: a line of 16 KB without an end would take for ever. (*+ would do, and is broken in Python
+#: 3.11 up to 3.11.4.)
 _TEXT = re.compile(rf"(?:[ -~\t]+|\r\n|\r|{SEQUENCE}|\x1b\[K|\x1b\(B)*")
 _UNSHOWN = re.compile(rf"{SEQUENCE}|\x1b\[K|\x1b\(B")
 #: Numbers that may set a background; a foreground that has such ones in it; what may make these read otherwise.
@@ -109,7 +110,7 @@ class Flood:
                 if below > last or not self._place(rows, y, size, whole, gaps, at):
                     break
                 y = below
-            elif scrolled or self._scrolls(whole or size >= columns):
+            elif scrolled or self._scrolls(whole or (size >= columns and not gaps)):
                 scrolled += rows
             else:
                 break
@@ -135,15 +136,19 @@ class Flood:
             erases = text != said and _ERASE in said
             if "\x1b" in text or (erases and "\t" in text):
                 return None
-            left = _over(text, "" if erases else left)
             if len(left) >= columns:
                 return None
-            whole = whole or erases
+            over = _over(text, "" if erases else left, columns)
+            if over is None:
+                return None
+            left, whole = over, whole or erases
         if "\x1b" not in last:
             return left, whole, gaps and not whole
         text = _UNSHOWN.sub("", last)
-        if "\t" in last or len(text) >= columns:
+        if "\t" in last or len(left) >= columns:
             return None
+        if len(text) >= columns:
+            return last, whole, gaps and not whole
         raw = last.replace(_ASCII, "").replace(_ERASE, "")
         if _ERASE in last:
             return (raw, True, False) if not _may_fill(raw) else None
@@ -156,10 +161,13 @@ class Flood:
         """Write a line on rows from y on, where nothing scrolls; False: bittty must."""
         board = self._board
         page, columns, ink = board.blitter.current_page, board.width, board.ink
+        under = page.grid[y]
+        if gaps and not (type(under) is Draft and under.blank):
+            return False
         rest = size - (len(rows) - 1) * columns
         under = page.grid[y + len(rows) - 1]
         if not whole and rest < columns and not (type(under) is Draft and under.blank):
-            if gaps or under[rest][1] == CONTINUATION:
+            if under[rest][1] == CONTINUATION:
                 return False
             raw, begins, _ = rows.pop()
             x = 0
@@ -222,12 +230,14 @@ def _stops(columns: int) -> set[int]:
     return set(range(8, columns, 8))
 
 
-def _over(text: str, left: str) -> str:
-    """A text with tabs, written over what is left of its line; where tabs go beyond the last stop it gets too long."""
+def _over(text: str, left: str, columns: int) -> str | None:
+    """A text with tabs, written over what is left of its line; None where there is no stop for one."""
     written, column = [], 0
     for number, part in enumerate(text.split("\t")):
         if number:
             stop = column - column % 8 + 8
+            if stop >= columns:
+                return None
             written.append(left[column:stop].ljust(stop - column))
             column = stop
         written.append(part)
