@@ -116,6 +116,8 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     packages: dict[str, str] = {}
     #: packages that would be fetched → bytes; empty where apt has no lists yet
     downloads: dict[str, int] = {}
+    #: packages → whether the package sources have them; empty where apt has no lists yet
+    candidates: dict[str, bool] = {}
     #: systemd units that the planner named → ActiveState; empty: there is none
     units: dict[str, str] = {}
     #: and → UnitFileState: enabled, disabled, generated ...

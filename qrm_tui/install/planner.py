@@ -275,7 +275,8 @@ class _Setup:
         if missing:
             services = [unit for component in chosen if set(component.packages[system]) & set(missing)
                         for unit in component.services]
-            self._draft.steps += steps.install_packages(missing, services)
+            self._in_sources(missing, chosen, system)
+            self._draft.steps += steps.install_packages(missing, services, self._draft.steps)
             self._draft.notes.append("packages stay installed if this is taken back")
             self._sizes(missing)
         there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
@@ -283,6 +284,18 @@ class _Setup:
                                  f"{'; installed are ' + ', '.join(there) if there else ''}")
 
         return set(missing)
+
+    def _in_sources(self, missing: list[str], chosen: list[Component], system: str) -> None:
+        """Refused if the package sources have not all of these, as far as that is known."""
+        known = self._facts.candidates
+        absent = {package: [component.name for component in chosen if package in component.packages[system]]
+                  for package in missing if not known.get(package, True)}
+        if absent:
+            called = component_table.distribution(self._os_release())[1]
+            raise Refused(*(f"{', '.join(names)}: the package sources of this server have no {package}, which {called} "
+                            "comes with" for package, names in absent.items()),
+                          "look at /etc/apt/sources.list and /etc/apt/sources.list.d (Debian: main; Ubuntu: main and "
+                          "universe), run apt-get update, and plan anew; nothing was changed")
 
     def _sizes(self, missing: list[str]) -> None:
         """What is fetched for packages, and what comes with them."""

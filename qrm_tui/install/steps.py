@@ -4,36 +4,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qrm_tui.backends import dhcpd, mounts
+from qrm_tui.core.places import templates_folder
 from qrm_tui.core.plan import HERE, Check, Run, Step, Tell, Undo, Wait
 
-_APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300")
+#: Installs packages, and finishes what was left half done.
+INSTALL_SCRIPT = (templates_folder() / "apt/install.sh").read_text()
+UPDATE_ARGV = ("apt-get", "--yes", "update")
 #: systemd reads its units anew, and services begin again with what they read before.
 START_AGAIN_SCRIPT = 'systemctl daemon-reload && systemctl restart -- "$@"'
 
 
-def install_packages(packages: Sequence[str], services: Sequence[str]) -> list[Step]:
+def install_packages(packages: Sequence[str], services: Sequence[str], before: Sequence[Step] = ()) -> list[Step]:
     """Packages are installed; what an interrupted dpkg left half done is finished first (dpkg(1)).
 
     Their `services` do not start before they are set up: tftpd-hpa's first start would hand out another folder on every
     interface, and where the kernel has no IPv6 it fails, and the installation with it. invoke-rc.d starts nothing that
-    is masked; the mask is gone with the next boot, whatever happens.
+    is masked; the mask is gone with the next boot, whatever happens. `before`: steps that the plan has already; apt's
+    lists are fetched once.
     """
     held = ("--runtime", "--", *services)
     made: list[Step] = [] if not services else [
         Run(machine=HERE, summary=f"keep {', '.join(services)} from starting before its time",
             argv=("systemctl", "mask", *held), undo=Undo(argv=("systemctl", "unmask", *held))),
     ]
-    made += [
-        Run(machine=HERE, summary="finish what dpkg may have begun", long=True,
-            argv=("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "--pending")),
-        Run(machine=HERE, summary="see what packages there are", argv=(*_APT, "update"), long=True),
+    if not any(isinstance(step, Run) and step.argv == UPDATE_ARGV for step in before):
+        made.append(Run(
+            machine=HERE, summary="see what packages there are", argv=UPDATE_ARGV, long=True, progress="apt",
+            # apt-get ends well, too, when no source answers; it has other lists, or none
+            done=Check(argv=("apt-get", "download", "-qq", "--print-uris", *packages),
+                       otherwise=f"it is not known where {', '.join(packages)} can be had")))
+    made.append(
         # progress on standard output: apt's README.progress-reporting
         Run(machine=HERE, summary=f"install {', '.join(packages)}", long=True, progress="apt",
-            argv=(*_APT, "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "-o", "APT::Status-Fd=1",
-                  "install", *packages),
+            argv=("sh", "-c", INSTALL_SCRIPT, "qrm", *packages),
             done=Check(argv=("dpkg-query", "-W", "-f", "${db:Status-Status}\\n", *packages), expect="equals",
-                       text="\n".join(["installed"] * len(packages)))),
-    ]
+                       text="\n".join(["installed"] * len(packages)))))
     if services:
         made.append(Run(machine=HERE, summary=f"let {', '.join(services)} start", argv=("systemctl", "unmask", *held)))
     return made

@@ -16,8 +16,8 @@ from qrm_tui.backends.dhcpd import CHECK_SCRIPT, KEY, KEY_PATTERN, KEY_SCRIPT, O
 from qrm_tui.backends.partition_boot import FETCH_SCRIPT
 from qrm_tui.backends.partition_filter import FILTER_SCRIPT
 from qrm_tui.backends.static_address import KEEP_SCRIPT
-from qrm_tui.install.steps import START_AGAIN_SCRIPT
-from qrm_tui.practice import fix_commands, services
+from qrm_tui.install.steps import INSTALL_SCRIPT, START_AGAIN_SCRIPT
+from qrm_tui.practice import fix_commands, packages, services
 from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good, only
 from qrm_tui.practice.host import Host
 from qrm_tui.runners.base import Completed
@@ -257,6 +257,6 @@ def _drop_filter(host: Host, path: str, device: str) -> Effects:
 SCRIPTS: Mapping[str, Script] = {
     FETCH_SCRIPT: _fetch_boot_image, FILTER_SCRIPT: _filter,
     KEY_SCRIPT: _make_key, OMAPI_SCRIPT: _omapi, START_AGAIN_SCRIPT: services.restart,
-    KEEP_SCRIPT: fix_commands.keep_address,
+    KEEP_SCRIPT: fix_commands.keep_address, INSTALL_SCRIPT: packages.install,
     CHECK_SCRIPT: _check(services.dhcpd_troubles), APACHE_CHECK_SCRIPT: _check(services.apache_troubles),
 }
