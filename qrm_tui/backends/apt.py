@@ -110,7 +110,7 @@ def _removing(text: str) -> str:
 
 
 def _dependencies(text: str) -> str:
-    found = [f"{name} {verb.lower()} {what}" for name, verb, what in _UNMET.findall(text)]
+    found = [f"{name} cannot be installed: {verb}: {what}" for name, verb, what in _UNMET.findall(text)]
     return "; ".join(found[:_MOST])
 
 
@@ -127,6 +127,6 @@ def parse_candidates(text: str, names: Sequence[str]) -> dict[str, bool]:
     for line in text.splitlines():
         if line.endswith(":") and not line.startswith(" "):
             name = line[:-1]
-        elif re.match(r" +-?\d+ (?!/var/lib/dpkg/status)\S", line) and name in found:
+        elif re.match(r" {6,}-?\d+ (?!/var/lib/dpkg/status)\S", line) and name in found:
             found[name] = True
     return found if any(found.values()) else {}

@@ -16,7 +16,7 @@ from qrm_tui.runners.base import SHORT, Completed, OnLine, Runner
 from qrm_tui.runners.local import LocalRunner
 
 #: Folders that are the room's own.
-OWN = ("/etc", "/opt", "/root", "/run", "/srv", "/tmp", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/qrm",
+OWN = ("/etc", "/opt", "/run", "/srv", "/tmp", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/qrm",
        "/var/cache/apt", "/var/log")
 MAKE = r"""
 set -e
@@ -151,9 +151,14 @@ class Room(LocalRunner):
                                         stdout=subprocess.PIPE, text=True)
         assert self._keeper.stdout
         assert self._keeper.stdout.readline() == "made\n", "the room could not be made: see above"
-        self._enter = ["nsenter", "--target", str(self._keeper.pid), "--mount", "--wdns=/",
+        #: what a command begins with that runs there
+        self.enter = ["nsenter", "--target", str(self._keeper.pid), "--mount", "--wdns=/",
                        *([] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]),
                        "env", f"PATH=/run/bin:{os.environ['PATH']}:/usr/sbin:/sbin"]
+
+    def path(self, path: str) -> Path:
+        """A path there, as it is seen from here."""
+        return Path(f"/proc/{self._keeper.pid}/root{path}")
 
     def close(self) -> None:
         assert self._keeper.stdin
@@ -162,15 +167,15 @@ class Room(LocalRunner):
 
     async def run(self, argv: Sequence[str], *, input: str = "", seconds: float = SHORT,
                   on_line: OnLine | None = None) -> Completed:
-        return await super().run([*self._enter, *argv], input=input, seconds=seconds, on_line=on_line)
+        return await super().run([*self.enter, *argv], input=input, seconds=seconds, on_line=on_line)
 
     def sh(self, script: str) -> str:
         """What a script prints there; it must end well."""
-        return subprocess.run([*self._enter, "sh", "-ec", script], check=True, capture_output=True, text=True).stdout
+        return subprocess.run([*self.enter, "sh", "-ec", script], check=True, capture_output=True, text=True).stdout
 
     def start(self, script: str) -> subprocess.Popen[str]:
         """A script that has printed a line, and goes on."""
-        process = subprocess.Popen([*self._enter, "sh", "-ec", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        process = subprocess.Popen([*self.enter, "sh", "-ec", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    text=True)
         assert process.stdout
         process.stdout.readline()

@@ -3,6 +3,10 @@ do, nothing stays half done, and asking again goes on where it stopped."""
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -16,12 +20,13 @@ from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
 from tests.services.apt_room import Mirror, Room, RoomMachines, build, index
 
+BIN = Path(sys.executable).parent
 ADMIN = Author("admin", "/dev/pts/1")
 ANSWERS = "[nfs]\n[lvm-mgmt]\n"
 NAMES = ("nfs-kernel-server", "lvm2", "rsync", "e2fsprogs")
 READY = dict.fromkeys((*NAMES, "room-lib"), "installed")
 CUT = "if [ -e /run/cut ]; then rm /run/cut; kill -KILL $PPID; fi"
-HANG = "if [ -p /run/gate ]; then echo >/run/gate; exec sleep 300; fi"
+HANG = "if [ -p /run/gate ]; then echo >/run/gate; read -r _ </run/go; fi"
 
 pytestmark = pytest.mark.xdist_group("apt")
 
@@ -192,7 +197,7 @@ async def test_what_a_killed_dpkg_left_is_finished_when_it_is_asked_for_again(se
 
 async def test_after_a_power_cut_in_the_middle_of_dpkg_the_job_goes_on_by_itself(server: Server) -> None:
     room = server.room
-    room.sh("mkfifo /run/gate")
+    room.sh("mkfifo /run/gate /run/go")
     number = await server.begin()
     await asyncio.to_thread(room.sh, "read -r _ </run/gate")
     await server.qrmd.stop()
@@ -214,3 +219,33 @@ async def test_no_room_for_files_of_ours_takes_everything_back(server: Server) -
     assert room.sh("ls -A /etc/nfs.conf.d; ls -A /etc/qrm 2>/dev/null || :").split() == ["full"]
     room.sh("umount /etc/nfs.conf.d")
     assert await server.install() == "done"
+
+
+def test_no_room_for_the_journal_holds_the_job_up_until_there_is_some(mirror: Mirror) -> None:
+    """With qrmd and qrm as programs: where the database is mounted, only they see."""
+    mirror.faults.clear()
+    room = Room(mirror)
+    room.sh("mount -t tmpfs -o size=3m full /srv; mkfifo /run/gate /run/go")
+    room.path("/run/answers.toml").write_text(ANSWERS)
+    ready = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    ready.bind(str(room.path("/run/notify")))
+    ready.settimeout(60)
+    qrmd = subprocess.Popen([*room.enter, str(BIN / "qrmd"), "--state", "/srv/state", "--socket", "/run/qrmd.sock"],
+                            env={**os.environ, "NOTIFY_SOCKET": "/run/notify"}, stderr=subprocess.DEVNULL)
+    assert ready.recv(100) == b"READY=1"
+    qrm = subprocess.Popen([*room.enter, str(BIN / "qrm"), "--connect", "/run/qrmd.sock", "install", "run", "--answers",
+                            "/run/answers.toml", "--yes"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.PIPE, text=True)
+    room.sh("read -r _ </run/gate; dd if=/dev/zero of=/srv/full bs=1k 2>/dev/null || :; echo >/run/go")
+    assert qrm.stderr
+    said = next(line for line in qrm.stderr if "waiting: " in line)
+    assert "waits, and tries again: the database cannot be used: " in said
+    assert "if its disk is full, make room there" in said
+    room.sh("rm /srv/full")
+    qrm.communicate()
+    assert qrm.returncode == 0
+    assert room.packages() == READY
+    qrmd.terminate()
+    assert qrmd.wait(30) == 0
+    ready.close()
+    room.close()
