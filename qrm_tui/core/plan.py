@@ -78,7 +78,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", omit_defaults=Tr
     undo: Undo | None = None
     #: runs under a name of its own, so that it outlives qrmd and the line, and is found again
     long: bool = False
-    #: how progress is read from its output (see runners.steps)
+    #: how progress, and what went wrong, are read from its output (see runners.steps)
     progress: str = ""
     #: says why, where the command itself does not
     explain: tuple[str, ...] = ()

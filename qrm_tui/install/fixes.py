@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from qrm_tui.backends import apt, firewalls, static_address
+from qrm_tui.backends import firewalls, own_packages, static_address
 from qrm_tui.backends.firewalls import Firewall
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.errors import BadInput, Refused
@@ -29,7 +29,7 @@ class Wish(NamedTuple):
 def probe(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     """Everything that checks look at."""
     return [Probe(HERE, asks=questions.everything(), packages=(_CLOCK,), units=(_CLOCK_UNIT,),
-                  files=(HOSTS, firewalls.RULES, firewalls.NFTABLES, firewalls.OPENED, apt.INSTALLED))]
+                  files=(HOSTS, firewalls.RULES, firewalls.NFTABLES, firewalls.OPENED, own_packages.INSTALLED))]
 
 
 def plan_fix(call: Call) -> Draft:
@@ -159,7 +159,7 @@ def _group(reading: Reading, server: Server, wish: Wish) -> list[Step]:
 def _clock(reading: Reading, server: Server, wish: Wish) -> list[Step]:
     made: list[Step] = []
     if not reading.ask(HERE, "package", _CLOCK):
-        made += steps.install_packages([_CLOCK], [_CLOCK_UNIT], reading.file(HERE, apt.INSTALLED))
+        made += steps.install_packages([_CLOCK], [_CLOCK_UNIT], reading.file(HERE, own_packages.INSTALLED))
     return [*made, steps.enable(_CLOCK_UNIT), steps.restart(_CLOCK_UNIT, was_active=False)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import apt, dhcpd, mounts
+from qrm_tui.backends import dhcpd, mounts, own_packages
 from qrm_tui.backends.components import CHECKERS, Site
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core import answers, component_table
@@ -53,7 +53,8 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     fixing = fixes.probe(farm, arguments)[0] if arguments.get("fix") else Probe(HERE)
     return [Probe(
         HERE, asks=fixing.asks,
-        files=(OS_RELEASE, answers.FILE, apt.INSTALLED, *fixing.files, *files, *(by_hand(path) for path in files)),
+        files=(OS_RELEASE, answers.FILE, own_packages.INSTALLED, *fixing.files, *files,
+               *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
                *(folder for component in all_of for folder in component.folders)),
         downloads=_asked_for(arguments), packages=tuple(sorted({*packages, *fixing.packages})),
@@ -284,7 +285,9 @@ class _Setup:
         if missing:
             services = [unit for component in chosen if set(component.packages[system]) & set(missing)
                         for unit in component.services]
-            self._draft.steps += steps.install_packages(missing, services, self._reading.file(HERE, apt.INSTALLED))
+            self._in_sources(missing, chosen, system)
+            listed = self._reading.file(HERE, own_packages.INSTALLED)
+            self._draft.steps += steps.install_packages(missing, services, listed, self._draft.steps)
             self._draft.notes.append("packages stay installed if this is taken back")
             self._sizes(missing)
         there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
@@ -292,6 +295,18 @@ class _Setup:
                                  f"{'; installed are ' + ', '.join(there) if there else ''}")
 
         return set(missing)
+
+    def _in_sources(self, missing: list[str], chosen: list[Component], system: str) -> None:
+        """Refused if the package sources have not all of these, as far as that is known."""
+        known = self._facts.candidates
+        absent = {package: [component.name for component in chosen if package in component.packages[system]]
+                  for package in missing if not known.get(package, True)}
+        if absent:
+            called = component_table.distribution(self._os_release())[1]
+            raise Refused(*(f"{', '.join(names)}: the package sources of this server have no {package}, which {called} "
+                            "comes with" for package, names in absent.items()),
+                          "look at /etc/apt/sources.list and /etc/apt/sources.list.d (Debian: main; Ubuntu: main and "
+                          "universe), run apt-get update, and plan anew; nothing was changed")
 
     def _sizes(self, missing: list[str]) -> None:
         """What is fetched for packages, and what comes with them."""
@@ -377,8 +392,9 @@ class _Setup:
 
     def _ran(self, component: Component, system: str) -> tuple[str, ...]:
         """Services that ran before the component was set up, and not because we had installed them."""
-        listed = self._facts.files.get(apt.INSTALLED)
-        if component.itself or apt.parse_installed(listed.content if listed else "") & {*component.packages[system]}:
+        listed = self._facts.files.get(own_packages.INSTALLED)
+        ours = own_packages.parse_installed(listed.content if listed else "")
+        if component.itself or ours & {*component.packages[system]}:
             return ()
         return tuple(unit for unit in component.services if self._facts.units.get(unit) == "active"
                      and self._facts.enabled.get(unit) == "enabled")

@@ -9,7 +9,8 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
-from qrm_tui.core.errors import GuardRefused, StepFailed
+from qrm_tui.backends import apt
+from qrm_tui.core.errors import Busy, GuardRefused, StepFailed
 from qrm_tui.core.plan import Await, Check, EditTree, Order, Record, RemoveFile, Run, Step, Tell, Wait, WriteFile
 from qrm_tui.runners.base import Completed, OnLine, Runner
 
@@ -119,13 +120,28 @@ async def _run(step: Run, stage: Stage) -> None:
         if not await holds(guard, stage.runner):
             raise GuardRefused(guard.otherwise)
     done = await (_run_long(step, stage) if step.long else stage.runner.run(step.argv, on_line=stage.on_line))
+    who = f"{step.progress or step.argv[0]} on {stage.runner.name}"
     if done.status != 0:
+        if step.progress == "apt" and (holder := apt.held(done.out)):
+            raise Busy(f"{who}: {holder}")
         reasons = (await stage.runner.run(step.explain)).out.split("\n") if step.explain else []
         why = "; ".join(line.strip() for line in reasons if line.strip())[-500:]
-        raise StepFailed(f"{step.argv[0]} on {stage.runner.name}: {done.complaint()}{f' ({why})' if why else ''}")
+        raise StepFailed(f"{who}: {_complaint(step, done)}{f' ({why})' if why else ''}")
     # some tools say that all is well when it is not
     if step.done is not None and not await holds(step.done, stage.runner):
-        raise StepFailed(f"{step.argv[0]} on {stage.runner.name} ended well, and yet had no effect: {done.complaint()}")
+        if step.done.otherwise:
+            asked = await stage.runner.run(step.done.argv)
+            raise StepFailed(f"{who}: {step.done.otherwise}: {_complaint(step, done, asked)}")
+        raise StepFailed(f"{who} ended well, and yet had no effect: {done.complaint()}")
+
+
+def _complaint(step: Run, *answers: Completed) -> str:
+    """What went wrong, by the first that tells of it."""
+    if step.progress == "apt":
+        for done in answers:
+            if said := apt.complaint(f"{done.out}\n{done.err}"):
+                return said
+    return answers[0].complaint()
 
 
 async def _run_long(step: Run, stage: Stage) -> Completed:

@@ -149,6 +149,15 @@ async def test_fixes_come_before_an_installation_in_one_job(machine: Machine) ->
     assert all(step.machine == HERE for step in made.steps)
 
 
+async def test_apts_lists_are_fetched_once_in_a_job(machine: Machine) -> None:
+    qrmd = await machine("debian13-small")
+    answers = (await qrmd.installing.answers(""))["answers"]
+    made = await plan(qrmd, "install.run", answers=answers, fix=["clock"])
+    assert commands(made).count("apt-get --yes update") == 1
+    assert len([step for step in made.steps if step.summary.startswith("install ")]) == 2
+    assert await run(qrmd, made) == "done"
+
+
 async def test_every_component_that_there_is_can_be_added_later(machine: Machine) -> None:
     qrmd = await machine("debian12")
     assert await run(qrmd, await plan(qrmd, "install.run", answers=(await qrmd.installing.answers(""))["answers"])) == \
