@@ -16,6 +16,7 @@ from qrm_tui.install import checks, questions, steps
 from qrm_tui.install.server import Server
 
 HOSTS = "/etc/hosts"
+_LVM = "lvm2"
 _CLOCK, _CLOCK_UNIT = "systemd-timesyncd", "systemd-timesyncd.service"
 
 
@@ -28,7 +29,7 @@ class Wish(NamedTuple):
 
 def probe(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     """Everything that checks look at."""
-    return [Probe(HERE, asks=questions.everything(), packages=(_CLOCK,), units=(_CLOCK_UNIT,),
+    return [Probe(HERE, asks=questions.everything(), packages=(_CLOCK, _LVM), units=(_CLOCK_UNIT,),
                   files=(HOSTS, firewalls.RULES, firewalls.NFTABLES))]
 
 
@@ -142,6 +143,7 @@ def _group(reading: Reading, server: Server, wish: Wish) -> list[Step]:
     blank = {disk: Check(argv=("blkid", "-p", "--", disk), expect="fails", otherwise=f"{disk} is no longer empty")
              for disk in chosen}
     return [
+        *([] if reading.ask(HERE, "package", _LVM) else steps.install_packages([_LVM], [])),
         *(Run(machine=HERE, summary=f"{disk} becomes a physical volume", argv=("pvcreate", "--yes", "--", disk),
               done=Check(argv=("pvs", "--noheadings", "--", disk)), guards=(blank[disk],),
               undo=Undo(argv=("pvremove", "--yes", "--", disk))) for disk in chosen),
