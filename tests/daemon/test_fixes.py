@@ -128,7 +128,8 @@ async def test_a_volume_group_is_made_of_what_is_free_after_its_name_was_typed(m
 async def test_where_there_is_no_lvm_a_volume_group_begins_with_it(machine: Machine) -> None:
     qrmd = await machine("debian12", "lvm2")
     made = await plan(qrmd, "install.fix", name="group")
-    assert [command.split()[-1] for command in commands(made)] == ["--pending", "update", "lvm2", "/dev/sdb", "/dev/sdb"]
+    assert [command.split()[-1] for command in commands(made)] == \
+        ["--pending", "update", "lvm2", "/dev/sdb", "/dev/sdb"]
     assert await run(qrmd, made) == "done"
 
 
