@@ -51,6 +51,8 @@ class WriteFile(msgspec.Struct, frozen=True, kw_only=True, tag="write", omit_def
     checker: tuple[str, ...] = ()
     #: said again after an undo, so that the service forgets what it read
     tells: tuple[str, ...] = ()
+    #: what it says is so whatever becomes of the job: it is not taken back
+    lasting: bool = False
 
 
 class RemoveFile(msgspec.Struct, frozen=True, kw_only=True, tag="remove", omit_defaults=True):
@@ -233,6 +235,8 @@ class Plan(msgspec.Struct, kw_only=True):
     destructive: bool = False
     #: the name that is typed before it runs
     confirm: str = ""
+    #: told when it is done: what no job can do
+    afterwards: tuple[str, ...] = ()
 
 
 def diff_of(step: Step) -> str:
@@ -265,6 +269,8 @@ def undo_of(step: Step) -> str:
     if isinstance(step, Run):
         return shlex.join(step.undo.argv) if step.undo else ""
     if isinstance(step, WriteFile):
+        if step.lasting:
+            return ""
         return f"put the former {step.path} back" if step.former is not None else f"remove {step.path}"
     if isinstance(step, RemoveFile):
         return f"put {step.path} back"

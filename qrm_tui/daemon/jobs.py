@@ -365,6 +365,8 @@ class Jobs:
                       details={"arguments": record.arguments, "error": error, "plan": plan_digest(job.plan)})
         await self._write(job, Write(job=record, entry=entry))
         job.log.add(None, "note", f"{state}: {error}" if error else state)
+        for line in job.plan.afterwards if state == "done" else ():
+            job.log.add(None, "note", line)
         job.log.end()
         self._show(record)
         _log.info("job %d %s %s: %s %s", record.id, record.operation, record.object, state, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from qrm_tui.backends import firewalls, static_address
+from qrm_tui.backends import apt, firewalls, static_address
 from qrm_tui.backends.firewalls import Firewall
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.errors import BadInput, Refused
@@ -30,7 +30,7 @@ class Wish(NamedTuple):
 def probe(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     """Everything that checks look at."""
     return [Probe(HERE, asks=questions.everything(), packages=(_CLOCK, _LVM), units=(_CLOCK_UNIT,),
-                  files=(HOSTS, firewalls.RULES, firewalls.NFTABLES))]
+                  files=(HOSTS, firewalls.RULES, firewalls.NFTABLES, firewalls.OPENED, apt.INSTALLED))]
 
 
 def plan_fix(call: Call) -> Draft:
@@ -91,12 +91,16 @@ def _firewall(reading: Reading, server: Server, wish: Wish) -> list[Step]:
                         undo=Undo(argv=("ufw", "delete", *firewalls.ufw_argv(port, interface)[1:-2])))
                     for port in firewall.closed]
         case "firewalld":
-            return [Run(machine=HERE, summary=f"firewalld lets in {port} in the zone {firewall.zone}"
-                        f"{', after its next start, too' if permanent else ''}",
-                        argv=firewalls.firewalld_argv(port, firewall.zone, permanent=permanent),
-                        undo=Undo(argv=tuple(word.replace("--add-", "--remove-") for word in
-                                             firewalls.firewalld_argv(port, firewall.zone, permanent=permanent))))
-                    for port in firewall.closed for permanent in (False, True)]
+            noted = reading.file(HERE, firewalls.OPENED)
+            opened = firewalls.parse_opened(noted.content if noted else "") | {
+                (firewall.zone, port) for port in firewall.closed}
+            note = _write(firewalls.OPENED, firewalls.opened_text(opened), noted, ())
+            return [*([note] if note else []), *(
+                Run(machine=HERE, summary=f"firewalld lets in {port} in the zone {firewall.zone}"
+                    f"{', after its next start, too' if permanent else ''}",
+                    argv=firewalls.firewalld_argv(port, firewall.zone, permanent=permanent),
+                    undo=Undo(argv=firewalls.firewalld_argv(port, firewall.zone, permanent=permanent, verb="remove")))
+                for port in firewall.closed for permanent in (False, True))]
     return _nftables(reading, server, firewall, interface)
 
 
@@ -143,7 +147,8 @@ def _group(reading: Reading, server: Server, wish: Wish) -> list[Step]:
     blank = {disk: Check(argv=("blkid", "-p", "--", disk), expect="fails", otherwise=f"{disk} is no longer empty")
              for disk in chosen}
     return [
-        *([] if reading.ask(HERE, "package", _LVM) else steps.install_packages([_LVM], [])),
+        *([] if reading.ask(HERE, "package", _LVM) else steps.install_packages(
+            [_LVM], [], reading.file(HERE, apt.INSTALLED))),
         *(Run(machine=HERE, summary=f"{disk} becomes a physical volume", argv=("pvcreate", "--yes", "--", disk),
               done=Check(argv=("pvs", "--noheadings", "--", disk)), guards=(blank[disk],),
               undo=Undo(argv=("pvremove", "--yes", "--", disk))) for disk in chosen),
@@ -157,7 +162,7 @@ def _group(reading: Reading, server: Server, wish: Wish) -> list[Step]:
 def _clock(reading: Reading, server: Server, wish: Wish) -> list[Step]:
     made: list[Step] = []
     if not reading.ask(HERE, "package", _CLOCK):
-        made += steps.install_packages([_CLOCK], [_CLOCK_UNIT])
+        made += steps.install_packages([_CLOCK], [_CLOCK_UNIT], reading.file(HERE, apt.INSTALLED))
     return [*made, steps.enable(_CLOCK_UNIT), steps.restart(_CLOCK_UNIT, was_active=False)]
 
 

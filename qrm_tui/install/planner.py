@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import dhcpd, mounts
+from qrm_tui.backends import apt, dhcpd, mounts
 from qrm_tui.backends.components import CHECKERS, Site
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core import answers, component_table
 from qrm_tui.core.component_table import Component, FileEntry, table
 from qrm_tui.core.components import ComponentWanted
 from qrm_tui.core.errors import BadInput, Refused
+from qrm_tui.core.facts import Reading
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.plan import HERE, Change, Inverse, Lock, Record, Step, WriteFile
@@ -52,7 +53,7 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     fixing = fixes.probe(farm, arguments)[0] if arguments.get("fix") else Probe(HERE)
     return [Probe(
         HERE, asks=fixing.asks,
-        files=(OS_RELEASE, answers.FILE, *fixing.files, *files, *(by_hand(path) for path in files)),
+        files=(OS_RELEASE, answers.FILE, apt.INSTALLED, *fixing.files, *files, *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
                *(folder for component in all_of for folder in component.folders)),
         downloads=_asked_for(arguments), packages=tuple(sorted({*packages, *fixing.packages})),
@@ -155,14 +156,30 @@ def plan_disable(call: Call) -> Draft:
     return draft
 
 
+def distribution_of(reading: Reading) -> str:
+    """The server's `ID-VERSION_ID`; Refused where nothing can be set up on it."""
+    file = reading.file(HERE, OS_RELEASE)
+    key, called = component_table.distribution(file.content if file else "")
+    if key not in component_table.distributions():
+        raise Refused(f"this server runs {called}: qrm sets up {', '.join(component_table.distributions())}, and no "
+                      "others yet; nothing was changed")
+    return key
+
+
+def locks() -> list[Lock]:
+    """All components: files of one hold settings of another, and they are changed one after the other."""
+    return [Lock(f"component/{name}") for name in ("all", *table())]
+
+
 class _Setup:
     """A plan in the making, for the components as they are wanted."""
 
     def __init__(self, call: Call, draft: Draft, wanted: Mapping[str, ComponentWanted]) -> None:
         self._reading, self._draft, self._wanted = call.reading, draft, wanted
         self._facts = call.reading.facts(HERE)
-        # files of one component hold settings of another: they are changed one after the other
-        draft.locks = [Lock(f"component/{name}") for name in ("all", *table())]
+        #: of components that are new: files that were there before
+        self._before: dict[str, dict[str, str]] = {}
+        draft.locks = locks()
         for name in table():
             call.reading.find("component", name)
         hosts = tuple(sorted((item.name, item.wanted.mac, item.wanted.address)
@@ -175,7 +192,7 @@ class _Setup:
     def apply(self, names: Iterable[str]) -> None:
         """These components, in the table's order."""
         chosen = [component for component in table().values() if component.name in set(names)]
-        system = self._distribution()
+        system = distribution_of(self._reading)
         if lacking := [component for component in chosen if system not in component.packages]:
             raise Refused(*(f"{component.name}: {component.lacking}" for component in lacking))
         self._check_network(chosen)
@@ -196,7 +213,7 @@ class _Setup:
                 self._services(component, bool(read & {step.path for step in files[component.name]}),
                                fresh=bool(fresh & set(component.packages[system])))
         self._answers()
-        self._records(chosen)
+        self._records(chosen, system)
 
     def restart(self, name: str) -> None:
         """The services of one component, whatever they read."""
@@ -227,14 +244,6 @@ class _Setup:
 
     def _add(self, step: Step) -> None:
         self._draft.steps.append(step)
-
-    def _distribution(self) -> str:
-        file = self._reading.file(HERE, OS_RELEASE)
-        key, called = component_table.distribution(file.content if file else "")
-        if key not in component_table.distributions():
-            raise Refused(f"this server runs {called}: qrm sets up {', '.join(component_table.distributions())}, and "
-                          "no others yet; nothing was changed")
-        return key
 
     def _check_network(self, chosen: list[Component]) -> None:
         """The server has the address on the interface; nobody else listens where its services will."""
@@ -275,7 +284,7 @@ class _Setup:
         if missing:
             services = [unit for component in chosen if set(component.packages[system]) & set(missing)
                         for unit in component.services]
-            self._draft.steps += steps.install_packages(missing, services)
+            self._draft.steps += steps.install_packages(missing, services, self._reading.file(HERE, apt.INSTALLED))
             self._draft.notes.append("packages stay installed if this is taken back")
             self._sizes(missing)
         there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
@@ -332,6 +341,8 @@ class _Setup:
         return written
 
     def _keep_by_hand(self, component: Component, entry: FileEntry, content: str) -> WriteFile:
+        if self._reading.find("component", component.name) is None:
+            self._before.setdefault(component.name, {})[entry.path] = digest(content)
         self._draft.warnings.append(
             f"{entry.path} was changed by somebody since it was written: that is lost from it (see the diff), and is "
             f"kept as {by_hand(entry.path)}" + (f"; what is yours belongs into {dhcpd.LOCAL}"
@@ -364,12 +375,23 @@ class _Setup:
             self._add(WriteFile(machine=HERE, summary=f"write {answers.FILE}", path=answers.FILE, content=content,
                                 former=there.content if there else None, mode=0o600))
 
-    def _records(self, chosen: list[Component]) -> None:
+    def _ran(self, component: Component, system: str) -> tuple[str, ...]:
+        """Services that ran before the component was set up, and not because we had installed them."""
+        listed = self._facts.files.get(apt.INSTALLED)
+        if component.itself or apt.parse_installed(listed.content if listed else "") & {*component.packages[system]}:
+            return ()
+        return tuple(unit for unit in component.services if self._facts.units.get(unit) == "active"
+                     and self._facts.enabled.get(unit) == "enabled")
+
+    def _records(self, chosen: list[Component], system: str) -> None:
         for component in chosen:
             former = self._reading.find("component", component.name)
             files = {entry.path: digest(self._site.file_text(component.name, entry))
                      for entry in component.files if not entry.once}
             wanted = msgspec.structs.replace(self._wanted[component.name], files=files)
+            if former is None:
+                wanted = msgspec.structs.replace(wanted, ran=self._ran(component, system),
+                                                 before=self._before.get(component.name, {}))
             if former is None or former.wanted != wanted:
                 self._record(component.name, wanted, former.wanted if former else None)
 

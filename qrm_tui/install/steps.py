@@ -1,18 +1,22 @@
 """Steps that set up the server: packages, folders, copies, the key, units and services."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from qrm_tui.backends import dhcpd, mounts
-from qrm_tui.core.plan import HERE, Check, Run, Step, Tell, Undo, Wait
+from qrm_tui.backends import apt, dhcpd, mounts
+from qrm_tui.core.facts import File
+from qrm_tui.core.plan import HERE, Check, RemoveFile, Run, Step, Tell, Undo, Wait, WriteFile
 
 _APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300")
+#: Folders go that nothing is in; arguments: the innermost first.
+RMDIR_SCRIPT = 'for path; do [ ! -d "$path" ] || rmdir --ignore-fail-on-non-empty -- "$path"; done'
 #: systemd reads its units anew, and services begin again with what they read before.
 START_AGAIN_SCRIPT = 'systemctl daemon-reload && systemctl restart -- "$@"'
 
 
-def install_packages(packages: Sequence[str], services: Sequence[str]) -> list[Step]:
-    """Packages are installed; what an interrupted dpkg left half done is finished first (dpkg(1)).
+def install_packages(packages: Sequence[str], services: Sequence[str], listed: File | None) -> list[Step]:
+    """Packages are installed; what an interrupted dpkg left half done is finished first (dpkg(1)). `listed`: the list
+    of those that qrm installed, as it is.
 
     Their `services` do not start before they are set up: tftpd-hpa's first start would hand out another folder on every
     interface, and where the kernel has no IPv6 it fails, and the installation with it. invoke-rc.d starts nothing that
@@ -24,9 +28,9 @@ def install_packages(packages: Sequence[str], services: Sequence[str]) -> list[S
             argv=("systemctl", "mask", *held), undo=Undo(argv=("systemctl", "unmask", *held))),
     ]
     made += [
-        Run(machine=HERE, summary="finish what dpkg may have begun", long=True,
-            argv=("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "--pending")),
+        _finish_dpkg(),
         Run(machine=HERE, summary="see what packages there are", argv=(*_APT, "update"), long=True),
+        *list_packages(apt.parse_installed(listed.content if listed else "") | set(packages), listed, lasting=True),
         # progress on standard output: apt's README.progress-reporting
         Run(machine=HERE, summary=f"install {', '.join(packages)}", long=True, progress="apt",
             argv=(*_APT, "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "-o", "APT::Status-Fd=1",
@@ -37,6 +41,31 @@ def install_packages(packages: Sequence[str], services: Sequence[str]) -> list[S
     if services:
         made.append(Run(machine=HERE, summary=f"let {', '.join(services)} start", argv=("systemctl", "unmask", *held)))
     return made
+
+
+def _finish_dpkg() -> Run:
+    return Run(machine=HERE, summary="finish what dpkg may have begun", long=True,
+               argv=("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "--pending"))
+
+
+def list_packages(names: Collection[str], listed: File | None, *, lasting: bool = False) -> list[Step]:
+    """The list of packages that qrm installed; they stay installed if the job is taken back, and so it is `lasting`."""
+    text, former = apt.installed_text(names), listed.content if listed else None
+    if text == (former or ""):
+        return []
+    if not text:
+        return [RemoveFile(machine=HERE, summary=f"remove {apt.INSTALLED}", path=apt.INSTALLED, former=former or "")]
+    return [WriteFile(machine=HERE, summary=f"note in {apt.INSTALLED} what qrm installed", path=apt.INSTALLED,
+                      content=text, former=former, lasting=lasting)]
+
+
+def remove_packages(names: Sequence[str], *, purge: bool) -> list[Step]:
+    """Packages go; `purge`: their configuration and data, too."""
+    verb = "purge" if purge else "remove"
+    return [_finish_dpkg(), Run(
+        machine=HERE, summary=f"{verb} {', '.join(names)}", long=True, progress="apt",
+        argv=(*_APT, "-o", "APT::Status-Fd=1", verb, *names),
+        done=Check(argv=("sh", "-c", apt.GONE_SCRIPT, "qrm", *names)))]
 
 
 def make_folder(path: str) -> Run:
@@ -58,6 +87,30 @@ def make_key(path: str, fresh: bool) -> Run:
                done=Check(argv=("grep", "--quiet", "--extended-regexp", dhcpd.KEY_PATTERN, path),
                           otherwise=f"{path} holds no key"),
                undo=Undo(argv=("rm", "-f", "--", path)) if fresh else None)
+
+
+def remove_key(path: str) -> Run:
+    """The key goes; on the way back another is made."""
+    return Run(machine=HERE, summary=f"remove the key in {path}", argv=("rm", "-f", "--", path),
+               undo=Undo(argv=dhcpd.key_argv()))
+
+
+def remove_copies(paths: Sequence[str]) -> Run:
+    """Copies of packages' files go."""
+    return Run(machine=HERE, summary=f"remove {paths[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''}",
+               argv=("rm", "-f", "--", *paths))
+
+
+def remove_folders(paths: Sequence[str]) -> Run:
+    """Folders go that nothing is in."""
+    return Run(machine=HERE, summary=f"remove {', '.join(paths)} where they are empty",
+               argv=("sh", "-c", RMDIR_SCRIPT, "qrm", *paths))
+
+
+def remove_data(paths: Sequence[str]) -> Run:
+    """Folders go with all that is in them."""
+    return Run(machine=HERE, summary=f"remove {', '.join(paths)}, and all in there", long=True,
+               argv=("rm", "-rf", "--", *paths))
 
 
 def reload_units() -> Tell:

@@ -82,6 +82,7 @@ COMMANDS: Mapping[str, Command] = {
     "dpkg-query": _dpkg_query,
     "env": packages.env,
     "apt-get": packages.apt_get,
+    "apt-mark": packages.apt_mark,
     "install": server_commands.install,
     "cmp": server_commands.cmp,
     "rm": server_commands.remove,

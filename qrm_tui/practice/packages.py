@@ -85,12 +85,22 @@ def env(host: Host, argv: Sequence[str]) -> Completed | Effects:
               "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "-o", "APT::Status-Fd=1", "install",
               *names):
             return _install(host, names)
+        case ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300", "-o",
+              "APT::Status-Fd=1", "remove" | "purge", *names):
+            return _removing(host, sorted(_with_dependants(host, names)))
     raise NotPractised("these arguments")
 
 
 def apt_get(host: Host, argv: Sequence[str]) -> Completed:
-    """What would be fetched."""
+    """What would be fetched, or removed."""
     match argv:
+        case ("apt-get", "--simulate", "remove", *names):
+            return _would_go(host, _with_dependants(host, names))
+        case ("apt-get", "--simulate", "--auto-remove", "remove", *names):
+            going = _with_dependants(host, names)
+            return _would_go(host, going | _idle(host, going))
+        case ("apt-get", "--simulate", "autoremove"):
+            return _would_go(host, _idle(host, set()))
         case ("apt-get", "--yes", "--no-install-recommends", "--print-uris", "install", *names):
             unknown = next((name for name in names if name not in _AVAILABLE), "")
             if unknown:
@@ -100,6 +110,49 @@ def apt_get(host: Host, argv: Sequence[str]) -> Completed:
                 f"{name}_{_AVAILABLE[name]}_amd64.deb {_SIZES[name]} MD5Sum:0\n"
                 for name in names if name not in host.software.packages))
     raise NotPractised("these arguments")
+
+
+def apt_mark(host: Host, argv: Sequence[str]) -> Completed:
+    """Packages that somebody asked for."""
+    if tuple(argv[1:]) != ("showmanual",):
+        raise NotPractised("these arguments")
+    return good("".join(f"{name}\n" for name in sorted(set(host.software.packages) - host.software.along)))
+
+
+def gone(host: Host, names: Sequence[str]) -> Completed:
+    """Whether none of these is installed."""
+    return bad(1, "") if set(names) & set(host.software.packages) else good()
+
+
+def _with_dependants(host: Host, names: Sequence[str]) -> set[str]:
+    software, found = host.software, set(names)
+    while more := {name for name in software.packages if software.needs.get(name, set()) & found} - found:
+        found |= more
+    return found & set(software.packages)
+
+
+def _idle(host: Host, without: set[str]) -> set[str]:
+    """Packages that came along, and that nobody needs if these are gone."""
+    software = host.software
+    needed = {name for name in software.packages if name not in software.along} - without
+    while more := {other for name in needed for other in software.needs.get(name, set())} - needed:
+        needed |= more
+    return software.along & set(software.packages) - needed - without
+
+
+def _would_go(host: Host, names: set[str]) -> Completed:
+    return good("".join(f"Remv {name} [{host.software.packages[name]}]\n" for name in sorted(names)))
+
+
+def _removing(host: Host, names: Sequence[str]) -> Effects:
+    for number, name in enumerate(names):
+        half = number == len(names) // 2
+        yield Point(f"apt-get: {name} is still there" if half else "", _SECONDS / 4,
+                    f"pmstatus:{name}:{100 * number / len(names):.4f}:Removing {name} (amd64)")
+        services.taken(host, name)
+        del host.software.packages[name]
+        yield Point(f"apt-get: {name} is gone" if half else "", _SECONDS / 4, f"Removing {name} ...")
+    return good()
 
 
 def _install(host: Host, names: Sequence[str]) -> Completed | Effects:

@@ -163,6 +163,8 @@ async def _wait(step: Wait, runner: Runner) -> None:
 async def undo(step: Step, stage: Stage) -> None:
     """Take the step's effect back, whole or half as it is; doing so again is safe."""
     runner = stage.runner
+    if isinstance(step, WriteFile) and step.lasting:
+        return
     if isinstance(step, (WriteFile, RemoveFile)):
         await _put_back(step.path, step.former, step.mode, step.tells, stage)
     elif isinstance(step, Run):
