@@ -26,6 +26,12 @@ ANSWERS = "/etc/qrm/answers.toml"
 CHOSEN = ("apache", "dhcpd", "lvm-mgmt", "nfs", "node", "qrmd", "sshlogin", "tftpd")
 """What is chosen where nobody chooses."""
 SERVICES = ("apache2", "isc-dhcp-server", "nfs-server", "qrm-node", "qrmd", "tftpd-hpa")
+NFS = r"""
+ss -H -ltn 'sport = :2049'
+ls /etc/nfs.conf.d/qrm.conf 2>/dev/null || true
+dpkg-query -W -f '${db:Status-Status}\n' nfs-kernel-server 2>/dev/null || true
+"""
+"""What is there of it."""
 APT = "apt-get", "dpkg"
 """Programs whose steps are apt's time."""
 PASSWORD = "pine tree and 1 lamp"
@@ -201,6 +207,7 @@ def served(rows: Rows, manager: Manager, line: CommandLine, took: float) -> None
     """What runs now; `took`: seconds from the first key to the last screen."""
     with rows.row("H4", "its components are seen to be well, and its services run") as row:
         states = until("all components are looked at", lambda: _states(line))
+        assert states == list(CHOSEN), states
         row.proof(f"{', '.join(states)} ok")
         running = manager.ssh("systemctl", "is-active", *SERVICES).stdout.split()
         assert running == ["active"] * len(SERVICES), running
@@ -217,7 +224,7 @@ def served(rows: Rows, manager: Manager, line: CommandLine, took: float) -> None
 
 def _states(line: CommandLine) -> list[str]:
     found = {fields["name"]: fields["state"] for fields in line.qrm_json("component", "list")}
-    return sorted(found) if set(found) == set(CHOSEN) and set(found.values()) == {"ok"} else []
+    return sorted(found) if set(found.values()) == {"ok"} else []
 
 
 async def _steps(line: CommandLine, job: str) -> Sequence[Mapping[str, Any]]:
@@ -254,6 +261,22 @@ def again(rows: Rows, manager: Manager) -> None:
         changed = difference(before, inventory(manager))
         assert not changed, changed
         row.proof(f"no steps, {len(before)} facts as before")
+
+
+def removed(rows: Rows, manager: Manager, line: CommandLine) -> None:
+    """One component is taken away again, after the one that needs it."""
+    with rows.row("H4", "a component is taken away again, and nothing else") as row:
+        said = line.refused("component", "uninstall", "nfs")
+        assert "lvm-mgmt" in said, said
+        row.proof(f"nfs is refused: {said.strip()}")
+        for name in ("lvm-mgmt", "nfs"):
+            line.do("component", "uninstall", name)
+        there = manager.shell(NFS).stdout.strip()
+        assert there in ("", "config-files"), there
+        staying = [name for name in CHOSEN if name not in ("lvm-mgmt", "nfs")]
+        until("the others are seen to be well", lambda: _states(line) == staying)
+        assert "[nfs]" not in manager.ssh("cat", ANSWERS).stdout.replace("# [nfs]", "")
+        row.proof(f"nfs answers no more, its package is gone; {', '.join(staying)} ok")
 
 
 def by_answers(rows: Rows, manager: Manager, answers: str) -> set[str]:

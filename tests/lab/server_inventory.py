@@ -36,17 +36,17 @@ find /etc /srv /usr/local -xdev -type f ! -path '/etc/lvm/*' ! -name 'shadow*' !
 find /etc/dhcp/qrm-key.conf -printf 'path %p %M %u\n'
 systemctl list-unit-files --no-legend --no-pager | awk '{print "unit file", $1, $2}'
 systemctl list-units --all --plain --no-legend --no-pager --type service,socket,mount,target,timer |
-    awk '$1 !~ /ttyS0|^run-|^qrm-job|^dev-/ {print "unit", $1, $3, $4}'
+    awk '$1 !~ /ttyS0|^run-|^dev-|timedated|hostnamed/ {print "unit", $1, $3, $4}'
 exportfs -s | sed 's/^/export /'
 vgs --noheadings -o vg_name,vg_size,pv_name,lv_count | sed 's/^ */group /'
-ss -H -lntu | awk '{print "listener", $1, $5}'
+ss -H -lntu | awk '{port = $5; sub(/.*:/, "", port); if (port < 32768 && $5 !~ /^127/) print "listener", $1, $5}'
 id qrm-node 2>&1 | sed 's/^/account /'
 qrm component list --json | python3 -c '
 import json, sys
 for one in json.load(sys.stdin): print("component", one["name"], one["state"], one["enabled"])'
 """
-"""What an installation makes of a machine. Keys, passwords and LVM's history are another on each; the programs that
-each step ran were units of their own."""
+"""What an installation makes of a machine. Keys, passwords, LVM's history and the ports that NFS's helpers happen to
+have are others on each; what a look at the clock or a long command starts may still be there, or not."""
 
 
 def state(manager: Manager) -> set[str]:
