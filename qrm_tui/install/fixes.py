@@ -16,7 +16,9 @@ from qrm_tui.install import checks, questions, steps
 from qrm_tui.install.server import Server
 
 HOSTS = "/etc/hosts"
-_CLOCK, _CLOCK_UNIT = "systemd-timesyncd", "systemd-timesyncd.service"
+_CLOCK_UNIT = "systemd-timesyncd.service"
+#: Fixes that need a package → it, and its services.
+_NEEDS = {"group": ("lvm2", ()), "clock": ("systemd-timesyncd", (_CLOCK_UNIT,))}
 
 
 class Wish(NamedTuple):
@@ -28,8 +30,9 @@ class Wish(NamedTuple):
 
 def probe(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     """Everything that checks look at."""
-    return [Probe(HERE, asks=questions.everything(), packages=(_CLOCK,), units=(_CLOCK_UNIT,),
-                  files=(HOSTS, firewalls.RULES, firewalls.NFTABLES, firewalls.OPENED, own_packages.INSTALLED))]
+    return [Probe(HERE, asks=questions.everything(), packages=tuple(package for package, _ in _NEEDS.values()),
+                  units=(_CLOCK_UNIT,), files=(HOSTS, firewalls.RULES, firewalls.NFTABLES, firewalls.OPENED,
+                                               own_packages.INSTALLED))]
 
 
 def plan_fix(call: Call) -> Draft:
@@ -69,6 +72,10 @@ def add(draft: Draft, reading: Reading, server: Server, name: str, wish: Wish) -
         raise Refused(f"{name}: {told.found}: {told.advice or 'nothing can be done about it here'}")
     for question in _ASKED[name]:
         reading.ask(HERE, "asked", question)
+    package, services = _NEEDS.get(name, ("", ()))
+    if package and not reading.ask(HERE, "package", package):
+        draft.steps += steps.install_packages([package], services, reading.file(HERE, own_packages.INSTALLED),
+                                              draft.steps)
     draft.steps += FIXES[name](reading, server, wish)
 
 
@@ -157,10 +164,7 @@ def _group(reading: Reading, server: Server, wish: Wish) -> list[Step]:
 
 
 def _clock(reading: Reading, server: Server, wish: Wish) -> list[Step]:
-    made: list[Step] = []
-    if not reading.ask(HERE, "package", _CLOCK):
-        made += steps.install_packages([_CLOCK], [_CLOCK_UNIT], reading.file(HERE, own_packages.INSTALLED))
-    return [*made, steps.enable(_CLOCK_UNIT), steps.restart(_CLOCK_UNIT, was_active=False)]
+    return [steps.enable(_CLOCK_UNIT), steps.restart(_CLOCK_UNIT, was_active=False)]
 
 
 def _names(reading: Reading, server: Server, wish: Wish) -> list[Step]:

@@ -96,7 +96,7 @@ class InstallChecks(InstallScreen):
         elif outcome.job is not None:
             from qrm_tui.screens.job import JobScreen
 
-            self.app.push_screen(JobScreen(str(outcome.job["name"])), lambda _: self.look())
+            self.app.push_screen(JobScreen(str(outcome.job["name"])), lambda _: self.action_look())
 
     @work(group="look", exclusive=True, exit_on_error=False)
     async def look(self) -> None:

@@ -15,8 +15,9 @@ from qrm_tui.client.where import INSTALLED
 from qrm_tui.core.answers import FILE
 from qrm_tui.core.errors import QrmError
 from qrm_tui.core.operations.registry import OPERATIONS
+from qrm_tui.core.setup import Setup
 from qrm_tui.core.units import format_age
-from qrm_tui.screens.base import Sections
+from qrm_tui.screens.base import Answer, Sections
 from qrm_tui.screens.install_base import Found, InstallScreen, Way
 from qrm_tui.screens.job import JobScreen
 from qrm_tui.screens.operate import Request
@@ -62,10 +63,18 @@ class InstallPlan(PlanScreen):
         self.action_run()
 
 
-class InstallJob(JobScreen):
-    """The installation while it runs; leaving does not stop it."""
+class _Known(Answer):
+    """What an installation set up that was begun elsewhere."""
 
-    def __init__(self, job: str, found: Found) -> None:
+    def __init__(self, found: Found) -> None:
+        super().__init__()
+        self.found = found
+
+
+class InstallJob(JobScreen):
+    """The installation while it runs; leaving does not stop it. `found`: None where it was begun elsewhere."""
+
+    def __init__(self, job: str, found: Found | None = None) -> None:
         super().__init__(job)
         self.found = found
         self._told = False
@@ -85,7 +94,22 @@ class InstallJob(JobScreen):
         super()._show_row(row)
         if row["state"] == "done" and not self._told:
             self._told = True
-            self.app.push_screen(InstallDone(self.found))
+            if self.found:
+                self.app.push_screen(InstallDone(self.found))
+            else:
+                self.ask_found()
+
+    @work(group="found", exclusive=True, exit_on_error=False)
+    async def ask_found(self) -> None:
+        try:
+            answer = await self.qrm.client.install_answers()
+            self.post_message(_Known(Found(Setup(answer["computed"], answer["present"]))))
+        except QrmError as error:
+            self.post_message(self.Trouble(error))
+
+    @on(_Known)
+    def _known(self, event: _Known) -> None:
+        self.app.push_screen(InstallDone(event.found))
 
 
 class _Done(Page):

@@ -49,6 +49,18 @@ async def test_the_same_answers_again_have_nothing_to_do(world: World) -> None:
     assert (await world.qrmd.jobs.wait(outcome["job"]["id"])).state == "done"
 
 
+async def test_an_installation_is_told_while_it_goes_on_and_by_the_installers_own_server_until_it_hands_over(
+        world: World) -> None:
+    made = await plan(world, "install.run", answers=ANSWERS)
+    job = (await world.qrmd.run(made.id, ADMIN, Role.administrator))["job"]
+    installing = world.qrmd.installing
+    assert installing.job == job["name"]
+    await world.qrmd.jobs.wait(job["id"])
+    assert installing.job == ""
+    installing.own = True
+    assert installing.job == job["name"]
+
+
 async def test_every_change_is_written_down_for_the_next_server(world: World) -> None:
     await install(world)
     assert await world.do("component.configure", name="apache", settings={"port": "8080"}) == "done"

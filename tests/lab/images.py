@@ -13,6 +13,7 @@ if __name__ == "__main__":
     server = server_image()
     print("storage server", image().folder)
     print("openQRM server", server.folder)
+    print("fresh server  ", server_image(fresh=True).folder)
     print("golden root   ", golden().folder)
     print("Xen host      ", dom0().folder)
     print("its boot-image", xen_image())
