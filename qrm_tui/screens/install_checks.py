@@ -17,6 +17,8 @@ from qrm_tui.widgets.page import PageLine
 
 #: Words and styles of a check's state.
 STATES = {"ok": ("ok", "good"), "warning": ("look", "warning"), "error": ("WRONG", "bad"), "unknown": ("?", "muted")}
+#: Columns for what was found; with fewer it is only told below.
+_LEAST = 16
 
 
 class InstallChecks(InstallList):
@@ -46,8 +48,9 @@ class InstallChecks(InstallList):
     def _line(self, row: dict[str, Any], width: int) -> PageLine:
         word, style = STATES[row["state"]]
         mark = "   " if not row["fix"] else "[x]" if row["name"] in self.found.setup.fixes else "[ ]"
-        return ((f" {mark} ", "key"), (f"{word:<6}", style), (fit(row["title"], 20), ""),
-                (fit(row["found"], max(10, width - 33)), "muted" if row["state"] == "ok" else ""))
+        told: PageLine = ((f" {mark} ", "key"), (f"{word:<6}", style), (fit(row["title"], 20), ""))
+        room = width - 33
+        return told if room < _LEAST else (*told, (fit(row["found"], room), "muted" if row["state"] == "ok" else ""))
 
     @on(Choices.Marked)
     def _marked(self) -> None:

@@ -19,6 +19,8 @@ from qrm_tui.widgets.page import PageLine
 
 #: Of what is fetched: not asked yet, and not told by apt.
 _ASKED, _UNKNOWN = "...", "?"
+#: Columns for what a component is; with fewer it is only told below.
+_LEAST = 16
 _UNPROVED = "nothing yet: it cannot be asked for an answer, and only its packages, files and services are seen"
 
 
@@ -74,9 +76,10 @@ class InstallComponents(InstallList):
         chosen = one.name in self.found.setup.chosen
         mark = "   " if one.lacking else "[x]" if chosen else "[ ]"
         state, style = self._state(one)
-        return ((f" {mark} ", "key"), (fit(one.name, 9), "strong" if chosen else ""),
-                (fit(state, 13), style), (f"{self._fetched(one):>6}  ", "muted"),
-                (fit(one.what, max(8, width - 36)), "" if chosen else "muted"))
+        told: PageLine = ((f" {mark} ", "key"), (fit(one.name, 9), "strong" if chosen else ""),
+                          (fit(state, 13), style), (f"{self._fetched(one):>6}  ", "muted"))
+        room = width - 36
+        return told if room < _LEAST else (*told, (fit(one.what, room), "" if chosen else "muted"))
 
     def _state(self, one: Component) -> tuple[str, str]:
         """How it is and will be, in a word, and its style."""

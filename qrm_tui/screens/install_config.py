@@ -86,6 +86,13 @@ class InstallConfig(InstallScreen):
         await self.mount(made, before="#fields")
         await self.show(made.value)
 
+    def on_resize(self) -> None:
+        """Where one types stays in view."""
+        self._show_hint()
+        focused = next((field for field in self.fields if field.has_focus_within), None)
+        if focused is not None:
+            self.call_after_refresh(focused.scroll_visible, animate=False)
+
     @property
     def fields(self) -> list[SettingField]:
         return list(self.query(SettingField))

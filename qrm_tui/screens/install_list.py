@@ -14,6 +14,8 @@ from qrm_tui.screens.install_base import InstallScreen, paragraphs
 from qrm_tui.widgets.cursor import CursorPage
 from qrm_tui.widgets.page import Page, PageLine
 
+#: Rows besides the two parts; of the lower one, as a rule and on a terminal of fewer rows than `_SMALL`.
+_AROUND, _ABOUT, _LEAST_ABOUT, _SMALL = 3, 7, 3, 20
 #: A word, what it says, and its style.
 About = tuple[str, str, str]
 
@@ -40,7 +42,7 @@ class InstallList(InstallScreen):
     """A list above, what is under the cursor below; tab goes there, where it is longer than its room."""
 
     DEFAULT_CSS = """
-    InstallList > Choices { height: auto; max-height: 60%; }
+    InstallList > Choices { height: auto; }
     InstallList > .about { height: 1fr; background: $surface; }
     """
 
@@ -53,6 +55,8 @@ class InstallList(InstallScreen):
         self.show()
 
     def on_resize(self) -> None:
+        height = self.app.size.height
+        self.choices.styles.max_height = max(3, height - _AROUND - (_LEAST_ABOUT if height < _SMALL else _ABOUT))
         self.show()
         self.call_after_refresh(self._keep_in_view)
 

@@ -53,9 +53,10 @@ class CursorPage(Page):
         moved, self._cursor = place != self._cursor, place
         lines = self.lines_of(place)
         if lines:
-            # what stands above the first one stays in view
-            self.show_line(0 if place == 0 else lines[0])
+            if place == 0:
+                self.show_line(0)  # what stands above the first one
             self.show_line(lines[-1])
+            self.show_line(lines[0])
         self.refresh()
         if moved:
             self.post_message(self.Moved())

@@ -295,19 +295,53 @@ async def test_a_volume_group_is_made_after_its_name_was_typed() -> None:
         await run.at(InstallChecks)
 
 
-async def test_a_terminal_that_grows_small_and_large_again() -> None:
+async def test_every_screen_bears_a_terminal_that_grows_small_and_large_again() -> None:
     async with installer("debian12") as run:
-        for kind in (InstallChecks, InstallComponents, InstallConfig):
-            await run.welcomed() if kind is InstallChecks else None
-            await run.press("enter")
-            await run.at(kind)
-            before = run.text()
+        async def resized(seen: str, small: str = "") -> None:
+            """`seen` is there before and after; `small`, or else it, meanwhile."""
+            await run.pilot.pause()
+            before, focused = run.text(), run.app.focused
+            assert seen in before
             await run.pilot.resize_terminal(40, 10)
-            await run.pilot.pause()
-            assert run.text() != before
+            await run.until(lambda: (small or seen) in run.text())
+            assert len(run.text().splitlines()) == 10
             await run.pilot.resize_terminal(80, 24)
-            await run.pilot.pause()
-            assert run.text() == before
+            await run.until(lambda: run.text() == before)
+            assert run.app.focused is focused and focused is not None
+
+        await run.welcomed()
+        await resized("[Welcome]")
+        await run.press("enter")
+        await run.at(InstallChecks)
+        await resized("volume group")
+        await run.press("enter")
+        components = await run.at(InstallComponents)
+        await run.until(lambda: not components.waiting)
+        await run.choose("nagios")
+        await resized("nagios")
+        await run.press("tab")
+        await resized("[Components]")
+        await run.press("enter")
+        config = await run.at(InstallConfig)
+        await run.until(lambda: config.fields)
+        next(field for field in config.fields if field.argument.name == "dns").editor.focus()
+        await run.press("end", *",10.0.0.1")
+        await resized("10.0.0.1")
+        await run.press("enter")
+        plan = await run.at(InstallPlan)
+        await run.until(lambda: plan.plan)
+        await run.press("tab", *"moved")
+        await resized("moved")
+        await run.press("enter")
+        await run.at(JobScreen)
+        await run.until(lambda: "running" in run.text())
+        await run.pilot.resize_terminal(40, 10)
+        await run.until(lambda: "[Install]" in run.text() and "running" in run.text().split("log")[0])
+        await run.pilot.resize_terminal(80, 24)
+        await run.until(lambda: "steps/log" in run.text())
+        await run.app.push_screen(InstallDone(plan.found))
+        await run.at(InstallDone)
+        await resized("The server is set up.")
 
 
 async def test_on_the_linux_console_every_word_that_matters_is_there() -> None:
