@@ -54,7 +54,7 @@ class Chooser(Page, inherit_bindings=False):
         spans: PageLine = (("<" if first else " ", "muted"),)
         for word in words[first:last]:
             spans += word
-        return [spans + ((">", "muted"),) if last < len(words) else spans]
+        return [(*spans, (">", "muted")) if last < len(words) else spans]
 
     def choose(self, value: str) -> None:
         """Choose this word."""

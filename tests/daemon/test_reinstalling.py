@@ -1,8 +1,6 @@
 """The installer on a server that is set up already: what is switched off, what is told of packages, what is kept."""
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from qrm_tui.core import answers
@@ -63,13 +61,13 @@ async def test_packages_of_a_component_with_what_is_fetched_or_installed(world: 
         await world.qrmd.installing.packages("no\x1b[2J")
 
 
-async def test_a_draft_counts_until_components_are_changed(world: World, tmp_path: Path) -> None:
+async def test_a_draft_counts_until_components_are_changed(world: World) -> None:
     client = _client(world)
     draft = {"chosen": ["qrmd", "nagios"], "typed": {"dhcpd": {"domain": "new.example"}}, "declined": ["clock"]}
     assert client.get("/v1/install/draft").json() == {"draft": None}
     assert client.put("/v1/install/draft", json=draft).status_code == 200
     assert client.get("/v1/install/draft").json()["draft"] == draft
-    file = next(tmp_path.rglob("install-draft.json"))
+    file = world.state / "install-draft.json"
     assert file.stat().st_mode & 0o777 == 0o600
     assert [client.put("/v1/install/draft", content=content).status_code
             for content in (b'{"chosen": 5}', b'{"chosen": ["' + b"x" * (70 << 10) + b'"]}')] == [400, 400]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -293,6 +294,28 @@ async def test_a_volume_group_is_made_after_its_name_was_typed() -> None:
         await run.until(lambda: run.app.live.rows["job"].get(job.job, {}).get("state") == "done")
         await run.press("escape")
         await run.at(InstallChecks)
+
+
+async def test_a_machine_that_says_hostile_things_is_shown_and_set_up_as_any_other(tmp_path: Path) -> None:
+    text = (MACHINES / "debian12.json").read_text()
+    document = json.loads(text)
+    document["files"]["/etc/hosts"]["text"] = ["10.9.9.9\x1b]0;gone\x07 server1", "\ufffd\0" * 99, "x" * 9000]
+    document["files"]["/etc/os-release"]["text"][0] = f'PRETTY_NAME="\x1b[2JDebian {"12 " * 99}"'
+    document["answers"]["disks"]["out"] = [line.replace("SAMSUNG", "S\\u001b[31m\\u0007")
+                                           for line in document["answers"]["disks"]["out"]]
+    file = tmp_path / "hostile.json"
+    file.write_text(json.dumps(document))
+    async with installer(file) as run:
+        checks = await run.to(InstallChecks)
+        await run.choose("name")
+        assert "bytes that are no text (UTF-8)" in " ".join(run.text().split())
+        assert "\\x1b[2JDebian 12" in checks.choices.text
+        shown = [checks.choices.text, run.text()]
+        for step in (InstallComponents, InstallConfig, InstallPlan):
+            await run.press("enter")
+            await run.at(step)
+            shown.append(run.text())
+        assert all(line.isprintable() for text in shown for line in text.splitlines())
 
 
 async def test_every_screen_bears_a_terminal_that_grows_small_and_large_again() -> None:
