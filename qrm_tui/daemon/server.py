@@ -73,7 +73,7 @@ class Qrmd:
         self.farm.public_key = self.machines.public_key
         self.changes = Changes(self.farm)
         self.records = Records(self.farm, self.store)
-        self.installing = Installing(self.farm, self.machines, installer)
+        self.installing = Installing(self.farm, self.machines, state, installer)
         self.watchers = Watchers(self.farm, self.store, self.machines, look_every)
         self.log_in = LogIn(self.farm, self.store, self.records, log_in or LogInSettings())
         self.planning = Planning(self.farm, self.machines, self.log_in.seal_secrets)

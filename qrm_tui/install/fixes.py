@@ -16,6 +16,8 @@ from qrm_tui.install import checks, questions, steps
 from qrm_tui.install.server import Server
 
 HOSTS = "/etc/hosts"
+#: Characters of a file that a fix writes into.
+_LONGEST = 256 << 10
 _CLOCK_UNIT = "systemd-timesyncd.service"
 #: Fixes that need a package → it, and its services.
 _NEEDS = {"group": ("lvm2", ()), "clock": ("systemd-timesyncd", (_CLOCK_UNIT,))}
@@ -133,6 +135,12 @@ def _nftables(reading: Reading, server: Server, firewall: Firewall, interface: s
 
 
 def _write(path: str, text: str, there: File | None, checker: tuple[str, ...]) -> WriteFile | None:
+    if there is not None and (checks.UNREADABLE in there.content or "\0" in there.content):
+        raise Refused(f"{path} holds bytes that are no text (UTF-8), and would not be the same afterwards: correct it "
+                      "by hand")
+    if there is not None and len(there.content) > _LONGEST:
+        raise Refused(f"{path} has more than {_LONGEST >> 10} KiB: qrm writes into no such file; do it by hand: "
+                      f"{printable(text.removeprefix(there.content), 200)}")
     if there is not None and there.content == text:
         return None
     return WriteFile(machine=HERE, summary=f"write {path}", path=path, content=text, checker=checker,

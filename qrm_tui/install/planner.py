@@ -80,16 +80,40 @@ def plan_run(call: Call) -> Draft:
     """The server as the answers file says."""
     known = present(call.reading.farm)
     settings = answers.read(call.arguments["answers"], {name: wanted.settings for name, wanted in known.items()})
+    off = _to_disable(call, known, settings)
     draft = Draft("component/all")
-    wanted = dict(known)
+    wanted = dict(known) | {name: msgspec.structs.replace(known[name], enabled=False) for name in off}
     for name in call.arguments["fix"]:
         fixes.add_with(draft, call, name, settings)
     for name, chosen in settings.items():
         wanted[name] = msgspec.structs.replace(known.get(name, ComponentWanted()), settings=chosen, enabled=True)
-    _Setup(call, draft, wanted).apply(settings)
+    setup = _Setup(call, draft, wanted)
+    for name in off:
+        setup.stop(name, known[name])
+    setup.apply(settings)
     if not draft.steps:
         draft.notes.append("everything is as the answers say: nothing is to be done")
     return draft
+
+
+def _to_disable(call: Call, known: Mapping[str, ComponentWanted], settings: Mapping[str, object]) -> list[str]:
+    """What shall be switched off, what needs others before these; Refused, with every reason."""
+    names = set(call.arguments["disable"])
+    stays = {name for name, wanted in known.items() if wanted.enabled and name not in names} | set(settings)
+    reasons = []
+    for name in sorted(names):
+        if name not in known:
+            reasons.append(f"disable: {name} is not set up")
+        elif table()[name].itself:
+            reasons.append(f"disable: {name} is what runs this, and cannot stop itself")
+        elif name in settings:
+            reasons.append(f"disable: the answers ask for {name}: take it out of them, or leave it on")
+        elif needing := [other for other in component_table.needed(stays) if other in stays
+                         and name in table()[other].depends]:
+            reasons.append(f"disable: {', '.join(needing)} needs {name}: switch that off, too, or leave {name} on")
+    if reasons:
+        raise Refused(*reasons)
+    return [name for name in reversed(table()) if name in names]
 
 
 def _one(call: Call) -> tuple[Item, dict[str, ComponentWanted]]:
@@ -230,16 +254,21 @@ class _Setup:
             if name in other.depends and self._wanted.get(other.name, ComponentWanted(enabled=False)).enabled:
                 self._draft.warnings.append(f"{other.name} needs {name}: while it is off, machines cannot boot")
         former = self._wanted[name]
+        if former.enabled:
+            self._answers(without=name)
+        self.stop(name, former)
+        if not self._draft.steps:
+            self._draft.notes.append(f"{name} is off already: nothing is to be done")
+
+    def stop(self, name: str, former: ComponentWanted) -> None:
+        """Its services end, for good; nobody else is asked."""
         for unit in table()[name].services:
             if self._reading.ask(HERE, "unit", unit) in ("", "inactive") and \
                     self._reading.ask(HERE, "enabled", unit) in ("", "disabled", "masked"):
                 continue
             self._add(steps.disable(unit))
         if former.enabled:
-            self._answers(without=name)
             self._record(name, msgspec.structs.replace(former, enabled=False), former)
-        if not self._draft.steps:
-            self._draft.notes.append(f"{name} is off already: nothing is to be done")
 
     # its parts
 

@@ -54,7 +54,7 @@ class InstallPlan(PlanScreen):
         setup = self.found.setup
         try:
             self.post_message(_Planned(await self.qrm.client.plan(
-                "install.run", {"answers": setup.text(), "fix": sorted(setup.fixes)})))
+                "install.run", {"answers": setup.text(), "fix": sorted(setup.fixes), "disable": setup.off})))
         except QrmError as error:
             self.post_message(_Planned(None, error))
 
@@ -153,10 +153,6 @@ class InstallDone(InstallScreen):
     InstallDone > _Done { height: 1fr; }
     """
     place = "Done"
-
-    def __init__(self, found: Found) -> None:
-        super().__init__()
-        self.found = found
 
     def parts(self) -> list[Page]:
         text = _Done(can_focus=True)

@@ -189,3 +189,18 @@ async def test_a_recorded_machine_is_set_up_with_its_defaults(machine: Machine, 
     assert await run(qrmd, made) == "done"
     again = await plan(qrmd, "install.run", answers=(await qrmd.installing.answers(""))["answers"])
     assert again.steps == ()
+
+
+async def test_a_hosts_file_that_is_no_text_is_told_and_never_rewritten(machine: Machine) -> None:
+    qrmd = await machine("rocky9")
+    runner = qrmd.machines.runner(HERE)
+    hosts = runner.host.root.here("/etc/hosts")  # type: ignore[attr-defined]
+    for content in (b"127.0.0.1 localhost h\xf6st\n", b"\x7fELF\0\0", b"# x\n" * (80 << 10)):
+        hosts.write_bytes(content)
+        with pytest.raises(Refused, match=r"no text|more than 256 KiB"):
+            await plan(qrmd, "install.fix", name="names")
+        assert hosts.read_bytes() == content
+    foreign = b"# a\x1b[2J\r\n\n\n::1\t" + b"x" * 9000 + b"\n"
+    hosts.write_bytes(foreign)
+    assert await run(qrmd, await plan(qrmd, "install.fix", name="names")) == "done"
+    assert hosts.read_bytes().startswith(foreign + b"# begin qrm\n")

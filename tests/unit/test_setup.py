@@ -5,7 +5,7 @@ import pytest
 
 from qrm_tui.core import answers
 from qrm_tui.core.component_table import table
-from qrm_tui.core.setup import BASIC, Setup
+from qrm_tui.core.setup import BASIC, Draft, Setup
 from qrm_tui.install import defaults
 from tests.unit.machines import server
 
@@ -71,3 +71,40 @@ def test_what_is_set_up_already_stands_before_what_is_computed() -> None:
     setup = setup_of("debian12", apache={"port": "8080"}, mysql={})
     assert setup.value("apache", "port") == "8080"
     assert setup.names == ["tftpd", "apache", "mysql"]
+
+
+def test_what_is_set_up_and_left_out_is_switched_off_and_what_was_off_has_its_settings() -> None:
+    known = {name: dict(settings) for name, settings in setup_of("debian12").settings().items()}
+    known["apache"]["port"] = "8080"
+    setup = setup_of("debian12", **known)
+    assert setup.off == []
+    assert setup.choose("dhcpd", False) == ["node"]
+    assert setup.off == ["dhcpd", "node"]
+    apache = {"apache": known.pop("apache")}
+    setup = Setup(defaults.compute(server("debian12").network, "", every=True), known, apache)
+    assert "apache" in setup.chosen, "what is on needs it"
+    assert setup.settings()["apache"]["port"] == "8080"
+
+
+@pytest.mark.parametrize(("name", "wanted", "reason"), [
+    ("qrmd", False, "qrmd is the server itself"), ("webmin", True, "webmin: Debian and Ubuntu have no package"),
+    ("nagios", True, ""), ("dhcpd", False, "")])
+def test_what_cannot_be_chosen_or_left_out_says_why(name: str, wanted: bool, reason: str) -> None:
+    said = setup_of("debian12").refusal(name, wanted)
+    assert said.startswith(reason) and bool(said) == bool(reason)
+
+
+def test_a_draft_brings_back_every_choice_and_passes_over_what_is_not_known() -> None:
+    setup = setup_of("debian12")
+    setup.fixes = {"clock"}
+    setup.choose("nagios", True)
+    setup.type("dhcpd", "address", "192.168.88.6")
+    draft = setup.draft(["clock", "names"])
+    assert draft.declined == ["names"]
+    other = setup_of("debian12")
+    other.fixes = {"clock", "names"}
+    other.take_up(draft)
+    assert (other.settings(), other.fixes) == (setup.settings(), setup.fixes)
+    other.take_up(Draft(chosen=["qrmd", "gone"], typed={"gone": {"x": "1"}, "dhcpd": {"gone": "1"}}))
+    assert other.names == ["qrmd"]
+    assert not any(key == "gone" for settings in other.settings().values() for key in settings)
