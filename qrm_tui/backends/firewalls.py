@@ -199,7 +199,7 @@ def firewalld_argv(port: Port, zone: str, *, permanent: bool, verb: str = "add")
 
 def ufw_ours(status: str) -> list[tuple[str, Port]]:
     """Interface and port of each of our rules: `67/udp on eth0   ALLOW IN   Anywhere   # qrm`."""
-    found = re.findall(r"^([0-9]+)/(tcp|udp) on (\S+)\s+ALLOW IN\s+Anywhere\s+# qrm$", status, re.MULTILINE)
+    found = re.findall(r"^([0-9]+)/(tcp|udp) on (\S+)\s+ALLOW IN\s+Anywhere\s+# qrm\s*$", status, re.MULTILINE)
     return [(interface, Port(protocol, int(number))) for number, protocol, interface in found]
 
 

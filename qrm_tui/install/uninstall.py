@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import boot_images, mounts, own_packages
+from qrm_tui.backends import boot_images, lvm_nfs, mounts, own_packages
 from qrm_tui.backends.components import Site
 from qrm_tui.backends.firewalls import Port
 from qrm_tui.backends.planning import Call, Draft, Probe
@@ -22,7 +22,7 @@ from qrm_tui.core.component_table import Component, FileEntry, table
 from qrm_tui.core.components import ComponentWanted
 from qrm_tui.core.errors import Refused
 from qrm_tui.core.farm import Farm
-from qrm_tui.core.plan import HERE, Change, Inverse, Record, RemoveFile, WriteFile
+from qrm_tui.core.plan import HERE, Change, Inverse, Record, RemoveFile, Step, WriteFile
 from qrm_tui.core.states import some
 from qrm_tui.install import closing, steps, uses
 from qrm_tui.install.planner import OS_RELEASE, by_hand, digest, distribution_of, locks, present
@@ -54,7 +54,7 @@ def probe_uninstall(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     files = [entry.path for component in going for entry in component.files]
     packages = [package for component in going for group in component.packages.values() for package in group]
     images = [boot_images.place(item.name) for item in farm.all("boot-image")] if arguments["data"] else []
-    return [Probe(
+    return [*_probe_images(farm, arguments), Probe(
         HERE, asks=closing.ASKS,
         files=(OS_RELEASE, answers.FILE, own_packages.INSTALLED, *closing.FILES, *files,
                *(by_hand(path) for path in files)),
@@ -63,6 +63,22 @@ def probe_uninstall(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
         packages=tuple(sorted(set(packages))),
         removals=tuple(sorted(set(_going_packages(farm, names, data=arguments["data"])))),
         units=tuple(unit for component in going for unit in component.services))]
+
+
+def _images(farm: Farm, arguments: Mapping[str, Any]) -> list[str]:
+    """Images in volumes of this server that go with everything, clones before what they are clones of."""
+    wanted = {item.name for item in uses.images_here(farm)} if arguments["data"] and "name" not in arguments else set()
+    found: list[str] = []
+    while left := wanted - set(found):
+        found += sorted(name for name in left if not set(farm.clones(name)) & left)
+    return found
+
+
+def _probe_images(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
+    asked = [probe for name in _images(farm, arguments) for probe in lvm_nfs.probe_image(farm, {"name": name})]
+    return [Probe(machine, files=tuple(path for probe in asked if probe.machine == machine for path in probe.files),
+                  paths=tuple(path for probe in asked if probe.machine == machine for path in probe.paths))
+            for machine in dict.fromkeys(probe.machine for probe in asked)]
 
 
 def plan_uninstall(call: Call) -> Draft:
@@ -234,7 +250,7 @@ class _Removal:
 
     def _without_return(self) -> None:
         draft, begun = self._draft, len(self._draft.steps)
-        pictures = self._boot_images()
+        back = self._images()
         going = self._packages()
         if going:
             draft.steps += steps.remove_packages(going, purge=self._data)
@@ -252,23 +268,31 @@ class _Removal:
         draft.steps += [steps.remove_data([*filled, *data])] if filled or data else []
         draft.steps += [steps.remove_folders(empty)] if empty else []
         if len(draft.steps) > begun:
-            draft.point_of_no_return(begun + pictures)
+            draft.point_of_no_return(begun + back)
 
-    def _boot_images(self) -> int:
-        """Boot-images lie in a component's folders; how many of the steps can still be taken back."""
-        found = sorted(item.name for item in self._reading.farm.all("boot-image"))
-        if not found or not any(boot_images.place(name).startswith(f"{folder}/") for name in found
-                                for component in self._going for folder in component.folders):
-            return 0
-        if not self._data:
-            self._draft.notes.append(f"boot-images stay ({some(found)}); --data takes them away, too")
-            return 0
-        first, rest = [], []
-        for name in found:
-            part = boot_images.plan_remove(Call({"name": name}, self._reading, self._call.identity))
-            first += part.steps[:part.no_return]
-            rest += part.steps[part.no_return:]
+    def _images(self) -> int:
+        """Images of both kinds go, or it is noted that they stay; how many of these steps can be taken back."""
+        farm, parts = self._reading.farm, list[Draft]()
+        boot = sorted(item.name for item in farm.all("boot-image") if any(
+            boot_images.place(item.name).startswith(f"{folder}/") for component in self._going
+            for folder in component.folders))
+        images = _images(farm, self._call.arguments)
+        if self._data:
+            calls = {name: Call({"name": name}, self._reading, self._call.identity) for name in (*images, *boot)}
+            parts += [lvm_nfs.plan_remove(calls[name], images[:place]) for place, name in enumerate(images)]
+            parts += [boot_images.plan_remove(calls[name]) for name in boot]
+            if images:
+                self._draft.notes.append("volume groups stay: others may have something in them, too")
+        elif boot:
+            self._draft.notes.append(f"boot-images stay ({some(boot)}); --data takes them away, too")
+        first: list[Step] = []
+        rest: list[Step] = []
+        for part in parts:
+            at = len(part.steps) if part.no_return is None else part.no_return
+            first += part.steps[:at]
+            rest += part.steps[at:]
             self._draft.locks += part.locks
+        self._draft.locks = sorted(set(self._draft.locks))
         self._draft.steps += [*first, *rest]
         return len(first)
 

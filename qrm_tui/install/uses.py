@@ -57,7 +57,7 @@ def _hosts(farm: Farm) -> Iterator[Item]:
 
 
 USES: Sequence[Use] = (
-    Use(_BOOTING, _running, "VE {names} runs on machines that boot from here: qrm ve stop {first}", always=True),
+    Use(_BOOTING, _running, "VEs run on machines that boot from here ({names}): qrm ve stop {first}", always=True),
     Use(_BOOTING, _machines, "machines that boot from here are on ({names}): qrm resource power {first} off, or "
                              "qrm resource remove {first}"),
     Use(("nfs",), _exported, "machines may mount images that lie here ({names}): qrm image show {first} names them, "

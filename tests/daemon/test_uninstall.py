@@ -1,13 +1,15 @@
 """Components are taken away again, one or all: what goes, what stays and why, what is refused, what is put back."""
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from qrm_tui.backends.own_packages import INSTALLED
 from qrm_tui.core.answers import FILE
 from qrm_tui.core.errors import Refused, Stale
 from qrm_tui.core.operations.declarations import Role
-from qrm_tui.core.plan import Plan, Run
+from qrm_tui.core.plan import Change, Plan, Run
+from qrm_tui.db.store import Write
 from tests.daemon.world import ADMIN, ANSWERS, World
 
 DHCPD_UNIT, APACHE_FILE = "/etc/systemd/system/isc-dhcp-server.service", "/etc/apache2/conf-enabled/qrm-boot.conf"
@@ -150,7 +152,7 @@ async def test_what_others_need_is_refused_and_what_to_do_first_is_said(world: W
     assert await world.do("image.add", name="web", storage="s1", size="1G") == "done"
     await world.do("ve.create", name="web", boot_image="debian12", image="web")
     assert await world.do("ve.start", name="web") == "done"
-    with pytest.raises(Refused, match="VE web runs on machines that boot from here: qrm ve stop web"):
+    with pytest.raises(Refused, match=r"VEs run on machines that boot from here \(web\): qrm ve stop web"):
         await plan(world, "install.uninstall")
     assert await world.do("ve.stop", name="web") == "done"
     made = await plan(world, "install.uninstall")
@@ -173,4 +175,24 @@ async def test_boot_images_stay_unless_somebody_says_otherwise(world: World) -> 
     await ended(world, "install.uninstall", data=True)
     assert folders(world) == set()
     assert not world.qrmd.farm.count("boot-image")
+    assert await world.leftovers() == []
+
+
+async def test_images_on_this_server_hold_it_up_stay_or_go(world: World) -> None:
+    await install(world, ANSWERS + "[nfs]\n[lvm-mgmt]\n")
+    here = {**msgspec.to_builtins(world.qrmd.farm.get("storage", "s1").wanted), "host_key": ""}
+    await world.qrmd.records.apply([Change(kind="storage", name="s1", wanted=here)], Write())
+    for name in ("golden", "web"):
+        assert await world.do("image.add", name=name, storage="s1", size="1G") == "done"
+    assert await world.do("image.clone", source="golden", name="shop") == "done"
+    assert await world.do("image.allow", name="web", address=["10.9.9.9"]) == "done"
+    with pytest.raises(Refused, match=r"^machines may mount images that lie here \(web\): qrm image show web names"):
+        await plan(world, "install.uninstall", data=True)
+    assert await world.do("image.revoke", name="web", address=["10.9.9.9"]) == "done"
+    with pytest.raises(Refused, match=r"images lie on this server \(golden, shop, web\): qrm image remove golden"):
+        await plan(world, "component.uninstall", name="lvm-mgmt")
+    made = await plan(world, "install.uninstall")
+    assert "packages that stay, since images lie in volumes of this server: e2fsprogs, lvm2, rsync" in made.notes
+    await ended(world, "install.uninstall", data=True)
+    assert not world.qrmd.farm.count("image")
     assert await world.leftovers() == []

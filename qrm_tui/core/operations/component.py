@@ -28,7 +28,7 @@ OPERATIONS = (
     ),
     Operation(
         "install", "uninstall", "job", "take all components away; qrmd stays, and how it goes is told",
-        (_DATA,),
+        (_DATA._replace(help=f"{_DATA.help}, images on this server"),),
         "qrm install uninstall", role=Role.administrator, destructive=True,
     ),
     Operation(
