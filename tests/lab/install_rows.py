@@ -146,7 +146,7 @@ class Console:
             sent = len(self._line.sent) - self._bytes - self._apart
             row.proof(f"{self._line.keys} keys with all defaults, {sent} bytes over the line, {self.took:.0f} s")
             self._press(ENTER)
-            self._sees("q quit")
+            self._sees("[Farm]")
             self._manager.ssh("systemctl", "is-active", "qrmd.service")
             assert self._manager.ssh("systemctl", "is-active", "qrm-installer.service", check=False).returncode == 3
             row.proof("handed over to qrmd.service")
@@ -163,7 +163,7 @@ class Console:
             self._sees(" ! ")
             row.proof(f"the same again: {self._lines(' ! ')}")
             self._type(PASSWORD, ENTER, PASSWORD, ENTER)
-            self._sees("q quit")
+            self._sees("[Farm]")
             self._press("q")
             self._line.wait_until(lambda: self._line.screen().strip().endswith("#"), "no prompt", SCREEN_SECONDS)
             self._line.type("qrm-tui --log-in\r")
