@@ -304,4 +304,6 @@ def describe_step(step: Step, done_already: bool = False) -> dict[str, Any]:
         shown |= {"resource": step.host, "diff": diff_of(step)}
     else:
         shown["diff"] = diff_of(step)
+    if isinstance(step, Run) and step.long:
+        shown["long"] = step.progress or True
     return shown

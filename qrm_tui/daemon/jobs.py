@@ -17,7 +17,7 @@ import msgspec
 from qrm_tui.core.errors import Broken, Busy, GuardRefused, QrmError, Refused, StepFailed, Unreachable
 from qrm_tui.core.facts import RECORDS
 from qrm_tui.core.farm import Farm
-from qrm_tui.core.model import FINISHED, Item, JobRecord
+from qrm_tui.core.model import FINISHED, Amount, Item, JobRecord
 from qrm_tui.core.plan import OFF_RUNNER, Await, Domain, Order, Plan, Record, RemoveFile, Run, Step, Wait, WriteFile
 from qrm_tui.daemon.hosts import Hosts
 from qrm_tui.daemon.joblog import JobLog
@@ -229,6 +229,7 @@ class Jobs:
                 raise _Cancelled
             again = row.state == "begun"
             job.record.step, job.record.doing, job.record.progress = number, step.summary, None
+            job.record.amount = None
             self.on_point("before", job, number)
             if isinstance(step, Record):
                 self.on_point("begun", job, number)
@@ -289,10 +290,12 @@ class Jobs:
             await insisting
 
     def _stage(self, job: Job, number: int, runner: Runner) -> running.Stage:
-        def on_progress(share: float) -> None:
-            if job.record.progress is None or abs(share - job.record.progress) >= 0.01:
-                job.record.progress = share
-                self._show(job.record)
+        def on_progress(report: running.Report) -> None:
+            record, amount = job.record, _amount(report, job.record.amount, self._farm.clock())
+            if record.progress is None or abs(report.share - record.progress) >= 0.01 \
+                    or _differs(amount, record.amount):
+                record.progress, record.amount = report.share, amount
+                self._show(record)
 
         return running.Stage(runner, f"qrm-{job.number}-{number}", self._machines.tell,
                              lambda stream, text: job.log.add(number, stream, text), on_progress)
@@ -311,6 +314,7 @@ class Jobs:
             if row.state not in ("begun", "done"):
                 continue
             record.step, record.doing, record.progress = number, f"taking back: {step.summary}", None
+            record.amount = None
             self._show(record)
             try:
                 if isinstance(step, Record):
@@ -361,7 +365,7 @@ class Jobs:
         await self._look_again(job)
         await self._forget_commands(job)
         record.state, record.error, record.ended = state, error, self._farm.clock()  # type: ignore[assignment]
-        record.waits_for, record.progress, record.cancelling = "", None, False
+        record.waits_for, record.progress, record.amount, record.cancelling = "", None, None, False
         record.doing = "" if state == "done" else record.doing
         entry = Entry(who=record.who, terminal=record.terminal, operation=record.operation, object=record.object,
                       outcome=state, reason=record.reason, job=record.id,
@@ -443,3 +447,18 @@ class Jobs:
     async def _write(self, job: Job, write: Write) -> None:
         """Into the database, however long it takes to have room."""
         await self._insist(job, lambda: self._store.write(write), undoing=True)
+
+
+def _amount(report: running.Report, before: Amount | None, now: float) -> Amount | None:
+    """What a step tells in real units."""
+    if not report.unit:
+        return None
+    since = before.since if before is not None and before.unit == report.unit else now
+    return Amount(done=report.done, total=report.total, unit=report.unit, since=since, packages=report.packages)
+
+
+def _differs(amount: Amount | None, before: Amount | None) -> bool:
+    """Whether that is worth to be shown."""
+    if amount is None or before is None or amount.unit != before.unit:
+        return amount is not before
+    return abs(amount.done - before.done) >= amount.total / 200

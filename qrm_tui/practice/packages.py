@@ -172,11 +172,18 @@ def install(host: Host, names: Sequence[str]) -> Completed | Effects:
 
 
 def _installing(host: Host, names: Sequence[str]) -> Effects:
+    fetched, whole = 0, sum(_SIZES[name] for name in names)
+    yield Point("", 0, f"0 upgraded, {len(names)} newly installed, 0 to remove and 0 not upgraded.")
+    yield Point("", _SECONDS / 4, f"Need to get {whole / 1e6:.1f} MB of archives.")
+    for number, name in enumerate(names, 1):
+        fetched += _SIZES[name]
+        yield Point("", _SECONDS / 4, f"dlstatus:{number}:{100 * fetched / whole:.4f}:Retrieving file {number} of "
+                                      f"{len(names)}")
     for number, name in enumerate(names):
         for path in _FILES.get(name, ()):
             host.root.write(path, content_of(path))
         share = 100 * number / len(names)
-        yield Point(f"apt-get: half of {name}" if number == len(names) // 2 else "", _SECONDS / 2,
+        yield Point(f"apt-get: half of {name}" if number == len(names) // 2 else "", _SECONDS / 4,
                     f"pmstatus:{name}:{share:.4f}:Installing {name} (amd64)")
         host.software.packages[name] = _AVAILABLE[name]
         services.brought(host, name)

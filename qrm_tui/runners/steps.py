@@ -5,7 +5,6 @@ Record, Order and Await are not run here: rows of our own and the rack's machine
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
@@ -13,16 +12,13 @@ from qrm_tui.backends import apt
 from qrm_tui.core.errors import Busy, GuardRefused, StepFailed
 from qrm_tui.core.plan import Await, Check, EditTree, Order, Record, RemoveFile, Run, Step, Tell, Wait, WriteFile
 from qrm_tui.runners.base import Completed, OnLine, Runner
+from qrm_tui.runners.progress import READERS, Report
 
 #: Tells a service, coalesced with others that wait for the same: (machine, argv) → its end.
 TellService = Callable[[Runner, tuple[str, ...]], Awaitable[Completed]]
-#: A share from 0 to 1.
-OnProgress = Callable[[float], None]
+#: How far a step is.
+OnProgress = Callable[[Report], None]
 
-#: Lines that match are not shown; of one that tells how far it is, the first group does. apt(8)'s are those of
-#: APT::Status-Fd (apt's README.progress-reporting).
-_PROGRESS = {"rsync": re.compile(r"\s([0-9]{1,3})%\s"),
-             "apt": re.compile(r"^(?:pmstatus:.*?:([0-9]{1,3})(?:\.[0-9]+)?:|dlstatus:|media-change:)")}
 _WAIT_PAUSE = 0.5
 
 
@@ -145,14 +141,13 @@ def _complaint(step: Run, *answers: Completed) -> str:
 
 
 async def _run_long(step: Run, stage: Stage) -> Completed:
-    pattern = _PROGRESS.get(step.progress)
+    reader = READERS[step.progress]() if step.progress else None
 
     def on_line(stream: str, text: str) -> None:
-        match = pattern.search(text) if pattern else None
-        if match:
-            if match[1]:
-                stage.on_progress(int(match[1]) / 100)
-        else:
+        quiet, report = reader.read(text) if reader else (False, None)
+        if report is not None:
+            stage.on_progress(report)
+        if not quiet:
             stage.on_line(stream, text)
 
     done = await stage.runner.run_named(stage.unit, step.argv, on_line)

@@ -16,14 +16,16 @@ from qrm_tui.core.answers import FILE
 from qrm_tui.core.errors import QrmError
 from qrm_tui.core.operations.registry import OPERATIONS
 from qrm_tui.core.setup import Setup
-from qrm_tui.core.units import format_age
+from qrm_tui.core.time_left import Calm, seconds_left
 from qrm_tui.screens.base import Answer, Sections
 from qrm_tui.screens.install_base import Found, InstallScreen, Way
 from qrm_tui.screens.job import JobScreen
 from qrm_tui.screens.operate import Request
 from qrm_tui.screens.plan import PlanScreen, _Planned
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
-from qrm_tui.widgets.progress import share_of
+from qrm_tui.widgets.steps import Steps
+
+_NOT_YET = "how long it takes can be told when packages are being fetched"
 
 
 def _with_way(parts: ComposeResult, place: str) -> ComposeResult:
@@ -78,16 +80,17 @@ class InstallJob(JobScreen):
         super().__init__(job)
         self.found = found
         self._told = False
+        self._calm = Calm()
 
     def compose(self) -> ComposeResult:
         yield from _with_way(super().compose(), "Install")
 
     def _title(self, width: int) -> list[PageLine]:
         lines = super()._title(width)
-        row, share = self._row, share_of(self._row)
-        if row.get("state") == "running" and row.get("started") and 0.1 < share < 1:
-            left = (self.live.clock() - row["started"]) * (1 - share) / share
-            lines.append(line((f" about {format_age(left)} left, at this pace", "muted")))
+        row, now = self._row, self.live.clock()
+        if row.get("state") == "running":
+            words = self._calm.words(seconds_left(row, self.query_one(Steps).steps, now), now)
+            lines.append(line((f" {words or _NOT_YET}", "muted")))
         return lines
 
     def _show_row(self, row: Mapping[str, Any]) -> None:

@@ -62,6 +62,11 @@ class Steps(CursorPage):
         self.rebuild()
 
     @property
+    def steps(self) -> Sequence[Step]:
+        """As they were shown last."""
+        return self._steps
+
+    @property
     def items(self) -> int:
         return len(self._steps)
 

@@ -57,7 +57,8 @@ def test_a_job_is_followed_until_it_is_done(qrm: Command, fake: FakeQrmd) -> Non
 def test_what_no_job_can_do_is_told_when_it_is_done(qrm: Command, fake: FakeQrmd) -> None:
     fake.answers["POST /v1/plan"] = {**PLAN, "afterwards": ["it goes with:", "    rm -r /opt/qrm"]}
     fake.events = [delta(state="done")]
-    assert qrm("image", "clone", "webserver", "customer1").err.endswith("job 12 done\nit goes with:\n    rm -r /opt/qrm\n")
+    said = qrm("image", "clone", "webserver", "customer1").err
+    assert said.endswith("job 12 done\nit goes with:\n    rm -r /opt/qrm\n")
     fake.events = [delta(state="failed")]
     fake.answers["GET /v1/show/job/12"] = job(state="failed", error="no room")
     assert "rm -r" not in qrm("image", "clone", "webserver", "customer1").err
