@@ -159,7 +159,7 @@ class _Removal:
                 draft.steps.append(steps.remove_key(component.key))
         if units:
             draft.steps.append(steps.reload_units())
-        draft.steps += [steps.restart(unit, was_active=True, slow=component.slow)
+        draft.steps += [steps.restart(unit, was_active=self._facts.units[unit] == "active", slow=component.slow)
                         for component in self._going for unit in component.services if unit in kept_running]
         closing.close_ports(draft, self._reading, self._ports(self._going) - self._ports(self._staying))
         self._answers()
@@ -169,7 +169,7 @@ class _Removal:
     # what can be put back
 
     def _services(self) -> set[str]:
-        """They end, but for those that ran before, and run: these are the answer."""
+        """They end, but for those that ran before, and were not switched off since: these are the answer."""
         needed = {unit for component in self._staying for unit in component.services}
         kept_running = set()
         for component in self._going:
@@ -177,7 +177,7 @@ class _Removal:
                 state, enabled = (self._reading.ask(HERE, question, unit) for question in ("unit", "enabled"))
                 if unit in needed or (state in ("", "inactive") and enabled in ("", "disabled", "masked")):
                     continue
-                if unit in self._known[component.name].ran and state == "active":
+                if unit in self._known[component.name].ran and state in ("active", "failed"):
                     kept_running.add(unit)
                     self._draft.notes.append(f"{unit} goes on: it ran before {component.name} was set up")
                 else:

@@ -52,11 +52,14 @@ async def _boot_image(world: World, name: str) -> None:
 
 
 async def _half_a_server(world: World, name: str) -> None:
-    """Steps of a kind are walked once: of two components all is there but a folder, a copy, and the record of one."""
-    await _loaders(world, name)
-    await world.qrmd.records.apply([Change(kind="component", name="tftpd", wanted=None)], Write())
-    world.server.host.root.here("/srv/qrm/boot/nonce").rmdir()
-    world.server.host.root.here(next(iter(table()["tftpd"].copies))).unlink()
+    """Steps of a kind are walked once: of three components all is there but a folder, a copy, the key, two records."""
+    await _addresses(world, name)
+    await world.qrmd.records.apply([Change(kind="component", name=one, wanted=None) for one in ("tftpd", "dhcpd")],
+                                   Write())
+    root = world.server.host.root
+    root.here("/srv/qrm/boot/nonce").rmdir()
+    for path in (next(iter(table()["tftpd"].copies)), table()["dhcpd"].key):
+        root.here(path).unlink()
 
 
 async def _loaders(world: World, name: str) -> None:
