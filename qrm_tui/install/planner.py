@@ -426,7 +426,7 @@ class _Setup:
         if component.itself or ours & {*component.packages[system]}:
             return ()
         return tuple(unit for unit in component.services if self._facts.units.get(unit) == "active"
-                     and self._facts.enabled.get(unit) == "enabled")
+                     and self._facts.enabled.get(unit) not in ("", "disabled", "masked"))
 
     def _records(self, chosen: list[Component], system: str) -> None:
         for component in chosen:

@@ -154,6 +154,12 @@ def disable(unit: str) -> Run:
                undo=Undo(argv=("systemctl", "enable", "--now", "--", unit)))
 
 
+def forget_link(unit: str) -> Run:
+    """Its link of the boot goes, which leads to a unit of ours; it runs on."""
+    return Run(machine=HERE, summary=f"let {unit} start by its own unit again",
+               argv=("systemctl", "disable", "--", unit), undo=Undo(argv=("systemctl", "enable", "--", unit)))
+
+
 def answers(name: str, summary: str, check: Check, seconds: float) -> Wait:
     """Until it is seen to work."""
     return Wait(machine=HERE, summary=f"{name}: {summary}", check=check, seconds=seconds)

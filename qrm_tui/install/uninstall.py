@@ -159,8 +159,11 @@ class _Removal:
                 draft.steps.append(steps.remove_key(component.key))
         if units:
             draft.steps.append(steps.reload_units())
-        draft.steps += [steps.restart(unit, was_active=self._facts.units[unit] == "active", slow=component.slow)
-                        for component in self._going for unit in component.services if unit in kept_running]
+        for component in self._going:
+            for unit in filter(kept_running.__contains__, component.services):
+                draft.steps += [steps.enable(unit)] if unit in _own_units(component) else []
+                draft.steps.append(steps.restart(unit, was_active=self._facts.units[unit] == "active",
+                                                 slow=component.slow))
         closing.close_ports(draft, self._reading, self._ports(self._going) - self._ports(self._staying))
         self._answers()
         self._without_return()
@@ -179,6 +182,8 @@ class _Removal:
                     continue
                 if unit in self._known[component.name].ran and state in ("active", "failed"):
                     kept_running.add(unit)
+                    if unit in _own_units(component):
+                        self._draft.steps.append(steps.forget_link(unit))
                     self._draft.notes.append(f"{unit} goes on: it ran before {component.name} was set up")
                 else:
                     self._draft.steps.append(steps.disable(unit))
@@ -329,6 +334,11 @@ class _Removal:
             summary=f"forget how {', '.join(names)} {'is' if len(names) == 1 else 'are'} set up",
             changes=tuple(Change(kind="component", name=name, wanted=None, former=_built(self._known[name]))
                           for name in names)))
+
+
+def _own_units(component: Component) -> set[str]:
+    """Units that the component has files of."""
+    return {entry.path.rpartition("/")[2] for entry in component.files if entry.unit}
 
 
 def _built(wanted: ComponentWanted) -> dict[str, Any]:

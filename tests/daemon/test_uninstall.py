@@ -99,8 +99,9 @@ async def test_qrmd_stays_and_what_takes_it_away_is_told(world: World) -> None:
 async def test_what_was_there_before_is_there_again(world: World) -> None:
     """A service that ran goes on, and a file that was written over is put back, whoever changed ours meanwhile."""
     host, software = world.server.host, world.server.host.software
-    software.packages["apache2"] = "2.4.71-1~deb12u1"
-    await world.server.run(("systemctl", "enable", "--now", "--", "apache2.service"))
+    software.packages |= {"apache2": "2.4.71-1~deb12u1", "tftpd-hpa": "5.2+20150808-1.4"}
+    for unit in ("apache2.service", "tftpd-hpa.service"):
+        await world.server.run(("systemctl", "enable", "--now", "--", unit))
     host.root.write(DHCPD_UNIT, "# of an admin\n[Service]\nExecStart=/usr/sbin/dhcpd eth7\n")
     before = files(world)
     await install(world)
@@ -113,8 +114,10 @@ async def test_what_was_there_before_is_there_again(world: World) -> None:
     after = files(world)
     assert after.pop(f"{APACHE_FILE.lstrip('/')}.by-hand").endswith(b"# mine\n")
     assert {path: after[path] for path in after.keys() - LEFT} == before
-    assert "apache2" in software.packages
-    assert software.active == {"apache2.service"}
+    assert set(software.packages) == {"apache2", "tftpd-hpa"}
+    assert software.active == {"apache2.service", "tftpd-hpa.service"}
+    assert [step.argv for step in made.steps if isinstance(step, Run) and step.argv[:2] == ("systemctl", "enable")] == [
+        ("systemctl", "enable", "--", "tftpd-hpa.service")]
 
 
 async def test_packages_of_a_job_that_was_taken_back_are_known_to_be_ours(world: World) -> None:

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.lab import manager
+from tests.lab import manager, server_inventory
 from tests.lab.cache import cache_folder, cached, file_ingredients
 from tests.lab.manager import Manager, package
 from tests.lab.namespace import Namespace
 from tests.lab.server_image import ServerImage
+from tests.lab.server_inventory import everything
 
 KEPT = 3
 """So many are kept, of those that were wanted last: each change of the program makes another one, of some 200 MB."""
@@ -25,6 +26,11 @@ class Installed(NamedTuple):
     """Disks of a server that was installed and switched off."""
 
     folder: Path
+
+    @property
+    def bare(self) -> set[str]:
+        """Everything that was there before (`server_inventory`)."""
+        return set(json.loads((self.folder / "made.json").read_text())["bare"])
 
     @property
     def told(self) -> str:
@@ -43,17 +49,18 @@ def installed(image: ServerImage, answers: str) -> Installed:
             server.make_group()
             server.install_program()
             server.begin()
+            bare = sorted(everything(server))
             server.write("/root/answers.toml", answers)
             began = time.monotonic()
             server.qrm("install", "run", "--answers", "/root/answers.toml", "--yes")
             made = {"at": time.strftime("%Y-%m-%d %H:%M", time.gmtime()), "seconds": time.monotonic() - began}
             server.shut_down()
             server.keep_disks(folder)
-        (folder / "made.json").write_text(json.dumps(made))
+        (folder / "made.json").write_text(json.dumps(made | {"bare": bare}))
 
     with tempfile.TemporaryDirectory() as scratch:
         content = hashlib.sha256(package(Path(scratch)).read_bytes()).hexdigest()
-    recipe = file_ingredients(Path(__file__), Path(manager.__file__))
+    recipe = file_ingredients(Path(__file__), Path(manager.__file__), Path(server_inventory.__file__))
     folder = cached("installed", [image.folder.name, answers, content, *recipe], build)
     os.utime(folder)
     _forget(folder)

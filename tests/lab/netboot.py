@@ -29,7 +29,7 @@ def main() -> int:
     there = installed(server, ANSWERS)
 
     def through(rows: Rows, farm: NetbootFarm) -> None:
-        Scenario(rows, farm, there.told).run(words.bare_boot, words.shared)
+        Scenario(rows, farm, there).run(words.bare_boot, words.shared)
 
     return go(server, [golden()], {0x20: BIOS, 0x21: UEFI}, acceleration(server.machine_kernel),
               ("resource", "ve", "job"), through, keep=words.keep, there=there)  # fmt: skip

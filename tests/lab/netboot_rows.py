@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import time
 
+from tests.lab.installed import Installed
 from tests.lab.machine import Machine
 from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, INTERFACE
 from tests.lab.namespace import NETWORK
 from tests.lab.netboot_farm import NetbootFarm
 from tests.lab.rows import Row, Rows
-from tests.lab.server_inventory import difference, inventory
+from tests.lab.server_inventory import difference, everything, inventory
 from tests.lab.shared_rows import share
 from tests.services.command_line import until
 
@@ -41,9 +42,9 @@ MIB = 1 << 20
 
 
 class Scenario:
-    """Two machines, two customers; `run` goes through it all. `installed`: when and how the server was set up."""
+    """Two machines, two customers; `run` goes through it all. `installed`: how the server was set up."""
 
-    def __init__(self, rows: Rows, farm: NetbootFarm, installed: str) -> None:
+    def __init__(self, rows: Rows, farm: NetbootFarm, installed: Installed) -> None:
         self._rows = rows
         self._installed = installed
         self._farm = farm
@@ -64,7 +65,7 @@ class Scenario:
             self.install, self.idle_boot_image, self.switch_on, self.storage, self.golden, self.clones,
             self.boot_image, self.unknown_machines, self.maintenance, self.environments, self.start,
             *measured, self.writes, self.strangers, self.begin_to_stop, self.other_clients, self.stop,
-            *((self.shared,) if shared else ()), self.power_off, self.remove,
+            *((self.shared,) if shared else ()), self.power_off, self.remove, self.uninstall,
         ):  # fmt: skip
             step()
 
@@ -72,7 +73,7 @@ class Scenario:
 
     def install(self) -> None:
         with self._rows.row("H4", "the server was set up from an answers file, and is up again") as row:
-            row.proof(self._installed)
+            row.proof(self._installed.told)
             row.proof(f"apt installed {self._version('tftpd-hpa')}")
             row.proof(f"{', '.join(until('all components are looked at', self._components))} ok")
             failed = self._manager.shell("systemctl --failed --plain --no-legend").stdout.strip()
@@ -293,6 +294,18 @@ class Scenario:
             left = difference(self._before, inventory(self._manager))
             assert not left, left
             row.proof(f"{len(self._before)} facts as before")
+
+    def uninstall(self) -> None:
+        with self._rows.row("H4", "one component is taken away, then all: the server is what it was") as row:
+            bare = self._installed.bare
+            self._manager.qrm("component", "uninstall", "node", "--yes")
+            left = set(self._farm.all("component"))
+            assert left == {"apache", "dhcpd", "nfs", "tftpd"}, left
+            row.proof("node is gone, others are there")
+            self._manager.qrm("install", "uninstall", "--data", "--yes")
+            left = {line for line in everything(self._manager) ^ bare if not line.startswith("state ")}
+            assert not left, left
+            row.proof(f"{len(bare)} facts as before")
 
 
 def _reasons(said: str) -> str:

@@ -59,6 +59,18 @@ def inventory(manager: Manager) -> set[str]:
     return set(manager.shell(INVENTORY + ADDRESSES).stdout.splitlines())
 
 
+INSTALLED = r"""
+dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed /package /p'
+ss -H -lntu | awk '{print "listens", $1, $5}'
+systemctl list-unit-files --plain --no-legend 'apache2*' 'isc-dhcp*' 'tftpd*' 'nfs-server*' | sed 's/^/unit file /'
+"""
+
+
+def everything(manager: Manager) -> set[str]:
+    """The same before anything is set up, with packages, and what they bring."""
+    return set(manager.shell(INVENTORY + INSTALLED).stdout.splitlines())
+
+
 def difference(before: set[str], after: set[str]) -> str:
     """What differs, in words; empty where nothing does."""
     lines = [f"left: {line}" for line in sorted(after - before)] + [f"gone: {line}" for line in sorted(before - after)]
