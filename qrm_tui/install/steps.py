@@ -9,6 +9,8 @@ from qrm_tui.core.plan import HERE, Check, Run, Step, Tell, Undo, Wait
 
 #: Installs packages, and finishes what was left half done.
 INSTALL_SCRIPT = (templates_folder() / "apt/install.sh").read_text()
+#: Says why a service does not start.
+WHY_SCRIPT = (templates_folder() / "systemd/why.sh").read_text()
 UPDATE_ARGV = ("apt-get", "--yes", "update")
 #: systemd reads its units anew, and services begin again with what they read before.
 START_AGAIN_SCRIPT = 'systemctl daemon-reload && systemctl restart -- "$@"'
@@ -31,8 +33,8 @@ def install_packages(packages: Sequence[str], services: Sequence[str], before: S
         made.append(Run(
             machine=HERE, summary="see what packages there are", argv=UPDATE_ARGV, long=True, progress="apt",
             # apt-get ends well, too, when no source answers; it has other lists, or none
-            done=Check(argv=("apt-get", "download", "-qq", "--print-uris", *packages),
-                       otherwise=f"it is not known where {', '.join(packages)} can be had")))
+            proof=Check(argv=("apt-get", "download", "-qq", "--print-uris", *packages),
+                        otherwise=f"it is not known where {', '.join(packages)} can be had")))
     made.append(
         # progress on standard output: apt's README.progress-reporting
         Run(machine=HERE, summary=f"install {', '.join(packages)}", long=True, progress="apt",
@@ -81,13 +83,14 @@ def enable(unit: str) -> Run:
                undo=Undo(argv=("systemctl", "disable", "--", unit)))
 
 
-def restart(unit: str, *, was_active: bool, slow: bool = False) -> Run:
+def restart(unit: str, *, was_active: bool, slow: bool = False, ports: Sequence[str] = ()) -> Run:
     """It begins anew. On the way back one that ran before is told when its files are back.
 
-    `slow`: it takes longer than a short command may.
+    `slow`: it takes longer than a short command may; `ports`: those that somebody else may have.
     """
     return Run(machine=HERE, summary=f"{'restart' if was_active else 'start'} {unit}",
-               argv=("systemctl", "restart", "--", unit), explain=_explain(unit), long=slow,
+               argv=("systemctl", "restart", "--", unit), long=slow,
+               explain=("sh", "-c", WHY_SCRIPT, "qrm", unit, *ports),
                undo=None if was_active else Undo(argv=("systemctl", "stop", "--", unit)))
 
 
@@ -100,7 +103,3 @@ def disable(unit: str) -> Run:
 def answers(name: str, summary: str, check: Check, seconds: float) -> Wait:
     """Until it is seen to work."""
     return Wait(machine=HERE, summary=f"{name}: {summary}", check=check, seconds=seconds)
-
-
-def _explain(unit: str) -> tuple[str, ...]:
-    return ("journalctl", "--quiet", "--no-pager", "--output", "cat", "--lines", "6", "--unit", unit)

@@ -24,6 +24,8 @@ OnProgress = Callable[[float], None]
 _PROGRESS = {"rsync": re.compile(r"\s([0-9]{1,3})%\s"),
              "apt": re.compile(r"^(?:pmstatus:.*?:([0-9]{1,3})(?:\.[0-9]+)?:|dlstatus:|media-change:)")}
 _WAIT_PAUSE = 0.5
+#: Longest reason that is told, in characters.
+_MOST_REASON = 600
 
 
 class Stage:
@@ -124,15 +126,24 @@ async def _run(step: Run, stage: Stage) -> None:
     if done.status != 0:
         if step.progress == "apt" and (holder := apt.held(done.out)):
             raise Busy(f"{who}: {holder}")
-        reasons = (await stage.runner.run(step.explain)).out.split("\n") if step.explain else []
-        why = "; ".join(line.strip() for line in reasons if line.strip())[-500:]
-        raise StepFailed(f"{who}: {_complaint(step, done)}{f' ({why})' if why else ''}")
+        if not step.explain:
+            raise StepFailed(f"{who}: {_complaint(step, done)}")
+        reasons = (await stage.runner.run(step.explain)).out.split("\n")
+        why = "; ".join(line.strip() for line in reasons if line.strip())
+        # systemctl's last line is where to look
+        said = (done.err or done.out).strip().partition("\n")[0][:300] or done.complaint()
+        raise StepFailed(f"{who}: {said}{f' ({_middle_out(why)})' if why else ''}")
     # some tools say that all is well when it is not
+    if step.proof is not None and not await holds(step.proof, stage.runner):
+        asked = await stage.runner.run(step.proof.argv)
+        raise StepFailed(f"{who}: {step.proof.otherwise}: {_complaint(step, done, asked)}")
     if step.done is not None and not await holds(step.done, stage.runner):
-        if step.done.otherwise:
-            asked = await stage.runner.run(step.done.argv)
-            raise StepFailed(f"{who}: {step.done.otherwise}: {_complaint(step, done, asked)}")
         raise StepFailed(f"{who} ended well, and yet had no effect: {done.complaint()}")
+
+
+def _middle_out(text: str) -> str:
+    """Its beginning and its end, where it is long: causes come first, and last words last."""
+    return text if len(text) <= _MOST_REASON else f"{text[:_MOST_REASON // 2]} ... {text[-_MOST_REASON // 2:]}"
 
 
 def _complaint(step: Run, *answers: Completed) -> str:
