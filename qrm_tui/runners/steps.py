@@ -9,7 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
-from qrm_tui.backends import apt
+from qrm_tui.backends import apt_words
 from qrm_tui.core.errors import Busy, GuardRefused, StepFailed
 from qrm_tui.core.plan import Await, Check, EditTree, Order, Record, RemoveFile, Run, Step, Tell, Wait, WriteFile
 from qrm_tui.runners.base import Completed, OnLine, Runner
@@ -122,9 +122,9 @@ async def _run(step: Run, stage: Stage) -> None:
         if not await holds(guard, stage.runner):
             raise GuardRefused(guard.otherwise)
     done = await (_run_long(step, stage) if step.long else stage.runner.run(step.argv, on_line=stage.on_line))
-    who = f"{step.progress or step.argv[0]} on {stage.runner.name}"
+    who = f"{'apt' if step.progress == 'apt' else step.argv[0]} on {stage.runner.name}"
     if done.status != 0:
-        if step.progress == "apt" and (holder := apt.held(done.out)):
+        if step.progress == "apt" and (holder := apt_words.held(done.out)):
             raise Busy(f"{who}: {holder}")
         if not step.explain:
             raise StepFailed(f"{who}: {_complaint(step, done)}")
@@ -150,7 +150,7 @@ def _complaint(step: Run, *answers: Completed) -> str:
     """What went wrong, by the first that tells of it."""
     if step.progress == "apt":
         for done in answers:
-            if said := apt.complaint(f"{done.out}\n{done.err}"):
+            if said := apt_words.complaint(f"{done.out}\n{done.err}"):
                 return said
     return answers[0].complaint()
 
