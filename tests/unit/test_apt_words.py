@@ -21,6 +21,11 @@ def test_who_has_the_lock() -> None:
     # in another process namespace nobody knows who it is
     assert held("E: Could not get lock /var/lib/dpkg/lock - open (11: Resource temporarily unavailable)\n") == \
         "somebody is at it, and holds /var/lib/dpkg/lock"
+    # dpkg 1.21 and 1.22
+    assert held("dpkg: error: dpkg frontend lock was locked by another process with pid 6749\nNote: removing") == \
+        "somebody (process 6749) is at it: it holds dpkg's frontend lock"
+    assert held("dpkg: error: dpkg database lock was locked by /usr/bin/dpkg process with pid 6749\n") == \
+        "dpkg (process 6749) is at it: it holds dpkg's database lock"
     assert held(said("apt-get-install-refused")) == ""
 
 
