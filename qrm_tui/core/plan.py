@@ -75,6 +75,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", omit_defaults=Tr
     done: Check | None = None
     #: asked right before it runs; one that does not hold fails the step
     guards: tuple[Check, ...] = ()
+    #: must hold once it has ended well, and does not tell whether it is needed at all
+    proof: Check | None = None
     undo: Undo | None = None
     #: runs under a name of its own, so that it outlives qrmd and the line, and is found again
     long: bool = False

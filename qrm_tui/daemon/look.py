@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from qrm_tui.backends import apt, lvm, mounts, nfs, own_packages, probing, server_facts
+from qrm_tui.backends import apt_words, lvm, mounts, nfs, own_packages, probing, server_facts
 from qrm_tui.backends.planning import Probe
 from qrm_tui.core.errors import StepFailed
 from qrm_tui.core.facts import Answered, File, MachineFacts, Removals
@@ -22,7 +22,7 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
         "paths": (probing.paths_argv(probe.paths), probe.paths),
         "packages": (probing.packages_argv(probe.packages), probe.packages),
         "downloads": (probing.downloads_argv(probe.downloads), probe.downloads),
-        "candidates": (apt.candidates_argv(probe.packages), probe.downloads),
+        "candidates": (apt_words.candidates_argv(probe.packages), probe.downloads),
         "units": (probing.units_argv(probe.units), probe.units),
         "digests": (server_facts.digests_argv(probe.digests), probe.digests),
         "listeners": (server_facts.LISTENERS_ARGV, probe.network), "interfaces": (server_facts.ADDRESSES_ARGV,
@@ -40,7 +40,7 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
         paths=_paths(runner, probe, done.get("paths")),
         packages=probing.parse_packages(text["packages"], probe.packages),
         downloads=probing.parse_downloads(text["downloads"]), removals=removals,
-        candidates=apt.parse_candidates(text["candidates"], probe.packages),
+        candidates=apt_words.parse_candidates(text["candidates"], probe.packages),
         units=probing.parse_units(text["units"], probe.units),
         enabled=probing.parse_enabled(text["units"], probe.units),
         digests=server_facts.parse_digests(text["digests"], probe.digests),

@@ -404,7 +404,8 @@ class _Setup:
             if self._reading.ask(HERE, "enabled", unit) != "enabled":
                 self._add(steps.enable(unit))
             if (changed or state != "active") and not component.itself:
-                self._add(steps.restart(unit, was_active=state == "active", slow=component.slow))
+                self._add(steps.restart(unit, was_active=state == "active", slow=component.slow,
+                                        ports=[port.port for port in self._site.ports(component.name)]))
                 begun = True
         if begun:
             for summary, check in self._site.checks(component.name):

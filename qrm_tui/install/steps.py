@@ -12,6 +12,8 @@ from qrm_tui.core.plan import HERE, Check, RemoveFile, Run, Step, Tell, Undo, Wa
 INSTALL_SCRIPT = (templates_folder() / "apt/install.sh").read_text()
 #: Removes packages; arguments: `remove` or `purge`, and their names.
 REMOVE_SCRIPT = (templates_folder() / "apt/remove.sh").read_text()
+#: Says why a service does not start.
+WHY_SCRIPT = (templates_folder() / "systemd/why.sh").read_text()
 UPDATE_ARGV = ("apt-get", "--yes", "update")
 #: Folders go that nothing is in; arguments: the innermost first.
 RMDIR_SCRIPT = 'for path; do [ ! -d "$path" ] || rmdir --ignore-fail-on-non-empty -- "$path"; done'
@@ -37,8 +39,8 @@ def install_packages(packages: Sequence[str], services: Sequence[str], listed: F
         made.append(Run(
             machine=HERE, summary="see what packages there are", argv=UPDATE_ARGV, long=True, progress="apt",
             # apt-get ends well, too, when no source answers; it has other lists, or none
-            done=Check(argv=("apt-get", "download", "-qq", "--print-uris", *packages),
-                       otherwise=f"it is not known where {', '.join(packages)} can be had")))
+            proof=Check(argv=("apt-get", "download", "-qq", "--print-uris", *packages),
+                        otherwise=f"it is not known where {', '.join(packages)} can be had")))
     known = next((step.content for step in reversed(before)
                   if isinstance(step, WriteFile) and step.path == own_packages.INSTALLED), content_of(listed))
     made += list_packages(own_packages.parse_installed(known or "") | set(packages), known, lasting=True)
@@ -138,13 +140,14 @@ def enable(unit: str) -> Run:
                undo=Undo(argv=("systemctl", "disable", "--", unit)))
 
 
-def restart(unit: str, *, was_active: bool, slow: bool = False) -> Run:
+def restart(unit: str, *, was_active: bool, slow: bool = False, ports: Sequence[str] = ()) -> Run:
     """It begins anew. On the way back one that ran before is told when its files are back.
 
-    `slow`: it takes longer than a short command may.
+    `slow`: it takes longer than a short command may; `ports`: those that somebody else may have.
     """
     return Run(machine=HERE, summary=f"{'restart' if was_active else 'start'} {unit}",
-               argv=("systemctl", "restart", "--", unit), explain=_explain(unit), long=slow,
+               argv=("systemctl", "restart", "--", unit), long=slow,
+               explain=("sh", "-c", WHY_SCRIPT, "qrm", unit, *ports),
                undo=None if was_active else Undo(argv=("systemctl", "stop", "--", unit)))
 
 
@@ -163,7 +166,3 @@ def forget_link(unit: str) -> Run:
 def answers(name: str, summary: str, check: Check, seconds: float) -> Wait:
     """Until it is seen to work."""
     return Wait(machine=HERE, summary=f"{name}: {summary}", check=check, seconds=seconds)
-
-
-def _explain(unit: str) -> tuple[str, ...]:
-    return ("journalctl", "--quiet", "--no-pager", "--output", "cat", "--lines", "6", "--unit", unit)

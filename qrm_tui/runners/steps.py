@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
-from qrm_tui.backends import apt
+from qrm_tui.backends import apt_words
 from qrm_tui.core.errors import Busy, GuardRefused, StepFailed
 from qrm_tui.core.plan import Await, Check, EditTree, Order, Record, RemoveFile, Run, Step, Tell, Wait, WriteFile
 from qrm_tui.runners.base import Completed, OnLine, Runner
@@ -20,6 +20,8 @@ TellService = Callable[[Runner, tuple[str, ...]], Awaitable[Completed]]
 OnProgress = Callable[[Report], None]
 
 _WAIT_PAUSE = 0.5
+#: Longest reason that is told, in characters.
+_MOST_REASON = 600
 
 
 class Stage:
@@ -116,26 +118,35 @@ async def _run(step: Run, stage: Stage) -> None:
         if not await holds(guard, stage.runner):
             raise GuardRefused(guard.otherwise)
     done = await (_run_long(step, stage) if step.long else stage.runner.run(step.argv, on_line=stage.on_line))
-    who = f"{step.progress or step.argv[0]} on {stage.runner.name}"
+    who = f"{'apt' if step.progress == 'apt' else step.argv[0]} on {stage.runner.name}"
     if done.status != 0:
-        if step.progress == "apt" and (holder := apt.held(done.out)):
+        if step.progress == "apt" and (holder := apt_words.held(done.out)):
             raise Busy(f"{who}: {holder}")
-        reasons = (await stage.runner.run(step.explain)).out.split("\n") if step.explain else []
-        why = "; ".join(line.strip() for line in reasons if line.strip())[-500:]
-        raise StepFailed(f"{who}: {_complaint(step, done)}{f' ({why})' if why else ''}")
+        if not step.explain:
+            raise StepFailed(f"{who}: {_complaint(step, done)}")
+        reasons = (await stage.runner.run(step.explain)).out.split("\n")
+        why = "; ".join(line.strip() for line in reasons if line.strip())
+        # systemctl's last line is where to look
+        said = (done.err or done.out).strip().partition("\n")[0][:300] or done.complaint()
+        raise StepFailed(f"{who}: {said}{f' ({_middle_out(why)})' if why else ''}")
     # some tools say that all is well when it is not
+    if step.proof is not None and not await holds(step.proof, stage.runner):
+        asked = await stage.runner.run(step.proof.argv)
+        raise StepFailed(f"{who}: {step.proof.otherwise}: {_complaint(step, done, asked)}")
     if step.done is not None and not await holds(step.done, stage.runner):
-        if step.done.otherwise:
-            asked = await stage.runner.run(step.done.argv)
-            raise StepFailed(f"{who}: {step.done.otherwise}: {_complaint(step, done, asked)}")
         raise StepFailed(f"{who} ended well, and yet had no effect: {done.complaint()}")
+
+
+def _middle_out(text: str) -> str:
+    """Its beginning and its end, where it is long: causes come first, and last words last."""
+    return text if len(text) <= _MOST_REASON else f"{text[:_MOST_REASON // 2]} ... {text[-_MOST_REASON // 2:]}"
 
 
 def _complaint(step: Run, *answers: Completed) -> str:
     """What went wrong, by the first that tells of it."""
     if step.progress == "apt":
         for done in answers:
-            if said := apt.complaint(f"{done.out}\n{done.err}"):
+            if said := apt_words.complaint(f"{done.out}\n{done.err}"):
                 return said
     return answers[0].complaint()
 

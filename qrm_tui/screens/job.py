@@ -37,7 +37,7 @@ class JobScreen(FarmScreen[None]):
 
     DEFAULT_CSS = """
     JobScreen { layout: vertical; }
-    JobScreen > #job-title { height: auto; max-height: 6; background: $surface; }
+    JobScreen > #job-title { height: auto; max-height: 10; background: $surface; }
     JobScreen > Steps { height: 3fr; }
     JobScreen > #log-title { height: 1; background: $panel; }
     JobScreen > LogView { height: 2fr; }

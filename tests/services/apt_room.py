@@ -26,7 +26,7 @@ keep=/mnt
 mount -t tmpfs -o size=64m,mode=755 own $keep
 mkdir $keep/etc
 for file in passwd group nsswitch.conf hosts ld.so.cache ld.so.conf ld.so.conf.d alternatives; do
-    [ ! -e "/etc/$file" ] || cp -a "/etc/$file" $keep/etc/
+    [ ! -e "/etc/$file" ] || cp -R -P "/etc/$file" $keep/etc/
 done
 for folder; do
     [ -d "$folder" ] || continue

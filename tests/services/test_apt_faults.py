@@ -216,7 +216,7 @@ async def test_no_room_for_files_of_ours_takes_everything_back(server: Server) -
     said = await server.install()
     assert said.startswith("/etc/nfs.conf.d/qrm.conf on qrmd cannot be written: "), said
     assert said.endswith("No space left on device")
-    assert room.sh("ls -A /etc/nfs.conf.d; ls -A /etc/qrm 2>/dev/null || :").split() == ["full"]
+    assert room.sh("ls -A /etc/nfs.conf.d; ls /etc/qrm/answers.toml 2>/dev/null || :").split() == ["full"]
     room.sh("umount /etc/nfs.conf.d")
     assert await server.install() == "done"
 

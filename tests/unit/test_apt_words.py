@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qrm_tui.backends import apt
+from qrm_tui.backends.apt_words import complaint, held, parse_candidates
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 
@@ -17,11 +17,16 @@ def said(name: str) -> str:
 
 
 def test_who_has_the_lock() -> None:
-    assert apt.held(said("apt-get-install-locked")) == "python (process 10261) is at it: it holds /var/lib/dpkg/lock"
+    assert held(said("apt-get-install-locked")) == "python (process 10261) is at it: it holds /var/lib/dpkg/lock"
     # in another process namespace nobody knows who it is
-    assert apt.held("E: Could not get lock /var/lib/dpkg/lock - open (11: Resource temporarily unavailable)\n") == \
+    assert held("E: Could not get lock /var/lib/dpkg/lock - open (11: Resource temporarily unavailable)\n") == \
         "somebody is at it, and holds /var/lib/dpkg/lock"
-    assert apt.held(said("apt-get-install-refused")) == ""
+    # dpkg 1.21 and 1.22
+    assert held("dpkg: error: dpkg frontend lock was locked by another process with pid 6749\nNote: removing") == \
+        "somebody (process 6749) is at it: it holds dpkg's frontend lock"
+    assert held("dpkg: error: dpkg database lock was locked by /usr/bin/dpkg process with pid 6749\n") == \
+        "dpkg (process 6749) is at it: it holds dpkg's database lock"
+    assert held(said("apt-get-install-refused")) == ""
 
 
 @pytest.mark.parametrize(("name", "words"), [
@@ -32,7 +37,7 @@ def test_who_has_the_lock() -> None:
                 "again, the rest is fetched"),
 ])
 def test_what_went_wrong(name: str, words: str) -> None:
-    assert apt.complaint(said(f"apt-get-install-{name}")) == words
+    assert complaint(said(f"apt-get-install-{name}")) == words
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -44,17 +49,17 @@ def test_what_went_wrong(name: str, words: str) -> None:
     ("all is well\n", ""), ("", ""),
 ])
 def test_other_words(text: str, words: str) -> None:
-    assert apt.complaint(text) == words
+    assert complaint(text) == words
 
 
 def test_of_many_that_cannot_be_fetched_some_are_named() -> None:
-    told = apt.complaint("".join(f"E: Failed to fetch http://m/{number}.deb  404  Not Found\n" for number in range(9)))
+    told = complaint("".join(f"E: Failed to fetch http://m/{number}.deb  404  Not Found\n" for number in range(9)))
     assert told.startswith("http://m/0.deb cannot be fetched: 404  Not Found; http://m/1.deb cannot")
     assert "; and 6 more: what came is kept" in told
 
 
 def test_what_the_sources_have_is_known_where_there_are_lists() -> None:
     names = ("one", "two", "nosuch", "other")
-    assert apt.parse_candidates(said("apt-cache-policy"), names) == {
+    assert parse_candidates(said("apt-cache-policy"), names) == {
         "one": True, "two": True, "nosuch": False, "other": False}
-    assert apt.parse_candidates(said("apt-cache-policy-no-lists"), names) == {}
+    assert parse_candidates(said("apt-cache-policy-no-lists"), names) == {}

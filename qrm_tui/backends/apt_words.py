@@ -4,9 +4,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-#: apt of one machine works for one at a time; `\1` the lock, `\2` the process, `\3` its name, where apt knows them.
+#: One at a time works with packages: the lock, the process and its name, where apt knows them; dpkg tells less.
 _HELD = re.compile(r"^E: Could not get lock ([^ ]+?)\.?(?: It is held by process (\d+) \((.*)\)| - open .*)?$",
                    re.MULTILINE)
+_HELD_TOO = re.compile(r"^dpkg: error: dpkg (\w+) lock was locked by (?:another|(\S+)) process with pid (\d+)$",
+                       re.MULTILINE)
 _FETCH = re.compile(r"^[EW]: Failed to fetch (\S+)  *(.*)$", re.MULTILINE)
 _NO_ROOM = re.compile(r"^E: You don't have enough free space in (\S+?)/?\.$", re.MULTILINE)
 _NEEDED = re.compile(r"^Need to get (?:[^/\n]*/)?(.*) of archives\.$", re.MULTILINE)
@@ -30,10 +32,13 @@ _MOST_SAID, _MOST = 200, 3
 
 def held(text: str) -> str:
     """Who has apt's or dpkg's lock, if that is why a command failed; else empty."""
-    match = _HELD.search(text)
-    if not match:
+    if match := _HELD.search(text):
+        lock, process, name = match.groups()
+    elif match := _HELD_TOO.search(text):
+        which, program, process = match.groups()
+        lock, name = f"dpkg's {which} lock", (program or "somebody").rpartition("/")[2]
+    else:
         return ""
-    lock, process, name = match.groups()
     return f"{name} (process {process}) is at it: it holds {lock}" if name else f"somebody is at it, and holds {lock}"
 
 
