@@ -223,6 +223,11 @@ class InstallConfig(InstallScreen):
             self.app.push_screen(InstallJob(str(outcome.job["name"]), self.found))
 
     def help_sections(self) -> Sections:
-        return [(page, [(asked.setting.name.replace("_", " "),
-                         f"{asked.setting.help} ({TYPES[asked.setting.type].hint})")
+        return [(page, [(asked.setting.name.replace("_", " "), _about(asked))
                         for asked in self.found.setup.asked(page)]) for page in self.found.setup.pages()]
+
+
+def _about(asked: Asked) -> str:
+    """A setting's help, with what it must be where that does not say so."""
+    hint = TYPES[asked.setting.type].hint
+    return asked.setting.help if hint.removeprefix("a ") in asked.setting.help else f"{asked.setting.help} ({hint})"
