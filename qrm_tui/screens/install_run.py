@@ -120,9 +120,8 @@ class _Done(Page):
                   ("boot-image", "qrm boot-image create idle --package linux-image-amd64 makes what machines boot "
                                  "first"),
                   ("kept", f"{FILE} sets up the next server the same way: qrm install run --answers"),
-                  ("later", "view 7 shows components: e changes one, x switches it off; :setup opens these screens "
-                            "again, with all as it is then")]
-        lines: list[PageLine] = [EMPTY, line((" The server is set up.", "good")), EMPTY]
+                  ("later", "view 7 changes a component; :setup opens these screens again")]
+        lines: list[PageLine] = [line((" The server is set up.", "good")), EMPTY]
         for word, text in texts:
             lines += wrap(text, room, "", first=f" {word:<12}")
         return [*lines, EMPTY, line(" enter", ("  goes to the farm", "muted"))]
