@@ -14,6 +14,7 @@ import msgspec
 from qrm_tui.core import answers, settings
 from qrm_tui.core.component_table import Setting, needed, table
 from qrm_tui.core.settings import Settings, Wrong
+from qrm_tui.core.surroundings import Surroundings, unfit
 
 #: The page of what is computed for the machine, and shared.
 BASIC = "basic"
@@ -47,6 +48,8 @@ class Setup:
         self.chosen = set(needed(self._present or [name for name, component in table().items() if component.chosen]))
         #: names of checks whose fix is wanted
         self.fixes: set[str] = set()
+        #: the machine, where it was looked at
+        self.around = Surroundings()
 
     def compute(self, computed: Settings) -> None:
         """Other defaults, since machines boot from another interface; what was typed stays."""
@@ -130,8 +133,10 @@ class Setup:
                 for name in self.names}
 
     def wrong(self) -> list[Wrong]:
-        """All that is wrong."""
-        return settings.check(self.settings())[1]
+        """All that is wrong, with the settings or with them on this machine."""
+        kept, wrong = settings.check(self.settings())
+        troubled = {one.component for one in wrong}
+        return wrong + unfit({name: one for name, one in kept.items() if name not in troubled}, self.around)
 
     def reasons(self, items: Iterable[Asked]) -> Mapping[str, str]:
         """By setting's name, why what stands on a page is not possible."""

@@ -74,6 +74,8 @@ class Installing:
             "system": server.distribution[0], "interface": server.chosen.name if server.chosen else "",
             "interfaces": [{"name": one.name, "mac": one.mac, "up": one.up,
                             "addresses": [address.text for address in one.addresses]} for one in server.interfaces],
+            "taken": [{"protocol": one.protocol, "port": str(one.port), "programs": list(one.processes)}
+                      for one in server.heard],
         }
 
     async def record(self, what: str) -> str:

@@ -161,12 +161,10 @@ def _dhcp(server: Server) -> Told:
 
 
 def _ports(server: Server) -> Told:
-    taken, inferior = [], server.chosen.name if server.chosen else ""
+    taken = []
     for name, port in server.ports():
-        for listener in server.listeners:
+        for listener in server.heard:
             if (listener.protocol, str(listener.port)) != (port.protocol, port.port):
-                continue
-            if listener.interface not in ("", inferior) or listener.address in ("127.0.0.1", "[::1]"):
                 continue
             owners = [process for process in listener.processes if process not in (port.process, "systemd")]
             if owners and port.process:

@@ -148,6 +148,13 @@ class Server:
         """Who listens where."""
         return server_facts.parse_listeners(self.out("listeners"))
 
+    @property
+    def heard(self) -> list[Listener]:
+        """Those who would hear a machine on the chosen interface."""
+        interface = self.chosen.name if self.chosen else ""
+        return [one for one in self.listeners if one.interface in ("", interface)
+                and one.address not in ("127.0.0.1", "[::1]")]
+
     @cached_property
     def offers(self) -> Mapping[str, tuple[str, ...]]:
         """Interface → DHCP servers that offered an address there; an interface that was not asked is not in it."""

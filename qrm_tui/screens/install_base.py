@@ -16,6 +16,7 @@ from textual.widget import Widget
 from qrm_tui.client import installing
 from qrm_tui.core.errors import NoServer, QrmError
 from qrm_tui.core.setup import Setup
+from qrm_tui.core.surroundings import Surroundings, Taken
 from qrm_tui.screens.base import Answer, FarmScreen
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
@@ -56,6 +57,9 @@ class Found:
         """What the server found; fixes that need no further word are wanted."""
         former = {row["name"] for row in self.checks}
         self.checks, self.interfaces = answer["checks"], answer["interfaces"]
+        self.setup.around = Surroundings(
+            {one["name"]: one["addresses"] for one in self.interfaces},
+            [Taken(one["protocol"], one["port"], tuple(one["programs"])) for one in answer["taken"]])
         self.system, self.interface = str(answer["system"]), str(answer["interface"])
         self.setup.fixes = (self.setup.fixes & self.offered) | (self.offered - former)
 
@@ -71,8 +75,10 @@ class Found:
 
     @property
     def troubles(self) -> list[dict[str, Any]]:
-        """Checks that stand in the way: wrong, without a fix that is wanted."""
-        return [row for row in self.checks if row["state"] == "error" and row["name"] not in self.setup.fixes]
+        """Checks that stand in the way: wrong, without a fix that is wanted. Ports depend on what is chosen and typed,
+        and are judged with that."""
+        return [row for row in self.checks if row["state"] == "error"
+                and row["name"] not in (*self.setup.fixes, "ports")]
 
 
 class Looked(Answer):

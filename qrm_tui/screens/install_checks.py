@@ -91,6 +91,9 @@ class InstallChecks(InstallList):
             self.notify(f"{troubles[0]['title']} stands in the way: {troubles[0]['advice'] or troubles[0]['fix']}",
                         severity="error", markup=False)
             return
+        if ports := [row for row in self.found.checks if row["name"] == "ports" and row["state"] == "error"]:
+            self.notify(f"{ports[0]['found']}: the next screens let you leave that out, or take another port",
+                        severity="warning", markup=False)
         from qrm_tui.screens.install_components import InstallComponents
 
         self.app.push_screen(InstallComponents(self.found))

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from qrm_tui.core.component_table import table
 from qrm_tui.core.errors import QrmError
 from qrm_tui.core.operations.arguments import Argument
-from qrm_tui.core.settings import TYPES
+from qrm_tui.core.settings import TYPES, about
 from qrm_tui.core.setup import BASIC, Asked
 from qrm_tui.screens.base import Answer, Sections
 from qrm_tui.screens.install_base import Found, InstallScreen
@@ -223,6 +223,6 @@ class InstallConfig(InstallScreen):
             self.app.push_screen(InstallJob(str(outcome.job["name"]), self.found))
 
     def help_sections(self) -> Sections:
-        return [(page, [(asked.setting.name.replace("_", " "),
-                         f"{asked.setting.help} ({TYPES[asked.setting.type].hint})")
+        return [(page, [(asked.setting.name.replace("_", " "), about(asked.setting))
                         for asked in self.found.setup.asked(page)]) for page in self.found.setup.pages()]
+

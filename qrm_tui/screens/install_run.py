@@ -125,7 +125,9 @@ class _Done(Page):
     def build(self, width: int) -> list[PageLine]:
         setup, room = self.found.setup, width - 2
         address = setup.value("dhcpd", "address") if "dhcpd" in setup.chosen else ""
-        texts = [("", f"{', '.join(setup.names)}: set up, and each was seen to answer.")]
+        texts = [("components", f"{', '.join(setup.names)}: set up, and each was seen to answer")]
+        if setup.off:
+            texts.append(("", f"{', '.join(setup.off)}: switched off; files and packages stay"))
         if address:
             wire = setup.value("dhcpd", "interface")
             texts += [("machines", f"switch one on that boots from the network (PXE) on {wire}: it is listed in view 2 "
@@ -142,8 +144,8 @@ class _Done(Page):
                   ("boot-image", "qrm boot-image create idle --package linux-image-amd64 makes what machines boot "
                                  "first"),
                   ("kept", f"{FILE} sets up the next server the same way: qrm install run --answers"),
-                  ("later", "view 7 shows components: e changes one, x switches it off")]
-        lines: list[PageLine] = [EMPTY, line((" The server is set up.", "good")), EMPTY]
+                  ("later", "view 7 changes a component; :setup opens these screens again")]
+        lines: list[PageLine] = [line((" The server is set up.", "good")), EMPTY]
         for word, text in texts:
             lines += wrap(text, room, "", first=f" {word:<12}")
         return [*lines, EMPTY, line(" enter", ("  goes to the farm", "muted"))]

@@ -84,7 +84,9 @@ class JobScreen(FarmScreen[None]):
         super().__init__()
         self.job = job
         self._row: Mapping[str, Any] = {}
-        self._steps_due = self._asking = self._first = False
+        self._steps_due = self._asking = False
+        #: the step that the cursor was put on last, as it ran
+        self._followed: int | None = None
         self._lines_seen = 0
 
     def compose(self) -> ComposeResult:
@@ -97,7 +99,7 @@ class JobScreen(FarmScreen[None]):
         yield Keys()
 
     def on_mount(self) -> None:
-        self._first = True
+        self._followed = None
         self.query_one(Steps).focus()
         row = self.live.row("job", self.job)
         if row is not None:
@@ -191,9 +193,10 @@ class JobScreen(FarmScreen[None]):
                    [(f"! {text}", "warning") for text in event.plan.get("warnings") or ()])
         running = next((place for place, step in enumerate(event.plan["steps"])
                         if step.get("state") in ("running", "failed")), None)
-        if running is not None and (self._first or not steps.has_focus):
+        # whoever went elsewhere looks at something
+        if running is not None and (self._followed is None or not steps.has_focus or steps.cursor == self._followed):
             steps.go(running)
-        self._first = False
+            self._followed = running
 
     @on(LogCame)
     def _log_came(self, event: LogCame) -> None:

@@ -155,7 +155,7 @@ class Field(Vertical):
     def say(self) -> None:
         """The hint, or the reason."""
         reason = self.reason
-        wrong = bool(reason) and (self.insisted or bool(self.text.strip()))
+        wrong = bool(reason) and (self.insisted or self.touched or bool(self.text.strip()))
         self.set_class(wrong, "-wrong")
         page = self.query_one(f"#hint-{self.argument.name}", Page)
         width = max(8, (self.size.width or 78) - LABELS - 6)
