@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -12,12 +13,12 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from qrm_tui.client.where import INSTALLED
-from qrm_tui.core.answers import FILE
-from qrm_tui.core.errors import QrmError
+from qrm_tui.core.answers import FILE, read
+from qrm_tui.core.errors import BadInput, QrmError
 from qrm_tui.core.operations.registry import OPERATIONS
 from qrm_tui.core.setup import Setup
 from qrm_tui.core.time_left import Calm, seconds_left
-from qrm_tui.screens.base import Answer, Sections
+from qrm_tui.screens.base import Sections
 from qrm_tui.screens.install_base import Found, InstallScreen, Way
 from qrm_tui.screens.job import JobScreen
 from qrm_tui.screens.operate import Request
@@ -65,14 +66,6 @@ class InstallPlan(PlanScreen):
         self.action_run()
 
 
-class _Known(Answer):
-    """What an installation set up that was begun elsewhere."""
-
-    def __init__(self, found: Found) -> None:
-        super().__init__()
-        self.found = found
-
-
 class InstallJob(JobScreen):
     """The installation while it runs; leaving does not stop it. `found`: None where it was begun elsewhere."""
 
@@ -97,22 +90,9 @@ class InstallJob(JobScreen):
         super()._show_row(row)
         if row["state"] == "done" and not self._told:
             self._told = True
-            if self.found:
-                self.app.push_screen(InstallDone(self.found))
-            else:
-                self.ask_found()
-
-    @work(group="found", exclusive=True, exit_on_error=False)
-    async def ask_found(self) -> None:
-        try:
-            answer = await self.qrm.client.install_answers()
-            self.post_message(_Known(Found(Setup(answer["computed"], answer["present"]))))
-        except QrmError as error:
-            self.post_message(self.Trouble(error))
-
-    @on(_Known)
-    def _known(self, event: _Known) -> None:
-        self.app.push_screen(InstallDone(event.found))
+            with contextlib.suppress(BadInput):  # answers that only add to what is there have no way of their own
+                found = self.found or Found(Setup({}, read(row["arguments"]["answers"])))
+                self.app.push_screen(InstallDone(found))
 
 
 class _Done(Page):

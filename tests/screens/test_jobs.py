@@ -65,6 +65,9 @@ async def test_a_long_log_follows_its_end_until_one_scrolls_up() -> None:
         screen = await opened(d, "14")
         log = screen.query_one(LogView)
         await d.until(lambda: "line 4999" in d.text())
+        await d.pilot.resize_terminal(80, 20)
+        await d.until(lambda: "line 4999" in d.text())
+        assert "line 4980" not in d.text()
         log.focus()
         await d.press("pageup")
         assert "line 4999" not in d.text() and not log.following
