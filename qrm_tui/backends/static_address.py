@@ -169,5 +169,8 @@ def _network_manager(wanted: Wanted, connection: str) -> list[Step]:
 def with_host(text: str, address: str, names: list[str]) -> str:
     """hosts(5) with a line for the server's own names in our block; what else is there stays."""
     begin, end = "# begin qrm", "# end qrm"
-    kept = re.sub(rf"^{begin}\n.*?^{end}\n?", "", text, flags=re.MULTILINE | re.DOTALL).rstrip("\n")
-    return f"{kept}\n{begin}\n{IPv4Interface(address).ip}\t{' '.join(names)}\n{end}\n"
+    # a mark without its other one is somebody's, and so is what lies between it and ours
+    kept = re.sub(rf"^{begin}\n(?:(?!{begin}$|{end}$).*\n)*{end}(?:\n|\Z)", "", text, flags=re.MULTILINE)
+    if kept and not kept.endswith("\n"):
+        kept += "\n"
+    return f"{kept}{begin}\n{IPv4Interface(address).ip}\t{' '.join(names)}\n{end}\n"

@@ -6,6 +6,7 @@ from typing import Any
 
 from qrm_tui.cli.table import cut
 from qrm_tui.cli.terminal import can_move, harmless, talk, width
+from qrm_tui.core.time_left import amount_words
 
 _ERASE = "\r\x1b[K"
 _AT_WORK = frozenset(("waiting", "running", "undoing"))
@@ -47,5 +48,6 @@ class Progress:
         steps, step, share = row.get("steps") or 0, row.get("step") or 0, row.get("progress")
         number = f"[{min(step + 1, steps)}/{steps}] " if steps else ""
         state = "undoing: " if row.get("state") == "undoing" else "waiting: " if row.get("waits_for") else ""
-        percent = f"  {share:.0%}" if isinstance(share, (int, float)) else ""
+        amount = amount_words(row)
+        percent = f"  {amount}" if amount else f"  {share:.0%}" if isinstance(share, (int, float)) else ""
         return harmless(f"{number}{state}{what}{percent}")

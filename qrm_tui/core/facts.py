@@ -127,6 +127,8 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     downloads: dict[str, int] = {}
     #: of packages that would be removed
     removals: Removals = Removals()
+    #: packages → whether the package sources have them; empty where apt has no lists yet
+    candidates: dict[str, bool] = {}
     #: systemd units that the planner named → ActiveState; empty: there is none
     units: dict[str, str] = {}
     #: and → UnitFileState: enabled, disabled, generated ...

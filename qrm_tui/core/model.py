@@ -110,6 +110,19 @@ class ImageSeen(msgspec.Struct, frozen=True, kw_only=True):
     present: bool = True
 
 
+class Amount(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a step has done of what it does now."""
+
+    done: float
+    total: float
+    #: `bytes` that are fetched, `packages` that are unpacked and set up
+    unit: str
+    #: when it began with that
+    since: float
+    #: how many packages there are in all, whatever it does now
+    packages: float = 0
+
+
 class JobRecord(msgspec.Struct, kw_only=True):
     """A job as scripts and screens read it."""
 
@@ -124,6 +137,8 @@ class JobRecord(msgspec.Struct, kw_only=True):
     doing: str = ""
     #: 0 to 1 of the step that runs, where it can tell
     progress: float | None = None
+    #: the same in real units, where it counts in some
+    amount: Amount | None = None
     who: str = ""
     terminal: str = ""
     reason: str = ""

@@ -75,10 +75,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", omit_defaults=Tr
     done: Check | None = None
     #: asked right before it runs; one that does not hold fails the step
     guards: tuple[Check, ...] = ()
+    #: must hold once it has ended well, and does not tell whether it is needed at all
+    proof: Check | None = None
     undo: Undo | None = None
     #: runs under a name of its own, so that it outlives qrmd and the line, and is found again
     long: bool = False
-    #: how progress is read from its output (see runners.steps)
+    #: how progress, and what went wrong, are read from its output (see runners.steps)
     progress: str = ""
     #: says why, where the command itself does not
     explain: tuple[str, ...] = ()
@@ -304,4 +306,6 @@ def describe_step(step: Step, done_already: bool = False) -> dict[str, Any]:
         shown |= {"resource": step.host, "diff": diff_of(step)}
     else:
         shown["diff"] = diff_of(step)
+    if isinstance(step, Run) and step.long:
+        shown["long"] = step.progress or True
     return shown

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from qrm_tui.core import address_ranges, names
-from qrm_tui.core.component_table import Component, table
+from qrm_tui.core.component_table import Component, Setting, table
 
 Settings = dict[str, dict[str, str]]
 """Component → setting → value, as it is kept."""
@@ -54,7 +54,11 @@ def _line(text: str) -> str:
 
 
 def _hostname(text: str) -> str:
-    return names.check_hostname(text)
+    try:
+        return names.check_hostname(text)
+    except ValueError:
+        raise ValueError(f"{names.printable(text)!r} is no domain, as in example.net: labels of letters, digits and "
+                         "'-', 63 at most each, with points between") from None
 
 
 class SettingType(NamedTuple):
@@ -78,6 +82,12 @@ TYPES: Mapping[str, SettingType] = {
     "yesno": SettingType(_yes_no, "yes or no"),
     "text": SettingType(_line, "a line of text"),
 }
+
+
+def about(setting: Setting) -> str:
+    """A setting's help, with what it must be where that does not say so."""
+    hint = TYPES[setting.type].hint
+    return setting.help if hint.removeprefix("a ") in setting.help else f"{setting.help} ({hint})"
 
 
 class Wrong(NamedTuple):
@@ -121,7 +131,7 @@ def _check_one(component: Component, settings: Mapping[str, str], wrong: list[Wr
             kept[setting.name] = ""
             continue
         if not text:
-            wrong.append(Wrong(component.name, setting.name, f"is needed ({TYPES[setting.type].hint}): {setting.help}"))
+            wrong.append(Wrong(component.name, setting.name, f"is needed: {about(setting)}"))
             continue
         try:
             kept[setting.name] = TYPES[setting.type].parse(text)
@@ -137,7 +147,9 @@ def _check_together(kept: Mapping[str, Mapping[str, str]], troubled: set[str]) -
         if own != served:
             wrong.append(Wrong("tftpd", "address", f"{served} is not dhcpd's address {own}: machines are told to load "
                                                    "from there"))
-    if {"apache", "node"} <= set(kept) and not {"apache", "node"} & troubled \
-            and kept["apache"]["port"] == kept["node"]["port"]:
-        wrong.append(Wrong("node", "port", f"{kept['node']['port']} is apache's port already"))
+    ports = [(name, port.port, (port.protocol, port.port.format(**settings))) for name, settings in kept.items()
+             if name not in troubled for port in table()[name].ports]
+    for name, template, port in ports:
+        wrong += [Wrong(name, template.strip("{}"), f"{port[1]} is {other}'s port already")
+                  for other, _, same in ports if same == port and other != name and template.startswith("{")]
     return wrong

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from qrm_tui.core import answers, settings
 from qrm_tui.core.component_table import Setting, needed, table
 from qrm_tui.core.settings import Settings, Wrong
+from qrm_tui.core.surroundings import Surroundings, unfit
 
 #: The page of what is computed for the machine, and shared.
 BASIC = "basic"
@@ -24,16 +27,29 @@ class Asked(NamedTuple):
     setting: Setting
 
 
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """Choices that were made and not carried out yet, for whoever opens the installer next. No secret is among them."""
+
+    chosen: list[str] = []
+    #: component → setting → what was typed
+    typed: dict[str, dict[str, str]] = {}
+    #: checks whose fix was offered, and not wanted
+    declined: list[str] = []
+
+
 class Setup:
     """Choices and typed texts; they stay, whatever page one looks at."""
 
-    def __init__(self, computed: Settings, present: Settings | None = None) -> None:
-        """`computed`: defaults of all components for this machine; `present`: of those that are set up already."""
-        self._computed, self._present = computed, present or {}
+    def __init__(self, computed: Settings, present: Settings | None = None, off: Settings | None = None) -> None:
+        """`computed`: defaults of all components for this machine; `present`: of those that are set up already, and
+        on; `off`: of those that were set up, and are switched off."""
+        self._computed, self._present, self._off = computed, present or {}, off or {}
         self._typed: dict[tuple[str, str], str] = {}
         self.chosen = set(needed(self._present or [name for name, component in table().items() if component.chosen]))
         #: names of checks whose fix is wanted
         self.fixes: set[str] = set()
+        #: the machine, where it was looked at
+        self.around = Surroundings()
 
     def compute(self, computed: Settings) -> None:
         """Other defaults, since machines boot from another interface; what was typed stays."""
@@ -49,6 +65,22 @@ class Setup:
         else:
             self.chosen -= {other for other in self.chosen if name in needed([other])}
         return [other for other in table() if other in self.chosen ^ before and other != name]
+
+    def refusal(self, name: str, wanted: bool) -> str:
+        """Why a component cannot be chosen, or not be left out; empty: it can."""
+        if wanted:
+            return next((f"{other}: {table()[other].lacking}" for other in needed([name]) if table()[other].lacking),
+                        "")
+        keeper = next((other for other, component in table().items() if component.itself and name in needed([other])),
+                      "")
+        if keeper:
+            return f"{keeper} is the server itself, and stays" if keeper == name else f"{keeper} needs it, and stays"
+        return ""
+
+    @property
+    def off(self) -> list[str]:
+        """Components that are set up and on, and shall be switched off."""
+        return [name for name in table() if name in self._present and name not in self.chosen]
 
     @property
     def names(self) -> list[str]:
@@ -74,7 +106,8 @@ class Setup:
 
     def value(self, component: str, key: str) -> str:
         """What stands there now."""
-        for source in (self._typed.get((component, key)), self._present.get(component, {}).get(key)):
+        for source in (self._typed.get((component, key)), self._present.get(component, {}).get(key),
+                       self._off.get(component, {}).get(key)):
             if source is not None:
                 return source
         return self._computed.get(component, {}).get(key, "")
@@ -100,8 +133,10 @@ class Setup:
                 for name in self.names}
 
     def wrong(self) -> list[Wrong]:
-        """All that is wrong."""
-        return settings.check(self.settings())[1]
+        """All that is wrong, with the settings or with them on this machine."""
+        kept, wrong = settings.check(self.settings())
+        troubled = {one.component for one in wrong}
+        return wrong + unfit({name: one for name, one in kept.items() if name not in troubled}, self.around)
 
     def reasons(self, items: Iterable[Asked]) -> Mapping[str, str]:
         """By setting's name, why what stands on a page is not possible."""
@@ -118,3 +153,21 @@ class Setup:
         kept, wrong = settings.check(self.settings())
         assert not wrong
         return answers.write(kept)
+
+    # a draft
+
+    def draft(self, offered: Iterable[str]) -> Draft:
+        """What was chosen so far; `offered`: checks that offer a fix."""
+        typed: dict[str, dict[str, str]] = {}
+        for (component, key), text in self._typed.items():
+            typed.setdefault(component, {})[key] = text
+        return Draft(chosen=self.names, typed=typed, declined=sorted(set(offered) - self.fixes))
+
+    def take_up(self, draft: Draft) -> None:
+        """Choices as they were; what another version knew, and this one does not, is passed over."""
+        self.chosen = set(needed(name for name in draft.chosen if name in table()))
+        self.fixes -= set(draft.declined)
+        for component, texts in draft.typed.items():
+            for key, text in texts.items():
+                if component in table() and table()[component].setting(key) and text.isprintable():
+                    self.type(component, key, text)

@@ -14,10 +14,10 @@ from typing import TypeVar
 
 import msgspec
 
-from qrm_tui.core.errors import Broken, GuardRefused, QrmError, Refused, StepFailed, Unreachable
+from qrm_tui.core.errors import Broken, Busy, GuardRefused, QrmError, Refused, StepFailed, Unreachable
 from qrm_tui.core.facts import RECORDS
 from qrm_tui.core.farm import Farm
-from qrm_tui.core.model import FINISHED, Item, JobRecord
+from qrm_tui.core.model import FINISHED, Amount, Item, JobRecord
 from qrm_tui.core.plan import OFF_RUNNER, Await, Domain, Order, Plan, Record, RemoveFile, Run, Step, Wait, WriteFile
 from qrm_tui.daemon.hosts import Hosts
 from qrm_tui.daemon.joblog import JobLog
@@ -35,6 +35,8 @@ _log = logging.getLogger("qrmd.jobs")
 
 #: Seconds between tries to reach a machine: the first pause, doubled up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+#: Seconds that a step waits for somebody who has what it needs (apt's lock): a system's own upgrades take some minutes.
+PATIENCE = 900.0
 
 
 class _Cancelled(Exception):
@@ -76,6 +78,7 @@ class Jobs:
         self._jobs: dict[int, Job] = {}
         #: called at each point of a step (`before`, `begun`, `effect`); tests end the server there
         self.on_point: Callable[[str, Job, int], None] = lambda point, job, step: None
+        self.patience = PATIENCE
 
     # from outside
 
@@ -226,6 +229,7 @@ class Jobs:
                 raise _Cancelled
             again = row.state == "begun"
             job.record.step, job.record.doing, job.record.progress = number, step.summary, None
+            job.record.amount = None
             self.on_point("before", job, number)
             if isinstance(step, Record):
                 self.on_point("begun", job, number)
@@ -286,10 +290,12 @@ class Jobs:
             await insisting
 
     def _stage(self, job: Job, number: int, runner: Runner) -> running.Stage:
-        def on_progress(share: float) -> None:
-            if job.record.progress is None or abs(share - job.record.progress) >= 0.01:
-                job.record.progress = share
-                self._show(job.record)
+        def on_progress(report: running.Report) -> None:
+            record, amount = job.record, _amount(report, job.record.amount, self._farm.clock())
+            if record.progress is None or abs(report.share - record.progress) >= 0.01 \
+                    or _differs(amount, record.amount):
+                record.progress, record.amount = report.share, amount
+                self._show(record)
 
         return running.Stage(runner, f"qrm-{job.number}-{number}", self._machines.tell,
                              lambda stream, text: job.log.add(number, stream, text), on_progress)
@@ -308,6 +314,7 @@ class Jobs:
             if row.state not in ("begun", "done"):
                 continue
             record.step, record.doing, record.progress = number, f"taking back: {step.summary}", None
+            record.amount = None
             self._show(record)
             try:
                 if isinstance(step, Record):
@@ -358,7 +365,7 @@ class Jobs:
         await self._look_again(job)
         await self._forget_commands(job)
         record.state, record.error, record.ended = state, error, self._farm.clock()  # type: ignore[assignment]
-        record.waits_for, record.progress, record.cancelling = "", None, False
+        record.waits_for, record.progress, record.amount, record.cancelling = "", None, None, False
         record.doing = "" if state == "done" else record.doing
         entry = Entry(who=record.who, terminal=record.terminal, operation=record.operation, object=record.object,
                       outcome=state, reason=record.reason, job=record.id,
@@ -399,11 +406,19 @@ class Jobs:
             self._show(job.record)
 
     async def _insist(self, job: Job, work: Callable[[], Awaitable[T]], *, undoing: bool = False) -> T:
-        """Until the machine answers and the database takes it; _Cancelled ends it, unless it is undoing."""
-        pause = self._first_pause
+        """Until the machine answers and the database takes it; _Cancelled ends it, unless it is undoing.
+
+        Who else is at work there is waited for, too, but not for ever."""
+        pause, loop = self._first_pause, asyncio.get_running_loop()
+        begun = loop.time()
         while True:
             try:
                 result = await work()
+            except Busy as error:
+                if loop.time() - begun >= self.patience:
+                    raise StepFailed(f"{error}; that has not ended for {self.patience / 60:.0f} min: look at it there, "
+                                     "and ask again") from None
+                self._waits(job, f"waits, and tries again: {error}")
             except (Unreachable, Broken) as error:
                 self._waits(job, f"waits, and tries again: {error}")
             else:
@@ -432,3 +447,18 @@ class Jobs:
     async def _write(self, job: Job, write: Write) -> None:
         """Into the database, however long it takes to have room."""
         await self._insist(job, lambda: self._store.write(write), undoing=True)
+
+
+def _amount(report: running.Report, before: Amount | None, now: float) -> Amount | None:
+    """What a step tells in real units."""
+    if not report.unit:
+        return None
+    since = before.since if before is not None and before.unit == report.unit else now
+    return Amount(done=report.done, total=report.total, unit=report.unit, since=since, packages=report.packages)
+
+
+def _differs(amount: Amount | None, before: Amount | None) -> bool:
+    """Whether that is worth to be shown."""
+    if amount is None or before is None or amount.unit != before.unit:
+        return amount is not before
+    return abs(amount.done - before.done) >= amount.total / 200

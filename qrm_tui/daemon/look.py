@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from qrm_tui.backends import apt, lvm, mounts, nfs, probing, server_facts
+from qrm_tui.backends import apt_words, lvm, mounts, nfs, own_packages, probing, server_facts
 from qrm_tui.backends.planning import Probe
 from qrm_tui.core.errors import StepFailed
 from qrm_tui.core.facts import Answered, File, MachineFacts, Removals
@@ -22,6 +22,7 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
         "paths": (probing.paths_argv(probe.paths), probe.paths),
         "packages": (probing.packages_argv(probe.packages), probe.packages),
         "downloads": (probing.downloads_argv(probe.downloads), probe.downloads),
+        "candidates": (apt_words.candidates_argv(probe.packages), probe.downloads),
         "units": (probing.units_argv(probe.units), probe.units),
         "digests": (server_facts.digests_argv(probe.digests), probe.digests),
         "listeners": (server_facts.LISTENERS_ARGV, probe.network), "interfaces": (server_facts.ADDRESSES_ARGV,
@@ -39,6 +40,7 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
         paths=_paths(runner, probe, done.get("paths")),
         packages=probing.parse_packages(text["packages"], probe.packages),
         downloads=probing.parse_downloads(text["downloads"]), removals=removals,
+        candidates=apt_words.parse_candidates(text["candidates"], probe.packages),
         units=probing.parse_units(text["units"], probe.units),
         enabled=probing.parse_enabled(text["units"], probe.units),
         digests=server_facts.parse_digests(text["digests"], probe.digests),
@@ -66,10 +68,11 @@ async def look_at_removals(runner: Runner, names: Sequence[str]) -> Removals:
             raise StepFailed(f"{runner.name}: {done.complaint()}")
         return done.out
 
-    listed, there = await asyncio.gather(runner.read_file(apt.INSTALLED), runner.run(probing.packages_argv(names)))
-    ours = apt.parse_installed(listed.content if listed else "")
+    listed, there = await asyncio.gather(runner.read_file(own_packages.INSTALLED),
+                                         runner.run(probing.packages_argv(names)))
+    ours = own_packages.parse_installed(listed.content if listed else "")
     found = [name for name, version in probing.parse_packages(there.out, names).items() if version and name in ours]
-    return await apt.find_removals(found, ask) if found else Removals()
+    return await own_packages.find_removals(found, ask) if found else Removals()
 
 
 async def _no_removals() -> Removals:

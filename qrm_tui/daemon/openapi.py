@@ -51,6 +51,10 @@ def _post(summary: str, schema: dict[str, Any]) -> dict[str, Any]:
                                    "default": {"$ref": "#/components/responses/Trouble"}}}}
 
 
+#: Names of anything.
+_NAMES = {"type": "array", "items": {"type": "string"}}
+
+
 def _secrets(*names: str) -> dict[str, Any]:
     """Texts that are told, and never told back; a name among them is none."""
     return {"type": "object", "required": list(names), "properties": {
@@ -71,6 +75,9 @@ def document() -> dict[str, Any]:
     asks = {"type": "object", "required": ["session"], "properties": session}
     run = {"type": "object", "required": ["plan"],
            "properties": {"plan": {"type": "string"}, "reason": {"type": "string"}}}
+    draft = {"type": "object", "properties": {
+        "chosen": _NAMES, "declined": _NAMES, "typed": {"type": "object", "additionalProperties": {
+            "type": "object", "additionalProperties": {"type": "string"}}}}}
     return {
         "openapi": "3.1.0", "info": {"title": "qrmd", "version": __version__},
         "paths": {
@@ -96,6 +103,12 @@ def document() -> dict[str, Any]:
             "/v1/consoles/{name}/size": _post("how large the terminal is", size),
             "/v1/install/answers": _get("a complete answers file for this server", "interface"),
             "/v1/install/checks": _get("what checks of the server find before it is set up", "interface"),
+            "/v1/install/packages/{component}": _get("a component's packages: installed, or what is fetched",
+                                                     "{component}"),
+            "/v1/install/draft": {
+                **_get("choices that were made and not carried out yet"),
+                "put": _post("keep such choices; they count until components are changed", draft)["post"],
+                "delete": _get("forget them")["get"]},
             "/v1/install/recording": _get("what the server says of itself, as a document", "what"),
             "/v1/journal/verify": _get("whether the journal's chain holds"),
         },

@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 from qrm_tui.backends import disks
 from qrm_tui.core.component_table import distributions
-from qrm_tui.core.names import printable
+from qrm_tui.core.errors import StepFailed
+from qrm_tui.core.names import check_hostname, printable
 from qrm_tui.core.places import data_folder
 from qrm_tui.core.units import format_size
 from qrm_tui.install.server import Server
@@ -25,6 +26,11 @@ LEAST_MEMORY, GOOD_MEMORY = 900 << 20, 1800 << 20
 LEAST_ROOM, GOOD_ROOM = 2 << 30, 8 << 30
 #: Bytes in which a first image has room.
 GOOD_GROUP = 5 << 30
+_HOSTS = "/etc/hosts"
+#: Stands in a text for bytes that are none.
+UNREADABLE = "\ufffd"
+#: Characters of what a check says.
+_LONGEST = 400
 #: Services that set the clock.
 CLOCKS = ("systemd-timesyncd.service", "chrony.service", "chronyd.service", "ntpsec.service", "ntp.service",
           "ntpd.service", "openntpd.service")
@@ -71,8 +77,19 @@ def table() -> Mapping[str, Mapping[str, str]]:
 
 def check_all(server: Server) -> list[Finding]:
     """All checks."""
-    return [Finding(name, about["title"], about["looks"], about["means"], CHECKS[name](server))
+    return [Finding(name, about["title"], about["looks"], about["means"], _tell(CHECKS[name], server))
             for name, about in table().items()]
+
+
+def _tell(check: Callable[[Server], Told], server: Server) -> Told:
+    """What it finds; a machine that answers nonsense is told as such, and nothing of it reaches a terminal raw."""
+    try:
+        told = check(server)
+    except (ValueError, TypeError, AttributeError, LookupError, StepFailed) as error:
+        return Told("unknown", f"what this machine answers cannot be read: {printable(str(error), 200)}",
+                    "qrm install record shows what it says")
+    return told._replace(found=printable(told.found, _LONGEST), advice=printable(told.advice, _LONGEST),
+                         fix=printable(told.fix, _LONGEST))
 
 
 def _words(names: Iterable[object]) -> str:
@@ -144,12 +161,10 @@ def _dhcp(server: Server) -> Told:
 
 
 def _ports(server: Server) -> Told:
-    taken, inferior = [], server.chosen.name if server.chosen else ""
+    taken = []
     for name, port in server.ports():
-        for listener in server.listeners:
+        for listener in server.heard:
             if (listener.protocol, str(listener.port)) != (port.protocol, port.port):
-                continue
-            if listener.interface not in ("", inferior) or listener.address in ("127.0.0.1", "[::1]"):
                 continue
             owners = [process for process in listener.processes if process not in (port.process, "systemd")]
             if owners and port.process:
@@ -257,7 +272,16 @@ def _names(server: Server) -> Told:
         return Told("unknown", "it does not say what it is called")
     if name in ("localhost", "localhost.localdomain", "(none)"):
         return Told("error", f"it is called {name}", "give it a name: hostnamectl set-hostname NAME")
-    lines = [line.split("#")[0].split() for line in server.text("/etc/hosts").splitlines()]
+    try:
+        check_hostname(name)
+    except ValueError as error:
+        return Told("error", f"it is called {error}", "give it another one: hostnamectl set-hostname NAME")
+    text = server.text(_HOSTS)
+    if "\0" in text or UNREADABLE in text:
+        return Told("warning", f"{_HOSTS} holds bytes that are no text (UTF-8): programs may read other names there",
+                    f"look at it (cat -v {_HOSTS}), and correct it by hand: qrm writes into no such file")
+    # as resolvers read it: other signs that Python takes for the end of a line are none
+    lines = [line.split("#")[0].split() for line in text.split("\n")]
     places = [line[0] for line in lines if len(line) > 1 and name in line[1:]]
     right = server.wanted_address
     address = right.address.partition("/")[0] if right else ""

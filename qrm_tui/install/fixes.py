@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from qrm_tui.backends import apt, firewalls, static_address
+from qrm_tui.backends import firewalls, own_packages, static_address
 from qrm_tui.backends.firewalls import Firewall
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.errors import BadInput, Refused
@@ -16,7 +16,11 @@ from qrm_tui.install import checks, questions, steps
 from qrm_tui.install.server import Server
 
 HOSTS = "/etc/hosts"
-_CLOCK, _CLOCK_UNIT = "systemd-timesyncd", "systemd-timesyncd.service"
+#: Characters of a file that a fix writes into.
+_LONGEST = 256 << 10
+_CLOCK_UNIT = "systemd-timesyncd.service"
+#: Fixes that need a package → it, and its services.
+_NEEDS = {"group": ("lvm2", ()), "clock": ("systemd-timesyncd", (_CLOCK_UNIT,))}
 
 
 class Wish(NamedTuple):
@@ -28,8 +32,9 @@ class Wish(NamedTuple):
 
 def probe(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     """Everything that checks look at."""
-    return [Probe(HERE, asks=questions.everything(), packages=(_CLOCK,), units=(_CLOCK_UNIT,),
-                  files=(HOSTS, firewalls.RULES, firewalls.NFTABLES, firewalls.OPENED, apt.INSTALLED))]
+    return [Probe(HERE, asks=questions.everything(), packages=tuple(package for package, _ in _NEEDS.values()),
+                  units=(_CLOCK_UNIT,), files=(HOSTS, firewalls.RULES, firewalls.NFTABLES, firewalls.OPENED,
+                                               own_packages.INSTALLED))]
 
 
 def plan_fix(call: Call) -> Draft:
@@ -69,6 +74,10 @@ def add(draft: Draft, reading: Reading, server: Server, name: str, wish: Wish) -
         raise Refused(f"{name}: {told.found}: {told.advice or 'nothing can be done about it here'}")
     for question in _ASKED[name]:
         reading.ask(HERE, "asked", question)
+    package, services = _NEEDS.get(name, ("", ()))
+    if package and not reading.ask(HERE, "package", package):
+        draft.steps += steps.install_packages([package], services, reading.file(HERE, own_packages.INSTALLED),
+                                              draft.steps)
     draft.steps += FIXES[name](reading, server, wish)
 
 
@@ -126,6 +135,12 @@ def _nftables(reading: Reading, server: Server, firewall: Firewall, interface: s
 
 
 def _write(path: str, text: str, there: File | None, checker: tuple[str, ...]) -> WriteFile | None:
+    if there is not None and (checks.UNREADABLE in there.content or "\0" in there.content):
+        raise Refused(f"{path} holds bytes that are no text (UTF-8), and would not be the same afterwards: correct it "
+                      "by hand")
+    if there is not None and len(there.content) > _LONGEST:
+        raise Refused(f"{path} has more than {_LONGEST >> 10} KiB: qrm writes into no such file; do it by hand: "
+                      f"{printable(text.removeprefix(there.content), 200)}")
     if there is not None and there.content == text:
         return None
     return WriteFile(machine=HERE, summary=f"write {path}", path=path, content=text, checker=checker,
@@ -157,10 +172,7 @@ def _group(reading: Reading, server: Server, wish: Wish) -> list[Step]:
 
 
 def _clock(reading: Reading, server: Server, wish: Wish) -> list[Step]:
-    made: list[Step] = []
-    if not reading.ask(HERE, "package", _CLOCK):
-        made += steps.install_packages([_CLOCK], [_CLOCK_UNIT], reading.file(HERE, apt.INSTALLED))
-    return [*made, steps.enable(_CLOCK_UNIT), steps.restart(_CLOCK_UNIT, was_active=False)]
+    return [steps.enable(_CLOCK_UNIT), steps.restart(_CLOCK_UNIT, was_active=False)]
 
 
 def _names(reading: Reading, server: Server, wish: Wish) -> list[Step]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import apt, dhcpd, mounts
+from qrm_tui.backends import dhcpd, mounts, own_packages
 from qrm_tui.backends.components import CHECKERS, Site
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core import answers, component_table
@@ -53,7 +53,8 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     fixing = fixes.probe(farm, arguments)[0] if arguments.get("fix") else Probe(HERE)
     return [Probe(
         HERE, asks=fixing.asks,
-        files=(OS_RELEASE, answers.FILE, apt.INSTALLED, *fixing.files, *files, *(by_hand(path) for path in files)),
+        files=(OS_RELEASE, answers.FILE, own_packages.INSTALLED, *fixing.files, *files,
+               *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
                *(folder for component in all_of for folder in component.folders)),
         downloads=_asked_for(arguments), packages=tuple(sorted({*packages, *fixing.packages})),
@@ -79,16 +80,40 @@ def plan_run(call: Call) -> Draft:
     """The server as the answers file says."""
     known = present(call.reading.farm)
     settings = answers.read(call.arguments["answers"], {name: wanted.settings for name, wanted in known.items()})
+    off = _to_disable(call, known, settings)
     draft = Draft("component/all")
-    wanted = dict(known)
+    wanted = dict(known) | {name: msgspec.structs.replace(known[name], enabled=False) for name in off}
     for name in call.arguments["fix"]:
         fixes.add_with(draft, call, name, settings)
     for name, chosen in settings.items():
         wanted[name] = msgspec.structs.replace(known.get(name, ComponentWanted()), settings=chosen, enabled=True)
-    _Setup(call, draft, wanted).apply(settings)
+    setup = _Setup(call, draft, wanted)
+    for name in off:
+        setup.stop(name, known[name])
+    setup.apply(settings)
     if not draft.steps:
         draft.notes.append("everything is as the answers say: nothing is to be done")
     return draft
+
+
+def _to_disable(call: Call, known: Mapping[str, ComponentWanted], settings: Mapping[str, object]) -> list[str]:
+    """What shall be switched off, what needs others before these; Refused, with every reason."""
+    names = set(call.arguments["disable"])
+    stays = {name for name, wanted in known.items() if wanted.enabled and name not in names} | set(settings)
+    reasons = []
+    for name in sorted(names):
+        if name not in known:
+            reasons.append(f"disable: {name} is not set up")
+        elif table()[name].itself:
+            reasons.append(f"disable: {name} is what runs this, and cannot stop itself")
+        elif name in settings:
+            reasons.append(f"disable: the answers ask for {name}: take it out of them, or leave it on")
+        elif needing := [other for other in component_table.needed(stays) if other in stays
+                         and name in table()[other].depends]:
+            reasons.append(f"disable: {', '.join(needing)} needs {name}: switch that off, too, or leave {name} on")
+    if reasons:
+        raise Refused(*reasons)
+    return [name for name in reversed(table()) if name in names]
 
 
 def _one(call: Call) -> tuple[Item, dict[str, ComponentWanted]]:
@@ -229,16 +254,21 @@ class _Setup:
             if name in other.depends and self._wanted.get(other.name, ComponentWanted(enabled=False)).enabled:
                 self._draft.warnings.append(f"{other.name} needs {name}: while it is off, machines cannot boot")
         former = self._wanted[name]
+        if former.enabled:
+            self._answers(without=name)
+        self.stop(name, former)
+        if not self._draft.steps:
+            self._draft.notes.append(f"{name} is off already: nothing is to be done")
+
+    def stop(self, name: str, former: ComponentWanted) -> None:
+        """Its services end, for good; nobody else is asked."""
         for unit in table()[name].services:
             if self._reading.ask(HERE, "unit", unit) in ("", "inactive") and \
                     self._reading.ask(HERE, "enabled", unit) in ("", "disabled", "masked"):
                 continue
             self._add(steps.disable(unit))
         if former.enabled:
-            self._answers(without=name)
             self._record(name, msgspec.structs.replace(former, enabled=False), former)
-        if not self._draft.steps:
-            self._draft.notes.append(f"{name} is off already: nothing is to be done")
 
     # its parts
 
@@ -284,7 +314,9 @@ class _Setup:
         if missing:
             services = [unit for component in chosen if set(component.packages[system]) & set(missing)
                         for unit in component.services]
-            self._draft.steps += steps.install_packages(missing, services, self._reading.file(HERE, apt.INSTALLED))
+            self._in_sources(missing, chosen, system)
+            listed = self._reading.file(HERE, own_packages.INSTALLED)
+            self._draft.steps += steps.install_packages(missing, services, listed, self._draft.steps)
             self._draft.notes.append("packages stay installed if this is taken back")
             self._sizes(missing)
         there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
@@ -292,6 +324,18 @@ class _Setup:
                                  f"{'; installed are ' + ', '.join(there) if there else ''}")
 
         return set(missing)
+
+    def _in_sources(self, missing: list[str], chosen: list[Component], system: str) -> None:
+        """Refused if the package sources have not all of these, as far as that is known."""
+        known = self._facts.candidates
+        absent = {package: [component.name for component in chosen if package in component.packages[system]]
+                  for package in missing if not known.get(package, True)}
+        if absent:
+            called = component_table.distribution(self._os_release())[1]
+            raise Refused(*(f"{', '.join(names)}: the package sources of this server have no {package}, which {called} "
+                            "comes with" for package, names in absent.items()),
+                          "look at /etc/apt/sources.list and /etc/apt/sources.list.d (Debian: main; Ubuntu: main and "
+                          "universe), run apt-get update, and plan anew; nothing was changed")
 
     def _sizes(self, missing: list[str]) -> None:
         """What is fetched for packages, and what comes with them."""
@@ -360,7 +404,8 @@ class _Setup:
             if self._reading.ask(HERE, "enabled", unit) != "enabled":
                 self._add(steps.enable(unit))
             if (changed or state != "active") and not component.itself:
-                self._add(steps.restart(unit, was_active=state == "active", slow=component.slow))
+                self._add(steps.restart(unit, was_active=state == "active", slow=component.slow,
+                                        ports=[port.port for port in self._site.ports(component.name)]))
                 begun = True
         if begun:
             for summary, check in self._site.checks(component.name):
@@ -377,8 +422,9 @@ class _Setup:
 
     def _ran(self, component: Component, system: str) -> tuple[str, ...]:
         """Services that ran before the component was set up, and not because we had installed them."""
-        listed = self._facts.files.get(apt.INSTALLED)
-        if component.itself or apt.parse_installed(listed.content if listed else "") & {*component.packages[system]}:
+        listed = self._facts.files.get(own_packages.INSTALLED)
+        ours = own_packages.parse_installed(listed.content if listed else "")
+        if component.itself or ours & {*component.packages[system]}:
             return ()
         return tuple(unit for unit in component.services if self._facts.units.get(unit) == "active"
                      and self._facts.enabled.get(unit) not in ("", "disabled", "masked"))

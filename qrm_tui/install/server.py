@@ -93,9 +93,9 @@ class Server:
     def interfaces(self) -> tuple[Interface, ...]:
         """Interfaces on a wire, in the kernel's order."""
         return tuple(Interface(
-            str(row["ifname"]), str(row.get("address", "")), "UP" in row.get("flags", ()),
+            str(row["ifname"]), str(row.get("address", "")), "UP" in (row.get("flags") or ()),
             tuple(Address(f"{entry['local']}/{entry['prefixlen']}", bool(entry.get("dynamic")))
-                  for entry in row.get("addr_info", ()) if entry.get("family") == "inet" and "local" in entry))
+                  for entry in row.get("addr_info") or () if entry.get("family") == "inet" and "local" in entry))
             for row in self._rows("addresses") if row.get("ifname") and row.get("link_type") == "ether")
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
@@ -147,6 +147,13 @@ class Server:
     def listeners(self) -> tuple[Listener, ...]:
         """Who listens where."""
         return server_facts.parse_listeners(self.out("listeners"))
+
+    @property
+    def heard(self) -> list[Listener]:
+        """Those who would hear a machine on the chosen interface."""
+        interface = self.chosen.name if self.chosen else ""
+        return [one for one in self.listeners if one.interface in ("", interface)
+                and one.address not in ("127.0.0.1", "[::1]")]
 
     @cached_property
     def offers(self) -> Mapping[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import apt, boot_images, lvm_nfs, mounts
+from qrm_tui.backends import boot_images, lvm_nfs, mounts, own_packages
 from qrm_tui.backends.components import Site
 from qrm_tui.backends.firewalls import Port
 from qrm_tui.backends.planning import Call, Draft, Probe
@@ -66,7 +66,8 @@ def probe_uninstall(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     images = [boot_images.place(item.name) for item in farm.all("boot-image")] if arguments["data"] else []
     return [*_probe_images(farm, arguments), Probe(
         HERE, asks=closing.ASKS,
-        files=(OS_RELEASE, answers.FILE, apt.INSTALLED, *closing.FILES, *files, *(by_hand(path) for path in files)),
+        files=(OS_RELEASE, answers.FILE, own_packages.INSTALLED, *closing.FILES, *files,
+               *(by_hand(path) for path in files)),
         paths=(*(component.key for component in going if component.key), *images,
                *(path for component in going for path in (*component.folders, *component.copies, *component.data))),
         packages=tuple(sorted(set(packages))),
@@ -268,12 +269,11 @@ class _Removal:
         going = self._packages()
         if going:
             draft.steps += steps.remove_packages(going, purge=self._data)
-        listed = self._reading.file(HERE, apt.INSTALLED)
+        listed = steps.content_of(self._reading.file(HERE, own_packages.INSTALLED))
         here = {package for component in _packaged(self._reading.farm, self._call.arguments)
                 for package in component.packages.get(self._system, ())}
         gone = {package for package in here if not self._reading.ask(HERE, "package", package)}
-        draft.steps += steps.list_packages(apt.parse_installed(listed.content if listed else "") - {*going, *gone},
-                                           listed)
+        draft.steps += steps.list_packages(own_packages.parse_installed(listed or "") - {*going, *gone}, listed)
         copies = [path for component in self._going for path in component.copies
                   if self._reading.ask(HERE, "path", path) != "absent"]
         filled = [folder for component in self._going for folder in component.folders
@@ -318,8 +318,8 @@ class _Removal:
         """Packages that go, with what came along; why others stay is noted."""
         staying = {package: component.name for component in self._staying
                    for package in component.packages[self._system]}
-        listed = self._reading.file(HERE, apt.INSTALLED)
-        ours = apt.parse_installed(listed.content if listed else "")
+        listed = self._reading.file(HERE, own_packages.INSTALLED)
+        ours = own_packages.parse_installed(listed.content if listed else "")
         asked = set(_going_packages(self._reading.farm, self._call.arguments))
         for package in asked:
             self._reading.ask(HERE, "removal", package)

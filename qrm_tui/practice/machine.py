@@ -165,7 +165,7 @@ class SimulatedMachine(Runner):
             return None
         if place.is_dir():
             raise StepFailed(f"{path} on {self.name} cannot be read: cat: {path}: Is a directory")
-        return File(content=place.read_text(errors="replace"), mode=stat.S_IMODE(place.stat().st_mode))
+        return File(content=place.read_bytes().decode(errors="replace"), mode=stat.S_IMODE(place.stat().st_mode))
 
     async def write_file(self, path: str, content: str, mode: int, checker: Sequence[str]) -> None:
         await self._reach()

@@ -74,25 +74,8 @@ def dpkg_query(host: Host, argv: Sequence[str]) -> Completed:
                      "".join(f"dpkg-query: no packages found matching {name}\n" for name in unknown))
 
 
-def env(host: Host, argv: Sequence[str]) -> Completed | Effects:
-    """apt-get and dpkg without questions."""
-    match argv:
-        case ("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "--pending"):
-            return good()
-        case ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300", "update"):
-            return good("Hit:1 http://deb.debian.org/debian bookworm InRelease\nReading package lists...\n")
-        case ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300",
-              "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "-o", "APT::Status-Fd=1", "install",
-              *names):
-            return _install(host, names)
-        case ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300", "-o",
-              "APT::Status-Fd=1", "remove" | "purge", *names):
-            return _removing(host, sorted(_with_dependants(host, names)))
-    raise NotPractised("these arguments")
-
-
 def apt_get(host: Host, argv: Sequence[str]) -> Completed:
-    """What would be fetched, or removed."""
+    """What there is, and what would be fetched, or removed."""
     match argv:
         case ("apt-get", "--simulate", "remove", *names):
             return _would_go(host, _with_dependants(host, names))
@@ -101,14 +84,31 @@ def apt_get(host: Host, argv: Sequence[str]) -> Completed:
             return _would_go(host, going | _idle(host, going))
         case ("apt-get", "--simulate", "autoremove"):
             return _would_go(host, _idle(host, set()))
+        case ("apt-get", "--yes", "update"):
+            return good("Hit:1 http://deb.debian.org/debian bookworm InRelease\nReading package lists...\n")
+        case ("apt-get", "download", "-qq", "--print-uris", *names):
+            pass
         case ("apt-get", "--yes", "--no-install-recommends", "--print-uris", "install", *names):
-            unknown = next((name for name in names if name not in _AVAILABLE), "")
-            if unknown:
-                return bad(100, f"E: Unable to locate package {unknown}\n", "Reading package lists...\n")
+            names = [name for name in names if name not in host.software.packages]
+        case _:
+            raise NotPractised("these arguments")
+    unknown = next((name for name in names if name not in _AVAILABLE), "")
+    if unknown:
+        return bad(100, f"E: Unable to locate package {unknown}\n", "Reading package lists...\n")
+    return good("".join(
+        f"'http://deb.debian.org/debian/pool/main/{name}_{_AVAILABLE[name]}_amd64.deb' "
+        f"{name}_{_AVAILABLE[name]}_amd64.deb {_SIZES[name]} MD5Sum:0\n" for name in names))
+
+
+def apt_cache(host: Host, argv: Sequence[str]) -> Completed:
+    """Which packages the sources have."""
+    match argv:
+        case ("apt-cache", "policy", *names):
             return good("".join(
-                f"'http://deb.debian.org/debian/pool/main/{name}_{_AVAILABLE[name]}_amd64.deb' "
-                f"{name}_{_AVAILABLE[name]}_amd64.deb {_SIZES[name]} MD5Sum:0\n"
-                for name in names if name not in host.software.packages))
+                f"{name}:\n  Installed: {host.software.packages.get(name, '(none)')}\n  Candidate: {_AVAILABLE[name]}\n"
+                f"  Version table:\n     {_AVAILABLE[name]} 500\n"
+                "        500 http://deb.debian.org/debian bookworm/main amd64 Packages\n"
+                for name in names if name in _AVAILABLE))
     raise NotPractised("these arguments")
 
 
@@ -117,6 +117,11 @@ def apt_mark(host: Host, argv: Sequence[str]) -> Completed:
     if tuple(argv[1:]) != ("showmanual",):
         raise NotPractised("these arguments")
     return good("".join(f"{name}\n" for name in sorted(set(host.software.packages) - host.software.along)))
+
+
+def remove(host: Host, words: Sequence[str]) -> Completed | Effects:
+    """As templates/apt/remove.sh does."""
+    return _removing(host, sorted(_with_dependants(host, words[1:])))
 
 
 def gone(host: Host, names: Sequence[str]) -> Completed:
@@ -155,7 +160,8 @@ def _removing(host: Host, names: Sequence[str]) -> Effects:
     return good()
 
 
-def _install(host: Host, names: Sequence[str]) -> Completed | Effects:
+def install(host: Host, names: Sequence[str]) -> Completed | Effects:
+    """As templates/apt/install.sh does."""
     for name in names:
         if name not in _AVAILABLE:
             return bad(100, f"E: Unable to locate package {name}\n", "Reading package lists...\n")
@@ -166,11 +172,18 @@ def _install(host: Host, names: Sequence[str]) -> Completed | Effects:
 
 
 def _installing(host: Host, names: Sequence[str]) -> Effects:
+    fetched, whole = 0, sum(_SIZES[name] for name in names)
+    yield Point("", 0, f"0 upgraded, {len(names)} newly installed, 0 to remove and 0 not upgraded.")
+    yield Point("", _SECONDS / 4, f"Need to get {whole / 1e6:.1f} MB of archives.")
+    for number, name in enumerate(names, 1):
+        fetched += _SIZES[name]
+        yield Point("", _SECONDS / 4, f"dlstatus:{number}:{100 * fetched / whole:.4f}:Retrieving file {number} of "
+                                      f"{len(names)}")
     for number, name in enumerate(names):
         for path in _FILES.get(name, ()):
             host.root.write(path, content_of(path))
         share = 100 * number / len(names)
-        yield Point(f"apt-get: half of {name}" if number == len(names) // 2 else "", _SECONDS / 2,
+        yield Point(f"apt-get: half of {name}" if number == len(names) // 2 else "", _SECONDS / 4,
                     f"pmstatus:{name}:{share:.4f}:Installing {name} (amd64)")
         host.software.packages[name] = _AVAILABLE[name]
         services.brought(host, name)

@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Interface
 from urllib.parse import urlsplit
 
-from qrm_tui.backends.apt import GONE_SCRIPT
 from qrm_tui.backends.boot import ROOT
 from qrm_tui.backends.components import APACHE_CHECK_SCRIPT
 from qrm_tui.backends.dhcpd import CHECK_SCRIPT, KEY, KEY_PATTERN, KEY_SCRIPT, OMAPI_SCRIPT
+from qrm_tui.backends.own_packages import GONE_SCRIPT
 from qrm_tui.backends.partition_boot import FETCH_SCRIPT
 from qrm_tui.backends.partition_filter import FILTER_SCRIPT
 from qrm_tui.backends.static_address import KEEP_SCRIPT
-from qrm_tui.install.steps import RMDIR_SCRIPT, START_AGAIN_SCRIPT
-from qrm_tui.practice import fix_commands, packages, services
+from qrm_tui.install.steps import INSTALL_SCRIPT, REMOVE_SCRIPT, RMDIR_SCRIPT, START_AGAIN_SCRIPT, WHY_SCRIPT
+from qrm_tui.practice import fix_commands, packages, services, units
 from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good, only
 from qrm_tui.practice.host import Host
 from qrm_tui.runners.base import Completed
@@ -268,10 +268,17 @@ def _drop_filter(host: Host, path: str, device: str) -> Effects:
     return good()
 
 
+def _why(host: Host, words: Sequence[str]) -> Completed:
+    """As templates/systemd/why.sh does, of the unit itself."""
+    return units.journalctl(host, ("journalctl", "--quiet", "--no-pager", "--output", "cat", "--lines", "6", "--unit",
+                                   words[0]))
+
+
 SCRIPTS: Mapping[str, Script] = {
     FETCH_SCRIPT: _fetch_boot_image, FILTER_SCRIPT: _filter,
     KEY_SCRIPT: _make_key, OMAPI_SCRIPT: _omapi, START_AGAIN_SCRIPT: services.restart,
     GONE_SCRIPT: packages.gone, RMDIR_SCRIPT: _remove_folders,
-    KEEP_SCRIPT: fix_commands.keep_address,
+    KEEP_SCRIPT: fix_commands.keep_address, INSTALL_SCRIPT: packages.install,
+    REMOVE_SCRIPT: packages.remove, WHY_SCRIPT: _why,
     CHECK_SCRIPT: _check(services.dhcpd_troubles), APACHE_CHECK_SCRIPT: _check(services.apache_troubles),
 }

@@ -5,24 +5,23 @@ Record, Order and Await are not run here: rows of our own and the rack's machine
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
-from qrm_tui.core.errors import GuardRefused, StepFailed
+from qrm_tui.backends import apt_words
+from qrm_tui.core.errors import Busy, GuardRefused, StepFailed
 from qrm_tui.core.plan import Await, Check, EditTree, Order, Record, RemoveFile, Run, Step, Tell, Wait, WriteFile
 from qrm_tui.runners.base import Completed, OnLine, Runner
+from qrm_tui.runners.progress import READERS, Report
 
 #: Tells a service, coalesced with others that wait for the same: (machine, argv) → its end.
 TellService = Callable[[Runner, tuple[str, ...]], Awaitable[Completed]]
-#: A share from 0 to 1.
-OnProgress = Callable[[float], None]
+#: How far a step is.
+OnProgress = Callable[[Report], None]
 
-#: Lines that match are not shown; of one that tells how far it is, the first group does. apt(8)'s are those of
-#: APT::Status-Fd (apt's README.progress-reporting).
-_PROGRESS = {"rsync": re.compile(r"\s([0-9]{1,3})%\s"),
-             "apt": re.compile(r"^(?:pmstatus:.*?:([0-9]{1,3})(?:\.[0-9]+)?:|dlstatus:|media-change:)")}
 _WAIT_PAUSE = 0.5
+#: Longest reason that is told, in characters.
+_MOST_REASON = 600
 
 
 class Stage:
@@ -119,24 +118,47 @@ async def _run(step: Run, stage: Stage) -> None:
         if not await holds(guard, stage.runner):
             raise GuardRefused(guard.otherwise)
     done = await (_run_long(step, stage) if step.long else stage.runner.run(step.argv, on_line=stage.on_line))
+    who = f"{'apt' if step.progress == 'apt' else step.argv[0]} on {stage.runner.name}"
     if done.status != 0:
-        reasons = (await stage.runner.run(step.explain)).out.split("\n") if step.explain else []
-        why = "; ".join(line.strip() for line in reasons if line.strip())[-500:]
-        raise StepFailed(f"{step.argv[0]} on {stage.runner.name}: {done.complaint()}{f' ({why})' if why else ''}")
+        if step.progress == "apt" and (holder := apt_words.held(done.out)):
+            raise Busy(f"{who}: {holder}")
+        if not step.explain:
+            raise StepFailed(f"{who}: {_complaint(step, done)}")
+        reasons = (await stage.runner.run(step.explain)).out.split("\n")
+        why = "; ".join(line.strip() for line in reasons if line.strip())
+        # systemctl's last line is where to look
+        said = (done.err or done.out).strip().partition("\n")[0][:300] or done.complaint()
+        raise StepFailed(f"{who}: {said}{f' ({_middle_out(why)})' if why else ''}")
     # some tools say that all is well when it is not
+    if step.proof is not None and not await holds(step.proof, stage.runner):
+        asked = await stage.runner.run(step.proof.argv)
+        raise StepFailed(f"{who}: {step.proof.otherwise}: {_complaint(step, done, asked)}")
     if step.done is not None and not await holds(step.done, stage.runner):
-        raise StepFailed(f"{step.argv[0]} on {stage.runner.name} ended well, and yet had no effect: {done.complaint()}")
+        raise StepFailed(f"{who} ended well, and yet had no effect: {done.complaint()}")
+
+
+def _middle_out(text: str) -> str:
+    """Its beginning and its end, where it is long: causes come first, and last words last."""
+    return text if len(text) <= _MOST_REASON else f"{text[:_MOST_REASON // 2]} ... {text[-_MOST_REASON // 2:]}"
+
+
+def _complaint(step: Run, *answers: Completed) -> str:
+    """What went wrong, by the first that tells of it."""
+    if step.progress == "apt":
+        for done in answers:
+            if said := apt_words.complaint(f"{done.out}\n{done.err}"):
+                return said
+    return answers[0].complaint()
 
 
 async def _run_long(step: Run, stage: Stage) -> Completed:
-    pattern = _PROGRESS.get(step.progress)
+    reader = READERS[step.progress]() if step.progress else None
 
     def on_line(stream: str, text: str) -> None:
-        match = pattern.search(text) if pattern else None
-        if match:
-            if match[1]:
-                stage.on_progress(int(match[1]) / 100)
-        else:
+        quiet, report = reader.read(text) if reader else (False, None)
+        if report is not None:
+            stage.on_progress(report)
+        if not quiet:
             stage.on_line(stream, text)
 
     done = await stage.runner.run_named(stage.unit, step.argv, on_line)

@@ -1,27 +1,36 @@
-"""What the installer's screens share: the way through them, a list with a cursor, and what is known by now."""
+"""What the installer's screens share: the way through them, what is known by now, looking again, and the draft."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.message import Message
+from textual.timer import Timer
 from textual.widget import Widget
 
+from qrm_tui.client import installing
+from qrm_tui.core.errors import NoServer, QrmError
 from qrm_tui.core.setup import Setup
-from qrm_tui.screens.base import FarmScreen
+from qrm_tui.core.surroundings import Surroundings, Taken
+from qrm_tui.screens.base import Answer, FarmScreen
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
 from qrm_tui.widgets.topline import TopLine
 
+if TYPE_CHECKING:
+    from qrm_tui.screens.application import QrmApp
+
 #: The way, from the first to the last.
 WAY = ("Welcome", "Checks", "Components", "Config", "Plan", "Install", "Done")
-#: Words and styles of a check's state.
-STATES = {"ok": ("ok", "good"), "warning": ("look", "warning"), "error": ("WRONG", "bad"),
-          "unknown": ("?", "muted")}
+#: Columns of the whole way.
+_WHOLE_WAY = len(" Set up the server ") + sum(len(name) + 2 for name in WAY)
+#: Seconds after the last change until the choices are kept: one types, and the line may be slow.
+_CALM = 0.4
 
 
 @dataclass(slots=True)
@@ -37,14 +46,27 @@ class Found:
     system: str = ""
     #: the interface that the checks looked at
     interface: str = ""
+    #: by component what its packages are here (client.installing), as far as it was asked
+    packages: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: when the choices were made that were found here; 0: there were none
+    taken_up: float = 0
+    #: until the choices are kept
+    keeping: Timer | None = None
 
     def take(self, answer: dict[str, Any]) -> None:
         """What the server found; fixes that need no further word are wanted."""
         former = {row["name"] for row in self.checks}
         self.checks, self.interfaces = answer["checks"], answer["interfaces"]
+        self.setup.around = Surroundings(
+            {one["name"]: one["addresses"] for one in self.interfaces},
+            [Taken(one["protocol"], one["port"], tuple(one["programs"])) for one in answer["taken"]])
         self.system, self.interface = str(answer["system"]), str(answer["interface"])
-        offered = {row["name"] for row in self.checks if row["fix"] and not row["choices"]}
-        self.setup.fixes = (self.setup.fixes & offered) | (offered - former)
+        self.setup.fixes = (self.setup.fixes & self.offered) | (self.offered - former)
+
+    @property
+    def offered(self) -> set[str]:
+        """Checks that offer a fix which needs no further word."""
+        return {row["name"] for row in self.checks if row["fix"] and not row["choices"]}
 
     @property
     def outdated(self) -> bool:
@@ -53,16 +75,25 @@ class Found:
 
     @property
     def troubles(self) -> list[dict[str, Any]]:
-        """Checks that stand in the way: wrong, without a fix that is wanted."""
-        return [row for row in self.checks if row["state"] == "error" and row["name"] not in self.setup.fixes]
+        """Checks that stand in the way: wrong, without a fix that is wanted. Ports depend on what is chosen and typed,
+        and are judged with that."""
+        return [row for row in self.checks if row["state"] == "error"
+                and row["name"] not in (*self.setup.fixes, "ports")]
+
+
+class Looked(Answer):
+    """The checks once more, or why not."""
+
+    def __init__(self, answer: dict[str, Any] | None, error: QrmError | None = None) -> None:
+        super().__init__()
+        self.answer, self.error = answer, error
 
 
 class InstallScreen(FarmScreen[None]):
-    """A screen on the way: its parts stand between the way and the keys. Back keeps everything."""
+    """A screen on the way: its parts stand between the way and the keys. Back keeps everything, as the server does."""
 
     DEFAULT_CSS = """
     InstallScreen { layout: vertical; }
-    InstallScreen > .about { height: 7; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "go_on", "go on", key_display="enter", id="install.go_on"),
@@ -71,6 +102,10 @@ class InstallScreen(FarmScreen[None]):
     ]
     #: its place on the way
     place: ClassVar[str] = ""
+
+    def __init__(self, found: Found) -> None:
+        super().__init__()
+        self.found = found
 
     def parts(self) -> Sequence[Widget]:
         """What it shows."""
@@ -91,6 +126,47 @@ class InstallScreen(FarmScreen[None]):
     def action_help(self) -> None:
         self.qrm.open_help()
 
+    # the checks once more
+
+    @work(group="look", exclusive=True, exit_on_error=False)
+    async def look(self) -> None:
+        """Look at the interface that machines shall boot from by now."""
+        try:
+            self.post_message(Looked(await self.qrm.client.install_checks(
+                self.found.setup.value("dhcpd", "interface"))))
+        except QrmError as error:
+            self.post_message(Looked(None, error))
+
+    @on(Looked)
+    def _looked(self, event: Looked) -> None:
+        if event.error:
+            self.tell(event.error)
+        elif event.answer:
+            self.found.take(event.answer)
+            self.looked()
+
+    def looked(self) -> None:
+        """The checks are new."""
+
+    # the draft
+
+    def keep(self) -> None:
+        """Something was chosen or typed: the server keeps it, in a moment, whatever screen is shown then."""
+        if self.found.keeping is not None:
+            self.found.keeping.stop()
+        app, draft = self.app, partial(_keep, self.qrm, self.found)
+        self.found.keeping = app.set_timer(_CALM, lambda: app.run_worker(
+            draft(), group="draft", exclusive=True, exit_on_error=False))
+
+
+async def _keep(app: QrmApp, found: Found) -> None:
+    try:
+        await installing.keep_draft(app.client, found.setup.draft(found.offered))
+    except NoServer:
+        pass  # told by the line on top; the next change keeps all of it
+    except QrmError as error:
+        app.notify("\n".join(error.reasons), severity="error", markup=False)
+
 
 class Way(Page, inherit_bindings=False):
     """Where one is on the way, in a line."""
@@ -105,52 +181,11 @@ class Way(Page, inherit_bindings=False):
 
     def build(self, width: int) -> list[PageLine]:
         at = WAY.index(self._place)
+        if width < _WHOLE_WAY:
+            return [line((" Set up ", "title"), (f"[{self._place}]", "strong"), (f" {at + 1} of {len(WAY)}", "muted"))]
         return [line((" Set up the server ", "title"), *(
             (f" {name} " if number != at else f"[{name}]", "strong" if number == at else "muted")
             for number, name in enumerate(WAY)))]
-
-
-class Choices(Page):
-    """Lines with a cursor, each perhaps with a mark that space sets; `rows` are made by the screen."""
-
-    DEFAULT_CSS = """
-    Choices { height: 1fr; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", show=False),
-        Binding("down,j", "move(1)", show=False),
-        Binding("home,g", "move(-1000)", show=False),
-        Binding("end,G", "move(1000)", show=False),
-        Binding("space", "mark", "choose", key_display="space", id="choices.mark"),
-    ]
-
-    class Moved(Message):
-        """The cursor is elsewhere."""
-
-    class Marked(Message):
-        """Space was pressed on the line under the cursor."""
-
-    def __init__(self) -> None:
-        super().__init__(can_focus=True)
-        self.cursor = 0
-
-    def build(self, width: int) -> Sequence[PageLine]:
-        return self._given
-
-    def style_of(self, index: int) -> str:
-        return "cursor" if index == self.cursor else ""
-
-    def action_move(self, by: int) -> None:
-        """The cursor goes so many lines."""
-        to = max(0, min(len(self.lines) - 1, self.cursor + by))
-        if to != self.cursor:
-            self.cursor = to
-            self.show_line(to)
-            self.refresh()
-            self.post_message(self.Moved())
-
-    def action_mark(self) -> None:
-        self.post_message(self.Marked())
 
 
 def paragraphs(width: int, *texts: tuple[str, str, str]) -> list[PageLine]:

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from qrm_tui.core.component_table import table
 from qrm_tui.core.errors import QrmError
 from qrm_tui.core.operations.arguments import Argument
-from qrm_tui.core.settings import TYPES
+from qrm_tui.core.settings import TYPES, about
 from qrm_tui.core.setup import BASIC, Asked
 from qrm_tui.screens.base import Answer, Sections
 from qrm_tui.screens.install_base import Found, InstallScreen
@@ -22,14 +22,6 @@ from qrm_tui.screens.operate import Outcome
 from qrm_tui.widgets.chooser import Chooser
 from qrm_tui.widgets.field import Check, Field
 from qrm_tui.widgets.page import Page, wrap
-
-
-class _Looked(Answer):
-    """Checks of another interface, or why there are none."""
-
-    def __init__(self, answer: dict[str, Any] | None, error: QrmError | None = None) -> None:
-        super().__init__()
-        self.answer, self.error = answer, error
 
 
 class _Computed(Answer):
@@ -71,8 +63,7 @@ class InstallConfig(InstallScreen):
     place = "Config"
 
     def __init__(self, found: Found) -> None:
-        super().__init__()
-        self.found = found
+        super().__init__(found)
         self._page = BASIC
 
     def parts(self) -> Sequence[Widget]:
@@ -94,6 +85,13 @@ class InstallConfig(InstallScreen):
         await former.remove()
         await self.mount(made, before="#fields")
         await self.show(made.value)
+
+    def on_resize(self) -> None:
+        """Where one types stays in view."""
+        self._show_hint()
+        focused = next((field for field in self.fields if field.has_focus_within), None)
+        if focused is not None:
+            self.call_after_refresh(focused.scroll_visible, animate=False)
 
     @property
     def fields(self) -> list[SettingField]:
@@ -148,6 +146,7 @@ class InstallConfig(InstallScreen):
         if not isinstance(field, SettingField):
             return
         self.found.setup.type(field.asked.component, field.asked.setting.name, field.text.strip())
+        self.keep()
         for other in self.fields:   # what fits together is told at each
             if other is not field:
                 other.say()
@@ -208,22 +207,8 @@ class InstallConfig(InstallScreen):
             return
         self.app.push_screen(InstallPlan(self.found), self._came_of)
 
-    @work(group="look", exclusive=True, exit_on_error=False)
-    async def look(self) -> None:
-        """Checks of another interface than before."""
-        try:
-            self.post_message(_Looked(await self.qrm.client.install_checks(
-                self.found.setup.value("dhcpd", "interface"))))
-        except QrmError as error:
-            self.post_message(_Looked(None, error))
-
-    @on(_Looked)
-    def _looked(self, event: _Looked) -> None:
-        if event.error:
-            self.tell(event.error)
-        elif event.answer:
-            self.found.take(event.answer)
-            self._to_plan()
+    def looked(self) -> None:
+        self._to_plan()
 
     def _came_of(self, outcome: Outcome | None) -> None:
         if outcome is None:
@@ -238,6 +223,6 @@ class InstallConfig(InstallScreen):
             self.app.push_screen(InstallJob(str(outcome.job["name"]), self.found))
 
     def help_sections(self) -> Sections:
-        return [(page, [(asked.setting.name.replace("_", " "),
-                         f"{asked.setting.help} ({TYPES[asked.setting.type].hint})")
+        return [(page, [(asked.setting.name.replace("_", " "), about(asked.setting))
                         for asked in self.found.setup.asked(page)]) for page in self.found.setup.pages()]
+

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -12,17 +13,20 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from qrm_tui.client.where import INSTALLED
-from qrm_tui.core.answers import FILE
-from qrm_tui.core.errors import QrmError
+from qrm_tui.core.answers import FILE, read
+from qrm_tui.core.errors import BadInput, QrmError
 from qrm_tui.core.operations.registry import OPERATIONS
-from qrm_tui.core.units import format_age
+from qrm_tui.core.setup import Setup
+from qrm_tui.core.time_left import Calm, seconds_left
 from qrm_tui.screens.base import Sections
 from qrm_tui.screens.install_base import Found, InstallScreen, Way
 from qrm_tui.screens.job import JobScreen
 from qrm_tui.screens.operate import Request
 from qrm_tui.screens.plan import PlanScreen, _Planned
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
-from qrm_tui.widgets.progress import share_of
+from qrm_tui.widgets.steps import Steps
+
+_NOT_YET = "how long it takes can be told when packages are being fetched"
 
 
 def _with_way(parts: ComposeResult, place: str) -> ComposeResult:
@@ -53,7 +57,7 @@ class InstallPlan(PlanScreen):
         setup = self.found.setup
         try:
             self.post_message(_Planned(await self.qrm.client.plan(
-                "install.run", {"answers": setup.text(), "fix": sorted(setup.fixes)})))
+                "install.run", {"answers": setup.text(), "fix": sorted(setup.fixes), "disable": setup.off})))
         except QrmError as error:
             self.post_message(_Planned(None, error))
 
@@ -63,29 +67,32 @@ class InstallPlan(PlanScreen):
 
 
 class InstallJob(JobScreen):
-    """The installation while it runs; leaving does not stop it."""
+    """The installation while it runs; leaving does not stop it. `found`: None where it was begun elsewhere."""
 
-    def __init__(self, job: str, found: Found) -> None:
+    def __init__(self, job: str, found: Found | None = None) -> None:
         super().__init__(job)
         self.found = found
         self._told = False
+        self._calm = Calm()
 
     def compose(self) -> ComposeResult:
         yield from _with_way(super().compose(), "Install")
 
     def _title(self, width: int) -> list[PageLine]:
         lines = super()._title(width)
-        row, share = self._row, share_of(self._row)
-        if row.get("state") == "running" and row.get("started") and 0.1 < share < 1:
-            left = (self.live.clock() - row["started"]) * (1 - share) / share
-            lines.append(line((f" about {format_age(left)} left, at this pace", "muted")))
+        row, now = self._row, self.live.clock()
+        if row.get("state") == "running":
+            words = self._calm.words(seconds_left(row, self.query_one(Steps).steps, now), now)
+            lines.append(line((f" {words or _NOT_YET}", "muted")))
         return lines
 
     def _show_row(self, row: Mapping[str, Any]) -> None:
         super()._show_row(row)
         if row["state"] == "done" and not self._told:
             self._told = True
-            self.app.push_screen(InstallDone(self.found))
+            with contextlib.suppress(BadInput):  # answers that only add to what is there have no way of their own
+                found = self.found or Found(Setup({}, read(row["arguments"]["answers"])))
+                self.app.push_screen(InstallDone(found))
 
 
 class _Done(Page):
@@ -98,7 +105,9 @@ class _Done(Page):
     def build(self, width: int) -> list[PageLine]:
         setup, room = self.found.setup, width - 2
         address = setup.value("dhcpd", "address") if "dhcpd" in setup.chosen else ""
-        texts = [("", f"{', '.join(setup.names)}: set up, and each was seen to answer.")]
+        texts = [("components", f"{', '.join(setup.names)}: set up, and each was seen to answer")]
+        if setup.off:
+            texts.append(("", f"{', '.join(setup.off)}: switched off; files and packages stay"))
         if address:
             wire = setup.value("dhcpd", "interface")
             texts += [("machines", f"switch one on that boots from the network (PXE) on {wire}: it is listed in view 2 "
@@ -115,8 +124,8 @@ class _Done(Page):
                   ("boot-image", "qrm boot-image create idle --package linux-image-amd64 makes what machines boot "
                                  "first"),
                   ("kept", f"{FILE} sets up the next server the same way: qrm install run --answers"),
-                  ("later", "view 7 shows components: e changes one, x switches it off")]
-        lines: list[PageLine] = [EMPTY, line((" The server is set up.", "good")), EMPTY]
+                  ("later", "view 7 changes a component; :setup opens these screens again")]
+        lines: list[PageLine] = [line((" The server is set up.", "good")), EMPTY]
         for word, text in texts:
             lines += wrap(text, room, "", first=f" {word:<12}")
         return [*lines, EMPTY, line(" enter", ("  goes to the farm", "muted"))]
@@ -129,10 +138,6 @@ class InstallDone(InstallScreen):
     InstallDone > _Done { height: 1fr; }
     """
     place = "Done"
-
-    def __init__(self, found: Found) -> None:
-        super().__init__()
-        self.found = found
 
     def parts(self) -> list[Page]:
         text = _Done(can_focus=True)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from textual import on, work
 from textual.widget import Widget
 
+from qrm_tui.client import installing
 from qrm_tui.core.errors import QrmError
 from qrm_tui.core.setup import Setup
+from qrm_tui.core.units import format_age
 from qrm_tui.screens.base import Answer, Sections
 from qrm_tui.screens.install_base import Found, InstallScreen
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
 
 
-class _Looked(Answer):
+class _Met(Answer):
     """What the server found, or why it could not look."""
 
     def __init__(self, found: Found | None, reasons: Sequence[str] = ()) -> None:
@@ -27,6 +29,7 @@ class _Text(Page):
     """What is said."""
 
     found: Found | None = None
+    clock: Callable[[], float]
     reasons: Sequence[str] = ()
 
     def build(self, width: int) -> list[PageLine]:
@@ -61,6 +64,11 @@ class _Text(Page):
                           "warning", " ! ")
         if not wrong and not fixed:
             lines += [line((" Nothing stands in the way.", "good"))]
+        if found.taken_up:
+            age = format_age(max(0, self.clock() - found.taken_up))
+            lines += [EMPTY, *wrap(f"What was chosen and typed {age} ago is here again; n begins anew.", room, "strong",
+                                   " * ")]
+            return [*lines, EMPTY, line(" enter", ("  goes on with that", "muted"))]
         return [*lines, EMPTY, line(" enter", ("  goes on with what is suggested everywhere", "muted"))]
 
 
@@ -70,11 +78,16 @@ class InstallWelcome(InstallScreen):
     DEFAULT_CSS = """
     InstallWelcome > _Text { height: 1fr; }
     """
-    BINDINGS: ClassVar = [("r", "look", "look again")]
+    BINDINGS: ClassVar = [("r", "look", "look again"), ("n", "anew", "begin anew")]
     place = "Welcome"
 
+    def __init__(self) -> None:
+        super().__init__(Found(Setup({})))
+
     def parts(self) -> Sequence[Widget]:
-        return [_Text(can_focus=True)]
+        text = _Text(can_focus=True)
+        text.clock = self.live.clock
+        return [text]
 
     def on_mount(self) -> None:
         self.query_one(_Text).focus()
@@ -82,18 +95,26 @@ class InstallWelcome(InstallScreen):
 
     @work(group="look", exclusive=True, exit_on_error=False)
     async def look(self) -> None:
-        """Ask for checks and defaults."""
+        """Ask for checks and defaults, and for what was chosen before."""
+        client = self.qrm.client
         try:
-            checks: dict[str, Any] = await self.qrm.client.install_checks()
-            answer = await self.qrm.client.install_answers(checks["interface"])
-            found = Found(Setup(answer["computed"], answer["present"]))
+            kept = await installing.kept_draft(client)
+            wanted = kept[0].typed.get("dhcpd", {}).get("interface", "") if kept else ""
+            checks: dict[str, Any] = await client.install_checks(wanted)
+            if wanted and wanted not in [one["name"] for one in checks["interfaces"] if one["addresses"]]:
+                checks = await client.install_checks()  # another card than before
+            answer = await client.install_answers(checks["interface"])
+            found = Found(Setup(answer["computed"], answer["present"], answer["off"]))
             found.take(checks)
-            self.post_message(_Looked(found))
+            if kept:
+                found.setup.take_up(kept[0])
+                found.taken_up = kept[1]
+            self.post_message(_Met(found))
         except QrmError as error:
-            self.post_message(_Looked(None, error.reasons))
+            self.post_message(_Met(None, error.reasons))
 
-    @on(_Looked)
-    def _looked(self, event: _Looked) -> None:
+    @on(_Met)
+    def _met(self, event: _Met) -> None:
         text = self.query_one(_Text)
         text.found, text.reasons = event.found, event.reasons
         text.rebuild()
@@ -105,6 +126,15 @@ class InstallWelcome(InstallScreen):
         text.rebuild()
         self.look()
 
+    async def action_anew(self) -> None:
+        """What was chosen before is forgotten."""
+        try:
+            await installing.forget_draft(self.qrm.client)
+        except QrmError as error:
+            self.tell(error)
+            return
+        self.action_look()
+
     def action_go_on(self) -> None:
         found = self.query_one(_Text).found
         if found is not None:
@@ -114,7 +144,8 @@ class InstallWelcome(InstallScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         texts = self.query(_Text)
-        return action != "go_on" or bool(texts and texts.first().found)
+        found = texts.first().found if texts else None
+        return action not in ("go_on", "anew") or bool(found and (action == "go_on" or found.taken_up))
 
     def help_sections(self) -> Sections:
         return [("Setting up", [("", "Nothing is changed before you say so on the plan's screen. esc goes back a "

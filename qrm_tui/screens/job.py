@@ -37,7 +37,7 @@ class JobScreen(FarmScreen[None]):
 
     DEFAULT_CSS = """
     JobScreen { layout: vertical; }
-    JobScreen > #job-title { height: auto; max-height: 6; background: $surface; }
+    JobScreen > #job-title { height: auto; max-height: 10; background: $surface; }
     JobScreen > Steps { height: 3fr; }
     JobScreen > #log-title { height: 1; background: $panel; }
     JobScreen > LogView { height: 2fr; }
@@ -84,7 +84,9 @@ class JobScreen(FarmScreen[None]):
         super().__init__()
         self.job = job
         self._row: Mapping[str, Any] = {}
-        self._steps_due = self._asking = self._first = False
+        self._steps_due = self._asking = False
+        #: the step that the cursor was put on last, as it ran
+        self._followed: int | None = None
         self._lines_seen = 0
 
     def compose(self) -> ComposeResult:
@@ -97,7 +99,7 @@ class JobScreen(FarmScreen[None]):
         yield Keys()
 
     def on_mount(self) -> None:
-        self._first = True
+        self._followed = None
         self.query_one(Steps).focus()
         row = self.live.row("job", self.job)
         if row is not None:
@@ -191,9 +193,10 @@ class JobScreen(FarmScreen[None]):
                    [(f"! {text}", "warning") for text in event.plan.get("warnings") or ()])
         running = next((place for place, step in enumerate(event.plan["steps"])
                         if step.get("state") in ("running", "failed")), None)
-        if running is not None and (self._first or not steps.has_focus):
+        # whoever went elsewhere looks at something
+        if running is not None and (self._followed is None or not steps.has_focus or steps.cursor == self._followed):
             steps.go(running)
-        self._first = False
+            self._followed = running
 
     @on(LogCame)
     def _log_came(self, event: LogCame) -> None:
@@ -229,7 +232,7 @@ class JobScreen(FarmScreen[None]):
         if row.get("cancelling") and state not in FINISHED:
             lines.append(line((" it was cancelled: what it did is taken back", "warning")))
         if row.get("waits_for"):
-            lines += wrap(f"waits for {row['waits_for']}", width - 1, "warning", " ")
+            lines += wrap(str(row["waits_for"]), width - 1, "warning", " ")
         if row.get("error"):
             lines += wrap(str(row["error"]), width - 1, "bad", " ")
         if row.get("next") and state in FINISHED:

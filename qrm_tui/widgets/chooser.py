@@ -10,7 +10,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from qrm_tui.widgets.page import Page, PageLine, line
+from qrm_tui.widgets.page import Page, PageLine, line, width_of
 
 
 class Chooser(Page, inherit_bindings=False):
@@ -42,13 +42,19 @@ class Chooser(Page, inherit_bindings=False):
         self.value = value if value in self.choices else self.choices[0]
 
     def build(self, width: int) -> list[PageLine]:
-        spans: PageLine = ((" ", ""),)  # as in an input
-        for choice in self.choices:
-            chosen = choice == self.value
-            spans += line(
-                (f"({'*' if chosen else ' '}) ", "key" if chosen else ""), (choice, "strong" if chosen else ""), "  "
-            )
-        return [spans]
+        words = [line((f"({'*' if choice == self.value else ' '}) ", "key" if choice == self.value else ""),
+                      (choice, "strong" if choice == self.value else ""), "  ") for choice in self.choices]
+        chosen = self.choices.index(self.value)
+        first, last = 0, len(words)
+        while first < chosen and sum(map(width_of, words[first:chosen + 1])) > width - 3:
+            first += 1  # the chosen one is seen, however narrow it is
+        while last > chosen + 1 and sum(map(width_of, words[first:last])) > width:
+            last -= 1
+        # a blank before the first, as in an input
+        spans: PageLine = (("<" if first else " ", "muted"),)
+        for word in words[first:last]:
+            spans += word
+        return [(*spans, (">", "muted")) if last < len(words) else spans]
 
     def choose(self, value: str) -> None:
         """Choose this word."""

@@ -82,6 +82,9 @@ class Field(Vertical):
     def on_mount(self) -> None:
         self.say()
 
+    def on_resize(self) -> None:
+        self.say()
+
     # its value
 
     @property
@@ -152,10 +155,10 @@ class Field(Vertical):
     def say(self) -> None:
         """The hint, or the reason."""
         reason = self.reason
-        wrong = bool(reason) and (self.insisted or bool(self.text.strip()))
+        wrong = bool(reason) and (self.insisted or self.touched or bool(self.text.strip()))
         self.set_class(wrong, "-wrong")
         page = self.query_one(f"#hint-{self.argument.name}", Page)
-        width = max(20, (self.size.width or 78) - LABELS - 6)
+        width = max(8, (self.size.width or 78) - LABELS - 6)
         lines: list[PageLine] = wrap(self.argument.help, width, "muted")
         if wrong:  # never fewer lines than the hint, so that nothing jumps
             reasons = wrap(reason, width, "bad", "! ")

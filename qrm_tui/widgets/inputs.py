@@ -6,6 +6,7 @@ from __future__ import annotations
 CSS = """
 LineInput, LineInput:focus, LineInput:ansi, LineInput:ansi:focus {
     border: none !important; height: 1 !important; padding: 0 1 !important; background: $panel !important;
+    overflow: hidden hidden !important;
 }
 LineInput:ansi > .input--placeholder, LineInput:ansi > .input--suggestion { color: ansi_white; }
 LineInput:nocolor { text-style: underline !important; }

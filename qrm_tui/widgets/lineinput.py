@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual.binding import Binding
+from textual.geometry import Region
 from textual.suggester import Suggester
 from textual.widgets import Input
 
@@ -21,3 +22,7 @@ class LineInput(Input):
             self._bindings.key_to_bindings.pop(key, None)
         self._bindings.key_to_bindings["enter"] = [
             Binding("enter", "submit", enter, key_display="enter", id="input.enter")]
+
+    def on_resize(self) -> None:
+        """Where one types stays in view."""
+        self.scroll_to_region(Region(self.cursor_position, 0, 1, 1), force=True, animate=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from qrm_tui.core.time_left import amount_words
 from qrm_tui.widgets.page import Page, PageLine, line
 
 _BAR = 24
@@ -35,7 +36,9 @@ class Progress(Page, inherit_bindings=False):
         style = {"failed": "bad", "undone": "warning", "undoing": "warning", "done": "good"}.get(str(job["state"]), "")
         words = f" {share:>4.0%}"
         if job["state"] in ("running", "undoing") and job.get("steps"):
-            words += f"  step {min(job['step'] + 1, job['steps'])} of {job['steps']}: {job.get('doing', '')}"
+            amount = amount_words(job)
+            words += f"  step {min(job['step'] + 1, job['steps'])} of {job['steps']}{amount and f', {amount}'}: " \
+                     f"{job.get('doing', '')}"
         elif job.get("steps"):
             words += f"  {job['steps']} steps"
         return [line(" [", ("#" * filled, style), ("." * (_BAR - filled), "muted"), "]", words)]

@@ -10,7 +10,8 @@ from textual.binding import Binding, BindingType
 
 from qrm_tui.core.units import format_age
 from qrm_tui.widgets.columns import fit
-from qrm_tui.widgets.page import EMPTY, Page, PageLine, Span, line, wrap
+from qrm_tui.widgets.cursor import CursorPage
+from qrm_tui.widgets.page import EMPTY, PageLine, Span, line, wrap
 
 Step = Mapping[str, Any]
 
@@ -26,17 +27,13 @@ STATES: Mapping[str, tuple[str, str]] = {
 NO_RETURN = " from here on it cannot be undone "
 
 
-class Steps(Page):
+class Steps(CursorPage):
     """The steps with a cursor. `live`: with states and clocks, for a job; else as a plan."""
 
     DEFAULT_CSS = """
     Steps { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", show=False),
-        Binding("down,j", "move(1)", show=False),
-        Binding("home,g", "go(0)", show=False),
-        Binding("end,G", "go(-1)", show=False),
         Binding(
             "enter",
             "expand",
@@ -49,14 +46,13 @@ class Steps(Page):
     ]
 
     def __init__(self, clock: Callable[[], float], *, live: bool = False, id: str | None = None) -> None:
-        super().__init__(id=id, can_focus=True)
+        super().__init__(id=id)
         self._clock = clock
         self._live = live
         self._steps: Sequence[Step] = ()
         self._no_return: int | None = None
         self._notes: Sequence[Span] = ()
         self._open: set[int] = set()
-        self._cursor = 0
         self._step_at: list[int | None] = []
 
     def show(self, steps: Sequence[Step], no_return: int | None, notes: Sequence[Span] = ()) -> None:
@@ -66,9 +62,16 @@ class Steps(Page):
         self.rebuild()
 
     @property
-    def cursor(self) -> int:
-        """The step under the cursor, from 0."""
-        return self._cursor
+    def steps(self) -> Sequence[Step]:
+        """As they were shown last."""
+        return self._steps
+
+    @property
+    def items(self) -> int:
+        return len(self._steps)
+
+    def item_at(self, index: int) -> int | None:
+        return self._step_at[index] if index < len(self._step_at) else None
 
     # what it says
 
@@ -140,34 +143,7 @@ class Steps(Page):
         lines += wrap(f"undo: {undo}" if undo else "no undo", width - 1, "muted", first=indent)
         return lines
 
-    # the cursor
-
-    def style_of(self, index: int) -> str:
-        owner = self._step_at[index] if index < len(self._step_at) else None
-        return "cursor" if owner is not None and owner == self._cursor else ""
-
-    def go(self, place: int) -> None:
-        """Put the cursor on a step."""
-        place = max(0, min(place, len(self._steps) - 1))
-        if not self._steps:
-            return
-        self._cursor = place
-        heads = [index for index, step in enumerate(self._step_at) if step == place]
-        if heads:
-            # the machine's name above the first step stays in view
-            self.show_line(0 if place == 0 else heads[0])
-            self.show_line(heads[-1])
-        self.refresh()
-
-    def action_move(self, by: int) -> None:
-        place = self._cursor + by
-        if 0 <= place < len(self._steps):
-            self.go(place)
-        else:
-            self.scroll_relative(y=by, animate=False)
-
-    def action_go(self, place: int) -> None:
-        self.go(place if place >= 0 else len(self._steps) - 1)
+    # what is open
 
     def action_expand(self) -> None:
         """Open or close the step under the cursor."""

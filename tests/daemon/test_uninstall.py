@@ -4,7 +4,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from qrm_tui.backends.apt import INSTALLED
+from qrm_tui.backends.own_packages import INSTALLED
 from qrm_tui.core.answers import FILE
 from qrm_tui.core.errors import Refused, Stale
 from qrm_tui.core.operations.declarations import Role

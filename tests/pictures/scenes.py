@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 ENTER, ESCAPE, TAB, SPACE, DOWN, RIGHT, CTRL_P, LEAVE = "\r", "\x1b", "\t", " ", "\x1b[B", "\x1b[C", "\x10", "\x1d"
+UP, BACKSPACE, F1 = "\x1b[A", "\x7f", "\x1b[[A"
 
 
 @dataclass(frozen=True)
@@ -57,4 +59,24 @@ FARM = Program("farm", (sys.executable, "-m", "tests.pictures.farm"), (
     Scene("left", (ESCAPE, "q"), ""),
 ))
 
-PROGRAMS = (FARM,)
+MACHINE = Path(__file__).parent.parent / "fixtures/machines/ubuntu24-ufw.json"
+INSTALLER = Program("installer", (sys.executable, "-m", "qrm_tui.app", "--machine", str(MACHINE)), (
+    Scene("welcome", (), "the plan will put right"),
+    Scene("checks", (ENTER,), "WRONG firewall"),
+    Scene("checks-firewall", (DOWN, DOWN, DOWN), "rules for"),
+    Scene("components", (ENTER,), "336K"),
+    Scene("components-nagios", (*(DOWN,) * 10, SPACE), "nagios takes its"),
+    Scene("config", (ENTER,), "the router that machines"),
+    Scene("config-wrong", (TAB, *"9"), "! "),
+    Scene("config-page", (BACKSPACE, UP, UP, RIGHT, RIGHT), "hypervisor"),
+    Scene("config-help", (F1,), "Keys"),
+    Scene("plan", (ESCAPE, ENTER), "99-zz-qrm.yaml"),
+    Scene("plan-step", (ENTER,), "dhcp4"),
+    Scene("fetching", (TAB, ENTER), "fetched"),
+    Scene("installing", (), "packages: inst"),
+    Scene("done", (), "The server is set up."),
+    Scene("farm", (ENTER,), "9 ok"),
+    Scene("left", ("q",), ""),
+))
+
+PROGRAMS = (FARM, INSTALLER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.screen import Screen
 
+from qrm_tui.client import installing
 from qrm_tui.client.connection import Client
 from qrm_tui.screens.application import QrmApp
-from qrm_tui.screens.install_base import Choices
 from qrm_tui.screens.install_checks import InstallChecks
 from qrm_tui.screens.install_components import InstallComponents
 from qrm_tui.screens.install_config import InstallConfig
+from qrm_tui.screens.install_list import Choices
 from qrm_tui.screens.install_run import InstallDone, InstallPlan
 from qrm_tui.screens.install_welcome import InstallWelcome
 from qrm_tui.screens.job import JobScreen
@@ -35,12 +37,14 @@ class Installer:
     """The app on a recorded machine."""
 
     def __init__(self, app: QrmApp, pilot: Pilot[None], practice: Practice) -> None:
-        self.app, self.pilot, self._practice = app, pilot, practice
+        self.app, self.pilot, self.practice = app, pilot, practice
         self.keys = 0
 
     async def until(self, condition: Callable[[], Any]) -> None:
         while not condition():
-            assert not self._practice.trouble
+            assert not self.practice.trouble
+            if self.app._exception:
+                raise self.app._exception
             await self.pilot.pause(0.02)
 
     async def press(self, *keys: str) -> None:
@@ -87,18 +91,37 @@ class Installer:
 
 
 @asynccontextmanager
-async def installer(machine: str, look: Look = themes.DARK,
-                    size: tuple[int, int] = (80, 24)) -> AsyncIterator[Installer]:
-    practice = Practice(machine=str(MACHINES / f"{machine}.json"))
+async def opened(practice: Practice, look: Look = themes.DARK,
+                 size: tuple[int, int] = (80, 24)) -> AsyncIterator[Installer]:
+    """The installer at a server that runs."""
     app = QrmApp(practice.where, connect=Client, look=look, practice=practice, install=True)
+    async with app.run_test(size=size) as pilot, asyncio.timeout(PATIENCE):
+        yield Installer(app, pilot, practice)
+
+
+@asynccontextmanager
+async def installer(machine: str | Path, look: Look = themes.DARK,
+                    size: tuple[int, int] = (80, 24)) -> AsyncIterator[Installer]:
+    """The installer on a recorded machine, by its name or its file."""
+    practice = Practice(machine=str(machine if isinstance(machine, Path) else MACHINES / f"{machine}.json"))
     try:
-        async with app.run_test(size=size) as pilot, asyncio.timeout(PATIENCE):
-            yield Installer(app, pilot, practice)
+        async with opened(practice, look, size) as run:
+            yield run
     finally:
         await asyncio.to_thread(practice.stop)
 
 
-async def test_from_start_to_installed_with_all_defaults_in_few_keys() -> None:
+async def shows_the_same(run: Installer, other: QrmApp) -> None:
+    """Another terminal, opened now, is where this one is."""
+    async with other.run_test(size=(80, 24)) as pilot:
+        second = Installer(other, pilot, run.practice)
+        done = await second.at(InstallDone)
+        assert other.screen_stack[-2].job == run.app.screen_stack[-2].job
+        assert done.found.setup.names == run.app.screen.found.setup.names
+        assert "192.168.88.5" in second.text()
+
+
+async def test_from_start_to_installed_with_all_defaults_in_few_keys_and_another_terminal_shows_the_same_run() -> None:
     async with installer("debian12") as run:
         plan = await run.to(InstallPlan)
         await run.until(lambda: plan.plan)
@@ -108,6 +131,8 @@ async def test_from_start_to_installed_with_all_defaults_in_few_keys() -> None:
         assert "192.168.88.5" in run.text()
         assert "password qrm" not in run.text()
         assert "nagios" not in run.app.live.rows["component"]
+        for install in (True, False):
+            await shows_the_same(run, QrmApp(run.app.live.where, connect=Client, look=themes.DARK, install=install))
         await run.press("enter")
         await run.at(MainScreen)
         assert len(run.app.screen_stack) == 1
@@ -141,6 +166,55 @@ async def test_back_and_forward_keep_everything() -> None:
         await run.press("enter")
         await run.at(InstallConfig)
         assert "example.net2" in run.text()
+
+
+async def test_the_choice_is_kept_when_the_line_drops_and_what_is_set_up_can_be_switched_off() -> None:
+    practice = Practice(machine=str(MACHINES / "debian12.json"))
+    try:
+        async with opened(practice) as run:
+            await run.to(InstallComponents)
+            await run.choose("nagios")
+            await run.press("space", "enter")
+            config = await run.at(InstallConfig)
+            await run.until(lambda: config.fields)
+            next(field for field in config.fields if field.argument.name == "domain").editor.focus()
+            await run.press("end", *"2")
+            while "net2" not in str(await installing.kept_draft(run.app.client)):
+                await run.pilot.pause(0.02)
+        async with opened(practice) as run:
+            await run.welcomed()
+            assert "ago is here again; n begins anew" in run.text()
+            config = await run.to(InstallConfig)
+            await run.until(lambda: config.fields)
+            assert "example.net2" in run.text()
+            answers = {"answers": config.found.setup.text()}
+            job = (await run.app.client.run((await run.app.client.plan("install.run", answers))["id"]))["job"]
+            await run.until(lambda: run.app.live.rows["job"].get(job["name"], {}).get("state") == "done")
+            await run.app.leave_installer()
+            run.app.open_installer()
+            await run.welcomed()
+            assert "here again" not in run.text(), "what was chosen is carried out"
+            components = await run.to(InstallComponents)
+            await run.until(lambda: not components.waiting)
+            await run.choose("apache")
+            assert "is installed" in run.text()
+            await run.press("space")
+            await run.until(run.said)
+            assert "dhcpd, node, nagios goes along" in run.said()
+            assert run.text().count("goes off") == 4
+            await run.choose("qrmd")
+            await run.press("space")
+            await run.until(lambda: "qrmd is the server itself, and stays" in run.said())
+            await run.press("enter")
+            await run.at(InstallConfig)
+            await run.press("enter")
+            plan = await run.at(InstallPlan)
+            await run.until(lambda: plan.plan)
+            stopped = [step["summary"] for step in plan.plan["steps"] if "for good" in step["summary"]]
+            assert stopped[0] == "stop nagios4.service, for good"
+            assert "--disable nagios" in plan.plan["command"]
+    finally:
+        await asyncio.to_thread(practice.stop)
 
 
 async def test_a_value_that_is_not_possible_says_why_and_no_plan_is_made() -> None:
@@ -234,19 +308,77 @@ async def test_a_volume_group_is_made_after_its_name_was_typed() -> None:
         await run.at(InstallChecks)
 
 
-async def test_a_terminal_that_grows_small_and_large_again() -> None:
-    async with installer("debian12") as run:
-        for kind in (InstallChecks, InstallComponents, InstallConfig):
-            await run.welcomed() if kind is InstallChecks else None
+async def test_a_machine_that_says_hostile_things_is_shown_and_set_up_as_any_other(tmp_path: Path) -> None:
+    text = (MACHINES / "debian12.json").read_text()
+    document = json.loads(text)
+    document["files"]["/etc/hosts"]["text"] = ["10.9.9.9\x1b]0;gone\x07 server1", "\ufffd\0" * 99, "x" * 9000]
+    document["files"]["/etc/os-release"]["text"][0] = f'PRETTY_NAME="\x1b[2JDebian {"12 " * 99}"'
+    document["answers"]["disks"]["out"] = [line.replace("SAMSUNG", "S\\u001b[31m\\u0007")
+                                           for line in document["answers"]["disks"]["out"]]
+    file = tmp_path / "hostile.json"
+    file.write_text(json.dumps(document))
+    async with installer(file) as run:
+        checks = await run.to(InstallChecks)
+        await run.choose("name")
+        assert "bytes that are no text (UTF-8)" in " ".join(run.text().split())
+        assert "\\x1b[2JDebian 12" in checks.choices.text
+        shown = [checks.choices.text, run.text()]
+        for step in (InstallComponents, InstallConfig, InstallPlan):
             await run.press("enter")
-            await run.at(kind)
-            before = run.text()
+            await run.at(step)
+            shown.append(run.text())
+        assert all(line.isprintable() for text in shown for line in text.splitlines())
+
+
+async def test_every_screen_bears_a_terminal_that_grows_small_and_large_again() -> None:
+    async with installer("debian12") as run:
+        async def resized(seen: str) -> None:
+            """`seen` is there all the time, and all else before and after."""
+            await run.pilot.pause()
+            before, focused = run.text(), run.app.focused
+            assert seen in before
             await run.pilot.resize_terminal(40, 10)
-            await run.pilot.pause()
-            assert run.text() != before
+            await run.until(lambda: len(run.text().splitlines()) == 10 and seen in run.text())
             await run.pilot.resize_terminal(80, 24)
-            await run.pilot.pause()
-            assert run.text() == before
+            await run.until(lambda: run.text() == before)
+            assert run.app.focused is focused and focused is not None
+
+        await run.welcomed()
+        await resized("[Welcome]")
+        await run.press("enter")
+        await run.at(InstallChecks)
+        await resized("volume group")
+        await run.press("enter")
+        components = await run.at(InstallComponents)
+        await run.until(lambda: not components.waiting)
+        await run.choose("nagios")
+        await resized("nagios")
+        await run.press("tab")
+        await resized("[Components]")
+        await run.press("enter")
+        config = await run.at(InstallConfig)
+        await run.until(lambda: config.fields)
+        next(field for field in config.fields if field.argument.name == "dns").editor.focus()
+        await run.press("end", *",10.0.0.1")
+        await resized("10.0.0.1")
+        await run.press("enter")
+        plan = await run.at(InstallPlan)
+        await run.until(lambda: plan.plan)
+        await run.press("tab", *"moved")
+        await resized("moved")
+        await run.app.push_screen(InstallDone(plan.found))
+        await run.at(InstallDone)
+        await resized("The server is set up.")
+        await run.press("escape")
+        await run.at(InstallPlan)
+        await run.press("enter")
+        await run.at(JobScreen)
+        await run.until(lambda: "running" in run.text())
+        await run.pilot.resize_terminal(40, 10)
+        await run.until(lambda: len(run.text().splitlines()) == 10 and "running" in run.text().split("log")[0])
+        assert "[Install]" in run.text()
+        await run.pilot.resize_terminal(80, 24)
+        await run.until(lambda: "steps/log" in run.text())
 
 
 async def test_on_the_linux_console_every_word_that_matters_is_there() -> None:

@@ -6,6 +6,7 @@ import json
 import msgspec
 import pytest
 
+from qrm_tui.backends import static_address
 from qrm_tui.core.facts import Answered, File
 from qrm_tui.install import checks
 from qrm_tui.install.checks import CHECKS, Told, check_all, table
@@ -116,6 +117,38 @@ def test_its_own_name_in_a_hosts_file_of_any_kind(text: str, state: str) -> None
     found = told("debian12", "names", files={"/etc/hosts": File(content=text)})
     assert found.state == state
     assert (found.found + found.advice).isprintable()
+
+
+@pytest.mark.parametrize("hostile", [
+    "\x1b[2J\x1b]0;x\x07\x00\r\n", "\ufffd\ufffd = \ufffd\n", "x" * 100_000, "{", "[null, 5, [], {}]", "\n" * 1000,
+    "\u202e\u2028\x85\x0b\n", "9" * 5000 + " 9 9 9 9\n"])
+def test_whatever_a_machine_says_each_check_tells_it_in_a_line(hostile: str) -> None:
+    facts = recorded("debian12")
+    for name in facts.asked:
+        there = msgspec.structs.replace(facts, asked={**facts.asked, name: Answered(out=hostile)})
+        said = [text for one in check_all(Server(there)) for text in (one.told.found, one.told.advice, one.told.fix)]
+        assert all(text.isprintable() and len(text) <= 400 for text in said), name
+    for path in facts.files:
+        there = msgspec.structs.replace(facts, files={**facts.files, path: File(content=hostile)})
+        assert all(one.told.found.isprintable() for one in check_all(Server(there))), path
+
+
+@pytest.mark.parametrize(("before", "kept"), [
+    ("127.0.0.1 localhost", "127.0.0.1 localhost\n"), ("\n\n# a\x1b[2J\t\n\n\n", "\n\n# a\x1b[2J\t\n\n\n"),
+    ("a\r\nb\r\n", "a\r\nb\r\n"), ("# begin qrm\n127.0.0.1 localhost\n", "# begin qrm\n127.0.0.1 localhost\n"),
+    ("# end qrm\n::1 x\n", "# end qrm\n::1 x\n"), ("x " * 50_000 + "\n", "x " * 50_000 + "\n"), ("", ""),
+    ("1.1.1.1 a\n# begin qrm\n9.9.9.9 old\n# end qrm\n2.2.2.2 b\n", "1.1.1.1 a\n2.2.2.2 b\n"),
+])
+def test_a_line_in_hosts_leaves_the_rest_as_it_is_and_is_there_once(before: str, kept: str) -> None:
+    made = static_address.with_host(before, "192.168.88.5/24", ["server1"])
+    assert made == f"{kept}# begin qrm\n192.168.88.5\tserver1\n# end qrm\n"
+    assert static_address.with_host(made, "192.168.88.5/24", ["server1"]) == made
+
+
+@pytest.mark.parametrize("name", ["a b", "x\n1.2.3.4 evil", "\x1b[2J", "-", "h\xf6st", "x" * 300])
+def test_a_name_that_no_machine_can_have_is_not_written_anywhere(name: str) -> None:
+    found = told("debian12", "names", asked={"host": Answered(out=f"{name}\n")})
+    assert (found.state, found.fix) == ("error", "")
 
 
 def test_rooms_and_memory_have_a_least() -> None:

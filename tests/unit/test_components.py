@@ -14,7 +14,6 @@ from qrm_tui.core.component_table import distribution, distributions, table
 from qrm_tui.core.errors import StepFailed
 from qrm_tui.core.facts import Listener
 from qrm_tui.core.netboot import NEEDED
-from qrm_tui.runners.steps import _PROGRESS
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SETTINGS = {
@@ -166,20 +165,6 @@ def test_states_of_units_under_the_names_that_were_asked_for() -> None:
     names = ("nfs-kernel-server.service", "none.service")
     assert probing.parse_units(text, names) == {"nfs-kernel-server.service": "active", "none.service": ""}
     assert probing.parse_enabled(text, names) == {"nfs-kernel-server.service": "enabled", "none.service": ""}
-
-
-def test_apt_tells_how_far_it_is() -> None:
-    shares, shown = [], []
-    for line in captured("apt-get-install.txt").splitlines():
-        match = _PROGRESS["apt"].search(line)
-        if match is None:
-            shown.append(line)
-        elif match[1]:
-            shares.append(int(match[1]))
-    assert shares == sorted(shares)
-    assert shares[-1] == 80
-    assert not any("status:" in line for line in shown)
-    assert any(line.startswith("Get:1 ") for line in shown)
 
 
 # dhcpd's log

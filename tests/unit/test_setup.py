@@ -5,7 +5,8 @@ import pytest
 
 from qrm_tui.core import answers
 from qrm_tui.core.component_table import table
-from qrm_tui.core.setup import BASIC, Setup
+from qrm_tui.core.setup import BASIC, Draft, Setup
+from qrm_tui.core.surroundings import Surroundings, Taken
 from qrm_tui.install import defaults
 from tests.unit.machines import server
 
@@ -71,3 +72,64 @@ def test_what_is_set_up_already_stands_before_what_is_computed() -> None:
     setup = setup_of("debian12", apache={"port": "8080"}, mysql={})
     assert setup.value("apache", "port") == "8080"
     assert setup.names == ["tftpd", "apache", "mysql"]
+
+
+def test_what_is_set_up_and_left_out_is_switched_off_and_what_was_off_has_its_settings() -> None:
+    known = {name: dict(settings) for name, settings in setup_of("debian12").settings().items()}
+    known["apache"]["port"] = "8080"
+    setup = setup_of("debian12", **known)
+    assert setup.off == []
+    assert setup.choose("dhcpd", False) == ["node"]
+    assert setup.off == ["dhcpd", "node"]
+    apache = {"apache": known.pop("apache")}
+    setup = Setup(defaults.compute(server("debian12").network, "", every=True), known, apache)
+    assert "apache" in setup.chosen, "what is on needs it"
+    assert setup.settings()["apache"]["port"] == "8080"
+
+
+@pytest.mark.parametrize(("name", "wanted", "reason"), [
+    ("qrmd", False, "qrmd is the server itself"), ("webmin", True, "webmin: Debian and Ubuntu have no package"),
+    ("nagios", True, ""), ("dhcpd", False, "")])
+def test_what_cannot_be_chosen_or_left_out_says_why(name: str, wanted: bool, reason: str) -> None:
+    said = setup_of("debian12").refusal(name, wanted)
+    assert said.startswith(reason) and bool(said) == bool(reason)
+
+
+def test_a_draft_brings_back_every_choice_and_passes_over_what_is_not_known() -> None:
+    setup = setup_of("debian12")
+    setup.fixes = {"clock"}
+    setup.choose("nagios", True)
+    setup.type("dhcpd", "address", "192.168.88.6")
+    draft = setup.draft(["clock", "names"])
+    assert draft.declined == ["names"]
+    other = setup_of("debian12")
+    other.fixes = {"clock", "names"}
+    other.take_up(draft)
+    assert (other.settings(), other.fixes) == (setup.settings(), setup.fixes)
+    other.take_up(Draft(chosen=["qrmd", "gone"], typed={"gone": {"x": "1"}, "dhcpd": {"gone": "1"}}))
+    assert other.names == ["qrmd"]
+    assert not any(key == "gone" for settings in other.settings().values() for key in settings)
+
+
+AROUND = Surroundings({"eth0": ["192.168.88.5/24"], "eth1": []}, [
+    Taken("tcp", "22", ("sshd",)), Taken("tcp", "80", ("apache2",)), Taken("udp", "67", ("dnsmasq",))])
+
+
+@pytest.mark.parametrize(("typed", "wrong"), [
+    ({}, {"": "67/udp is dnsmasq's now: stop that, or leave dhcpd out"}),
+    ({"apache.port": "22"}, {"port": "22/tcp is sshd's now: stop that, or take another port"}),
+    ({"apache.port": "8640"}, {"port": "8640 is node's port already"}),
+    ({"dhcpd.address": "192.168.88.6"}, {"address": "eth0 has 192.168.88.5/24: take that, or give it this one first"}),
+    ({"dhcpd.subnet": "192.168.0.0/16"}, {"subnet": "eth0 has 192.168.88.5/24: its network is 192.168.88.0/24"}),
+    ({"dhcpd.interface": "eth7"}, {"interface": "there is no eth7; there are eth0, eth1"}),
+    ({"dhcpd.interface": "eth1"}, {"address": "eth1 has no address"}),
+])
+def test_what_this_machine_does_not_allow_is_told_as_it_is_typed(typed: dict[str, str], wrong: dict[str, str]) -> None:
+    setup = setup_of("debian12")
+    setup.around = AROUND
+    for place, text in typed.items():
+        setup.type(*place.split("."), text)
+    said = {one.key: one.reason for one in reversed(setup.wrong())}
+    assert {key: said.get(key, "")[:len(words)] for key, words in wrong.items()} == wrong
+    setup.choose("tftpd", False)
+    assert setup.wrong() == [], "without these nothing is in the way"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qrm_tui.backends import apt, firewalls
+from qrm_tui.backends import firewalls, own_packages
 from qrm_tui.backends.firewalls import Chain, Port
 from qrm_tui.backends.planning import Draft
 from qrm_tui.core.facts import Answered, File, MachineFacts, Reading
@@ -97,5 +97,5 @@ def test_who_uses_a_component_holds_it_up(item: Any, name: str, words: str) -> N
 
 
 def test_the_list_of_packages_is_read_as_it_is_written() -> None:
-    assert apt.parse_installed(apt.installed_text({"tftpd-hpa", "curl"})) == {"curl", "tftpd-hpa"}
-    assert apt.installed_text(()) == ""
+    assert own_packages.parse_installed(own_packages.installed_text({"tftpd-hpa", "curl"})) == {"curl", "tftpd-hpa"}
+    assert own_packages.installed_text(()) == ""

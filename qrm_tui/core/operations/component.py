@@ -12,7 +12,9 @@ OPERATIONS = (
         "install", "run", "job", "set up the server as an answers file says: packages, files, services, each verified",
         (Argument("answers", "document", "the answers file (TOML)", required=True),
          Argument("fix", "choice", "do first what this check of the server offers", many=True,
-                  choices=("address", "firewall", "clock", "names"))),
+                  choices=("address", "firewall", "clock", "names")),
+         Argument("disable", "component", "switch this component off, which was set up before; its files stay",
+                  many=True)),
         "qrm install run --answers /root/answers.toml", role=Role.administrator,
     ),
     Operation(
