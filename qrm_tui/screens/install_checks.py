@@ -76,7 +76,7 @@ class InstallChecks(InstallList):
         elif outcome.job is not None:
             from qrm_tui.screens.job import JobScreen
 
-            self.app.push_screen(JobScreen(str(outcome.job["name"])), lambda _: self.look())
+            self.app.push_screen(JobScreen(str(outcome.job["name"])), lambda _: self.action_look())
 
     def action_look(self) -> None:
         self.notify("looking again, some seconds ...", markup=False)
