@@ -449,6 +449,9 @@ class QrmApp(LettingIn):
 
             self.push_screen(InstallJob(job))
 
+    def action_set_up(self) -> None:
+        self.open_installer()
+
     async def leave_installer(self) -> None:
         """To the farm, from wherever in it."""
         while len(self.screen_stack) > 1:

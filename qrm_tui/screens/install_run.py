@@ -124,7 +124,7 @@ class _Done(Page):
                   ("boot-image", "qrm boot-image create idle --package linux-image-amd64 makes what machines boot "
                                  "first"),
                   ("kept", f"{FILE} sets up the next server the same way: qrm install run --answers"),
-                  ("later", "view 7 changes a component; :setup opens these screens again")]
+                  ("later", "view 7 changes a component; a there opens these screens again")]
         lines: list[PageLine] = [line((" The server is set up.", "good")), EMPTY]
         for word, text in texts:
             lines += wrap(text, room, "", first=f" {word:<12}")

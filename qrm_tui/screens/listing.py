@@ -115,6 +115,10 @@ class Listing(Container):
                     operation.verb if operation.kind == view.kind else f"new {operation.kind}" if operation.on else
                     operation.kind, id=operation.name,
                     key_display=key_text(operation.key), tooltip=operation.summary))
+        if view.kind == "component":
+            self._bindings.key_to_bindings["a"] = [Binding(
+                "a", "app.set_up", "set up", id="component.set_up",
+                tooltip="The installer's screens, with all as it is: choose others, leave some out, change settings")]
 
     def compose(self) -> ComposeResult:
         self._fit_size()

@@ -332,7 +332,7 @@ VIEWS: tuple[View, ...] = (
             Column("settings", "settings", 24, flexible=True, priority=5, format=lambda row, now: _settings(row)),
             age_column("since", "since"),
         ),
-        "no components yet: :setup looks at the server and sets it up", short="Comp",
+        "no components yet: a looks at the server and sets it up", short="Comp",
         fields=("enabled", "services", "settings", "files", "seen_at"), hidden=frozenset(("revision",)),
         applies={"component.enable": frozenset(("off",)), "component.disable": _NOT_OFF,
                  "component.restart": _NOT_OFF},

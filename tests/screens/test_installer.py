@@ -191,7 +191,7 @@ async def test_the_choice_is_kept_when_the_line_drops_and_what_is_set_up_can_be_
             job = (await run.app.client.run((await run.app.client.plan("install.run", answers))["id"]))["job"]
             await run.until(lambda: run.app.live.rows["job"].get(job["name"], {}).get("state") == "done")
             await run.app.leave_installer()
-            run.app.open_installer()
+            await run.press("7", "a")
             await run.welcomed()
             assert "here again" not in run.text(), "what was chosen is carried out"
             components = await run.to(InstallComponents)
