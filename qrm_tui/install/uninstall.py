@@ -27,6 +27,8 @@ from qrm_tui.core.states import some
 from qrm_tui.install import closing, steps, uses
 from qrm_tui.install.planner import OS_RELEASE, by_hand, digest, distribution_of, locks, present
 
+#: qrmd's own settings.
+_SETTINGS = "/etc/qrm/qrmd.toml"
 #: What stays of qrmd when its program goes: settings, database and journal, log.
 _STATE = ("/etc/qrm", "/var/lib/qrm", "/var/log/qrm")
 
@@ -66,7 +68,7 @@ def probe_uninstall(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     images = [boot_images.place(item.name) for item in farm.all("boot-image")] if arguments["data"] else []
     return [*_probe_images(farm, arguments), Probe(
         HERE, asks=closing.ASKS,
-        files=(OS_RELEASE, answers.FILE, own_packages.INSTALLED, *closing.FILES, *files,
+        files=(OS_RELEASE, _SETTINGS, answers.FILE, own_packages.INSTALLED, *closing.FILES, *files,
                *(by_hand(path) for path in files)),
         paths=(*(component.key for component in going if component.key), *images,
                *(path for component in going for path in (*component.folders, *component.copies, *component.data))),
@@ -109,6 +111,7 @@ def plan_uninstall(call: Call) -> Draft:
     if needing:
         refused.insert(0, f"{', '.join(needing)} {'needs' if len(needing) == 1 else 'need'} {name}: "
                           f"qrm component uninstall {needing[0]} first")
+    refused += _database(call, [name])
     if refused:
         raise Refused(*(f"{name}: {reason}" for reason in refused))
     _Removal(call, draft, [name]).plan()
@@ -120,6 +123,7 @@ def plan_uninstall_all(call: Call) -> Draft:
     draft = Draft("component/all", locks=locks())
     names = _names(call.reading.farm, call.arguments)
     refused, warned = uses.find_uses(names, call.reading.farm, every=True)
+    refused += _database(call, names)
     if refused:
         raise Refused(*refused)
     draft.warnings += warned
@@ -130,6 +134,12 @@ def plan_uninstall_all(call: Call) -> Draft:
         draft.notes.append("no component is set up: nothing is to be done")
     draft.afterwards += _farewell(data=call.arguments["data"])
     return draft
+
+
+def _database(call: Call, names: Collection[str]) -> list[str]:
+    settings = call.reading.file(HERE, _SETTINGS)
+    return [f"qrmd's own database lies in MariaDB here (database in {_SETTINGS}): give it another one first, and "
+            "restart qrmd"] if "mysql" in names and settings and uses.holds_database(settings.content) else []
 
 
 def _farewell(*, data: bool) -> list[str]:

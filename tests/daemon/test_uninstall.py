@@ -200,3 +200,18 @@ async def test_images_on_this_server_hold_it_up_stay_or_go(world: World) -> None
     await ended(world, "install.uninstall", data=True)
     assert not world.qrmd.farm.count("image")
     assert await world.leftovers() == []
+
+
+async def test_the_database_that_qrmd_itself_uses_stays(world: World) -> None:
+    await install(world, "[mysql]\n")
+    world.server.host.root.write("/etc/qrm/qrmd.toml", 'database = "mysql+pymysql://qrm@localhost/qrm"\n')
+    for operation, arguments in (("component.uninstall", {"name": "mysql"}), ("install.uninstall", {})):
+        with pytest.raises(Refused, match="qrmd's own database lies in MariaDB here"):
+            await plan(world, operation, **arguments)
+    world.server.host.root.write("/etc/qrm/qrmd.toml", 'database = "mysql+pymysql://qrm@db.example/qrm"\n')
+    world.server.host.root.write("/var/lib/mysql/ibdata1", "rows")
+    await ended(world, "component.uninstall", name="mysql")
+    assert world.server.host.root.exists("/var/lib/mysql/ibdata1")
+    await install(world, "[mysql]\n")
+    await ended(world, "component.uninstall", name="mysql", data=True)
+    assert not world.server.host.root.exists("/var/lib/mysql")

@@ -1,6 +1,7 @@
 """What is taken back with a component: ports of firewalls; and who holds it up."""
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from qrm_tui.core.plan import HERE, RemoveFile, Run, WriteFile
 from qrm_tui.install.closing import close_ports
 from qrm_tui.install.uses import find_uses
 
+FIXTURES = Path(__file__).parent.parent / "fixtures"
 TFTP, HTTP = Port("udp", 69), Port("tcp", 80)
 CHAINS = [Chain("inet", "filter", "input", True)]
 
@@ -94,6 +96,12 @@ def test_who_uses_a_component_holds_it_up(item: Any, name: str, words: str) -> N
     assert refused.startswith(words)
     assert find_uses([name], farm, every=True) == ([], [refused])
     assert find_uses(["cockpit"], farm, every=False) == ([], [])
+
+
+def test_what_apt_would_remove_is_read_from_its_own_words() -> None:
+    going = own_packages.parse_going((FIXTURES / "apt-get-simulate-remove.txt").read_text())
+    assert {"apache2", "apache2-bin", "ipmitool", "libfreeipmi17", "nfs-kernel-server"} < going
+    assert len(going) == 14
 
 
 def test_the_list_of_packages_is_read_as_it_is_written() -> None:
