@@ -52,7 +52,9 @@ class Guard(FarmScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "app.focus_previous", "previous", show=False),
         Binding("down", "app.focus_next", "next", show=False),
-        Binding("ctrl+q", "quit", "leave", id="guard.quit", tooltip="Jobs go on in the server"),
+        # ctrl+q is XON: a serial line keeps it for itself
+        Binding("ctrl+c,ctrl+q", "quit", "leave", key_display="^c", priority=True, id="guard.quit",
+                tooltip="Jobs go on in the server"),
     ]
 
     #: by id: what stands before each line, and whether it is typed unseen

@@ -171,7 +171,7 @@ class Console:
             self._type("qrm", ENTER, "qrm", ENTER)
             self._sees(" ! ")
             row.proof("qrm is no password any more")
-            self._press("\x11")  # ctrl+q
+            self._press("\x03")  # ctrl+c
             self._line.wait_until(lambda: self._line.screen().strip().endswith("#"), "no prompt", SCREEN_SECONDS)
 
     # keys and what is seen

@@ -139,7 +139,7 @@ async def test_it_locks_after_a_time_without_keys_and_work_goes_on() -> None:
         driver.client.push({"image": [image("fresh")]})
         await driver.until(lambda: "fresh" in driver.app.live.rows["image"], "work goes on")
         driver.app.notify("customer1 is done")
-        await driver.press("ctrl+p", "escape", "q", "ctrl+c", "tab")
+        await driver.press("ctrl+p", "escape", "q", "tab")
         assert "webserver" not in driver.text() and "customer1" not in driver.text() and driver.app.guarded
         await driver.press("backspace")
         await fill(driver, "wrong")
@@ -226,10 +226,14 @@ async def test_log_out() -> None:
         assert "bert, viewer" in driver.text()
 
 
-async def test_leaving_logs_out() -> None:
+async def test_leaving_logs_out_also_at_the_lock_by_a_key_that_serial_lines_pass_on() -> None:
     client = farm_of_users()
     async with running(client) as driver:
         await sign_in(driver)
+        driver.app.lock()
+        await driver.at(Lock)
+        await driver.press("ctrl+c")
+        await driver.until(lambda: not driver.app.is_running)
     assert [details for name, details in client.calls if name == "log_out"] == ["anna"]
 
 
