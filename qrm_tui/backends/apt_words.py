@@ -16,7 +16,8 @@ _ABSENT = re.compile(r"^E: (?:Unable to locate package (\S+)|Package '(\S+)' has
                      r"Can't select candidate version from package (\S+) as it has no candidate)$", re.MULTILINE)
 _UNMET = re.compile(r"^ (\S+) : (\w+): (.*)$", re.MULTILINE)
 _REMOVED = re.compile(r"^The following packages will be REMOVED:\n((?: .*\n)+)", re.MULTILINE)
-_BROKEN = re.compile(r"^dpkg: error processing (?:package|archive) (\S+) \(--(\w+)\):\n (.*)$", re.MULTILINE)
+_BROKEN = re.compile(r"^dpkg: error processing (?:package|archive) (\S+) \(--(\w+)\):\n (.*(?:\n [^ \n].*)*)$",
+                     re.MULTILINE)
 _FATAL = re.compile(r"^dpkg: unrecoverable fatal error, aborting:\n (.*)$", re.MULTILINE)
 _SCRIPT = re.compile(r"(?:installed|new) \S+ package (\S+) script subprocess returned error exit status (\d+)")
 _FULL = re.compile(r"[Nn]o space left on device")
@@ -24,6 +25,8 @@ _INTERRUPTED = "E: Sub-process /usr/bin/dpkg exited unexpectedly"
 #: Lines of APT::Status-Fd, which come in between others; and those that only say that there were others.
 _STATUS = re.compile(r"^(?:(?:dl|pm)status|pmerror|media-change):.*\n?", re.MULTILINE)
 _HOLLOW = re.compile(r"E: (?:Sub-process|Unable to fetch some archives|Unable to correct problems|Unmet dependencies)")
+#: What dpkg was asked for → what it could not do.
+_DOING = {"configure": "set up", "unpack": "unpacked", "remove": "removed", "purge": "removed"}
 #: dpkg's word for what only waits for another package.
 _WAITS = "dependency problems - leaving unconfigured"
 #: Longest part of what a package's script said, and faults of one sort that are told one by one.
@@ -79,13 +82,13 @@ def _unpacking(text: str) -> str:
     """dpkg's errors; a package that only waits for a broken one is no cause."""
     told = []
     for match in _BROKEN.finditer(text):
-        what, doing, reason = match[1].rpartition("/")[2], match[2], match[3]
+        what, doing, reason = match[1].rpartition("/")[2], match[2], match[3].replace("\n", "")
         if reason == _WAITS:
             continue
         if script := _SCRIPT.search(reason):
             said = _said_by(text[:match.start()], what)
             reason = f"its {script[1]} script ended with status {script[2]}{': ' + said if said else ''}"
-        told.append(f"{what} cannot be {'set up' if doing == 'configure' else 'unpacked'}: {reason}")
+        told.append(f"{what} cannot be {_DOING.get(doing, 'worked on')}: {reason}")
     if not told and (fatal := _FATAL.search(text)):
         told = [f"dpkg: {fatal[1]}"]
     return "; ".join(list(dict.fromkeys(told))[:_MOST])

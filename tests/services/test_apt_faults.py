@@ -18,6 +18,7 @@ from qrm_tui.core.model import JobRecord
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
+from qrm_tui.install.steps import REMOVE_SCRIPT
 from tests.services.apt_room import Mirror, Room, RoomMachines, build, index
 
 BIN = Path(sys.executable).parent
@@ -193,6 +194,15 @@ async def test_what_a_killed_dpkg_left_is_finished_when_it_is_asked_for_again(se
     assert server.room.packages()["room-lib"] == "half-installed"
     assert await server.install() == "done"
     assert server.room.packages() == READY
+
+
+async def test_what_a_killed_dpkg_left_can_be_removed_as_well(server: Server) -> None:
+    server.room.sh("touch /run/cut")
+    await server.install("[nfs]\n")
+    assert server.room.packages()["room-lib"] == "half-installed"
+    done = await server.room.run(("sh", "-c", REMOVE_SCRIPT, "qrm", "purge", "room-lib"))
+    assert done.status == 0, done
+    assert "room-lib" not in server.room.packages()
 
 
 async def test_after_a_power_cut_in_the_middle_of_dpkg_the_job_goes_on_by_itself(server: Server) -> None:

@@ -46,6 +46,10 @@ def test_what_went_wrong(name: str, words: str) -> None:
      "ask again"),
     ("E: The package a needs to be reinstalled, but I can't find an archive for it.\n",
      "The package a needs to be reinstalled, but I can't find an archive for it."),
+    ("dpkg: error processing package lib (--purge):\n package is in a very bad inconsistent state; you should\n"
+     " reinstall it before attempting its removal\npmerror:lib:0.0000:package is in a very bad\n",
+     "lib cannot be removed: package is in a very bad inconsistent state; you should reinstall it before attempting "
+     "its removal"),
     ("all is well\n", ""), ("", ""),
 ])
 def test_other_words(text: str, words: str) -> None:
