@@ -55,6 +55,8 @@ class InstallList(InstallScreen):
         self.show()
 
     def on_resize(self) -> None:
+        if self.gone:
+            return
         height = self.app.size.height
         self.choices.styles.max_height = max(3, height - _AROUND - (_LEAST_ABOUT if height < _SMALL else _ABOUT))
         # a line between the two where there is one to spare
@@ -63,7 +65,8 @@ class InstallList(InstallScreen):
         self.call_after_refresh(self._keep_in_view)
 
     def _keep_in_view(self) -> None:
-        self.choices.show_line(self.choices.cursor)
+        if not self.gone:
+            self.choices.show_line(self.choices.cursor)
 
     @property
     def choices(self) -> Choices:
