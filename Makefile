@@ -1,5 +1,6 @@
-# make run: the program on a practice farm. make test: the tests. make lab: a whole farm of real machines, from the
-# installation to nothing left. make lab-all: that, and the slow tests on real machines. make lab-partitions: Xen.
+# make run: the program on a practice farm. make test: the tests. make lab: a whole farm of real machines, from an
+# installed server to nothing left. make lab-all: that, the installation by keys on a serial console, and the slow tests
+# on real machines. make lab-installer: that installation. make lab-partitions: Xen, KVM.
 # Each sets up what it needs, on a fresh machine too.
 
 PYTHON ?= python3
@@ -14,18 +15,25 @@ test: $(VENV)/ready-test test-packages
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest -n 3 --dist loadgroup --durations 15
 
-# One server, two machines that netboot, two customers: a line for each row that holds.
+# One server, two machines that netboot, two customers: a line for each row that holds. The server starts from its
+# disks as they were installed; they are made where this package was not installed yet.
 lab: $(VENV)/ready-test test-packages
 	$(VENV)/bin/python -m tests.lab.netboot
 
-# A machine that boots Xen, is sliced, and runs a customer's system in a slice.
+# A machine that boots Xen, is sliced, and runs a customer's system in a slice; and one that runs its slice with KVM.
 lab-partitions: $(VENV)/ready-test test-packages
 	$(VENV)/bin/python -m tests.lab.partitions
+	$(VENV)/bin/python -m tests.lab.partitions --kvm
 
-# The same with a root that both machines share, and what takes its time: faults, crashes and restarts of a storage
+# A fresh machine is set up by keys on its serial console, and another one by the answers file that was kept.
+lab-installer: $(VENV)/ready-test test-packages
+	$(VENV)/bin/python -m tests.lab.installer
+
+# Both, with a root that two machines share, and what takes its time: faults, crashes and restarts of a storage
 # server, machines one by one.
 lab-all: $(VENV)/ready-test test-packages
 	$(VENV)/bin/python -m tests.lab.netboot --shared
+	$(VENV)/bin/python -m tests.lab.installer
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup -m lab
 
 # What the labs' machines boot, built and cached; the labs do so by themselves.
@@ -61,4 +69,4 @@ $(VENV)/ready-test: pyproject.toml | $(VENV)/bin/python
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run test lab lab-partitions lab-all lab-images pictures bench packages test-packages clean
+.PHONY: run test lab lab-installer lab-partitions lab-all lab-images pictures bench packages test-packages clean

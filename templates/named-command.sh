@@ -59,4 +59,8 @@ while [ ! -e "$folder/status" ]; do
 done
 show
 read -r status <"$folder/status"
+if [ -z "$status" ]; then
+    echo "how it ended could not be written down: ${folder%/*} is full" >&2
+    exit 1
+fi
 exit "$status"

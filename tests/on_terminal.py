@@ -28,14 +28,72 @@ QUIET, _GLANCE = 0.15, 0.02
 APP = [sys.executable, "-m", "qrm_tui.app"]
 
 
-class OnTerminal:
+class FarEnd:
+    """The far end of a terminal's line, MASTER: keys are typed there, what comes is kept, and an emulator shows it."""
+
+    def __init__(self, master: int, size: tuple[int, int] = (80, 24)) -> None:
+        self.sent = bytearray()
+        self._master = master
+        self._emulator = BitttyEmulator(*size)
+
+    # typing and reading
+
+    def type(self, text: str) -> None:
+        """What the keys send."""
+        os.write(self._master, text.encode())
+
+    def read(self, seconds: float) -> bytes:
+        """What comes within these seconds, at the latest after the first piece."""
+        if not select.select([self._master], [], [], seconds)[0]:
+            return b""
+        try:
+            piece = os.read(self._master, 1 << 16)
+        except OSError:
+            return b""
+        self.sent += piece
+        self._emulator.feed(piece, time.time())
+        return piece
+
+    def screen(self) -> str:
+        """What can be read on it now."""
+        return "\n".join(text_of(self._emulator.line(row)).rstrip() for row in range(self._emulator.rows))
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can come."""
+        return False
+
+    def wait_for(self, *texts: str, seconds: float = PATIENCE) -> None:
+        """Until all of these are on the screen and nothing more comes; the failure shows the screen."""
+        self.wait_until(lambda: all(text in self.screen() for text in texts), f"no {texts}", seconds)
+        self.settle()
+
+    def wait_until(self, reached: Callable[[], bool], trouble: str, seconds: float = PATIENCE) -> None:
+        deadline = time.monotonic() + seconds
+        while not reached():
+            if time.monotonic() > deadline or (self.ended and not self.read(0)):
+                raise AssertionError(f"{trouble}; {'it ended' if self.ended else 'it runs'}:\n{self.screen()}")
+            self.read(0.1)
+
+    def settle(self) -> None:
+        """Until nothing more comes, and the program sleeps."""
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < QUIET:
+            if self.read(_GLANCE) or self._works():
+                quiet_since = time.monotonic()
+
+    def _works(self) -> bool:
+        """Whether the program does something yet, as far as can be seen from here."""
+        return False
+
+
+class OnTerminal(FarEnd):
     """Started at once; ended, if it still runs, at the end of a `with`."""
 
     def __init__(self, command: Sequence[str], *, term: str, size: tuple[int, int] = (80, 24),
                  environment: Mapping[str, str] | None = None) -> None:
-        self.sent = bytearray()
-        self._emulator = BitttyEmulator(*size)
-        self._master, self._terminal = pty.openpty()
+        master, self._terminal = pty.openpty()
+        super().__init__(master, size)
         self.device = os.ttyname(self._terminal)
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         unset = ("COLORTERM", "NO_COLOR", "QRM_LOOK", "LINES", "COLUMNS", "TERM_PROGRAM", "QRM_CONNECT")
@@ -65,10 +123,6 @@ class OnTerminal:
 
     # typing and reading
 
-    def type(self, text: str) -> None:
-        """What the keys send."""
-        os.write(self._master, text.encode())
-
     def press(self, *keys: str) -> None:
         """One after the other, each when the program has done what it does for the one before.
 
@@ -95,41 +149,6 @@ class OnTerminal:
     def now(self) -> list[object]:
         """The terminal's modes, as tcgetattr tells them."""
         return termios.tcgetattr(self._terminal)
-
-    def read(self, seconds: float) -> bytes:
-        """What comes within these seconds, at the latest after the first piece."""
-        if not select.select([self._master], [], [], seconds)[0]:
-            return b""
-        try:
-            piece = os.read(self._master, 1 << 16)
-        except OSError:
-            return b""
-        self.sent += piece
-        self._emulator.feed(piece, time.time())
-        return piece
-
-    def screen(self) -> str:
-        """What can be read on it now."""
-        return "\n".join(text_of(self._emulator.line(row)).rstrip() for row in range(self._emulator.rows))
-
-    def wait_for(self, *texts: str) -> None:
-        """Until all of these are on the screen and nothing more comes; the failure shows the screen."""
-        self.wait_until(lambda: all(text in self.screen() for text in texts), f"no {texts}")
-        self.settle()
-
-    def wait_until(self, reached: Callable[[], bool], trouble: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not reached():
-            if time.monotonic() > deadline or (self.ended and not self.read(0)):
-                raise AssertionError(f"{trouble}; {'it ended' if self.ended else 'it runs'}:\n{self.screen()}")
-            self.read(0.1)
-
-    def settle(self) -> None:
-        """Until nothing more comes, and the program sleeps."""
-        quiet_since = time.monotonic()
-        while time.monotonic() - quiet_since < QUIET:
-            if self.read(_GLANCE) or self._works():
-                quiet_since = time.monotonic()
 
     def _works(self) -> bool:
         """Whether any of its threads runs or would like to; on a busy machine that is more than what it sends."""

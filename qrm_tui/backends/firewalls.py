@@ -15,6 +15,8 @@ from qrm_tui.backends.rendering import render
 RULES = "/etc/qrm/firewall.nft"
 NFTABLES = "/etc/nftables.conf"
 INCLUDE = f'include "{RULES}"'
+#: Ports that we opened in firewalld's zones, `ZONE PORT/PROTOCOL` a line: it keeps no word on whose they are.
+OPENED = "/etc/qrm/firewalld.ports"
 #: The chain with our rules, in the admin's own table: what another table accepts, theirs would still drop.
 CHAIN = "qrm"
 
@@ -187,9 +189,49 @@ def ufw_argv(port: Port, interface: str) -> tuple[str, ...]:
             "comment", "qrm")
 
 
-def firewalld_argv(port: Port, zone: str, *, permanent: bool) -> tuple[str, ...]:
+def firewalld_argv(port: Port, zone: str, *, permanent: bool, verb: str = "add") -> tuple[str, ...]:
     return ("firewall-cmd", *(("--permanent",) if permanent else ()), f"--zone={zone}",
-            f"--add-port={port.number}/{port.protocol}")
+            f"--{verb}-port={port.number}/{port.protocol}")
+
+
+# what was opened
+
+
+def ufw_ours(status: str) -> list[tuple[str, Port]]:
+    """Interface and port of each of our rules: `67/udp on eth0   ALLOW IN   Anywhere   # qrm`."""
+    found = re.findall(r"^([0-9]+)/(tcp|udp) on (\S+)\s+ALLOW IN\s+Anywhere\s+# qrm\s*$", status, re.MULTILINE)
+    return [(interface, Port(protocol, int(number))) for number, protocol, interface in found]
+
+
+def parse_opened(text: str) -> set[tuple[str, Port]]:
+    """Zone and port of each line of OPENED."""
+    return {(zone, _port(word)) for line in text.splitlines() for zone, _, word in [line.partition(" ")] if word}
+
+
+def opened_text(opened: Iterable[tuple[str, Port]]) -> str:
+    return "".join(f"{zone} {port}\n" for zone, port in sorted(opened))
+
+
+def _port(word: str) -> Port:
+    number, _, protocol = word.partition("/")
+    return Port(protocol, int(number))
+
+
+def parse_rules(text: str) -> tuple[list[Chain], list[Port], str]:
+    """Chains, ports and interface of our rules for nftables, as `nftables_text` writes them."""
+    jumps: list[tuple[str, str, str]] = re.findall(r"^insert rule (\S+) (\S+) (\S+) jump qrm$", text, re.MULTILINE)
+    chains = [Chain(family, name, chain, True) for family, name, chain in jumps]
+    rules = re.findall(r'^add rule .* iifname "([^"]+)" (tcp|udp) dport { ([0-9, ]+) } accept', text, re.MULTILINE)
+    ports = {Port(protocol, int(number)) for _, protocol, numbers in rules for number in numbers.split(", ")}
+    return chains, sorted(ports), rules[0][0] if rules else ""
+
+
+def without_include(text: str) -> str:
+    """The admin's nftables.conf without our rules."""
+    return text.replace(f"\n# qrm\n{INCLUDE}\n", "").replace(f"{INCLUDE}\n", "")
+
+
+# rules of ours
 
 
 def nftables_mark(ports: Sequence[Port], interface: str) -> str:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -197,8 +197,8 @@ def room_of(draft: Draft) -> int:
     return int(snapshot.argv[snapshot.argv.index("--size") + 1].removesuffix("b"))
 
 
-def plan_remove(call: Call) -> Draft:
-    """Export first, then mount, then volume; refused while somebody uses it."""
+def plan_remove(call: Call, before: Collection[str] = ()) -> Draft:
+    """Export first, then mount, then volume; refused while somebody uses it. `before`: clones that go before it."""
     item = call.reading.get("image", call.arguments["name"])
     wanted: ImageWanted = item.wanted
     machine, name = wanted.storage, item.name
@@ -209,17 +209,18 @@ def plan_remove(call: Call) -> Draft:
         draft.inverse = Inverse("image.add", {"name": name, "storage": machine, "register_only": wanted.path})
         return draft
     checks.need_no_job(call, item)
-    checks.need_unfrozen(call, item, "removing it")
+    checks.need_unfrozen(call, item, "removing it", before)
     if wanted.allowed:
         raise Refused(f"image {name} is in use: {', '.join(wanted.allowed)} may mount it; revoke that first: "
                       f"qrm image revoke {name} {' '.join(wanted.allowed)}")
     server = call.reading.get("storage", machine)
     volume = checks.volume_or_none(call, item)
     if volume is not None:
-        hangs = call.reading.ask(machine, "dependents", volume.name)
+        hangs = set(call.reading.ask(machine, "dependents", volume.name)) - {
+            clone.name for other in before if (clone := checks.volume_or_none(call, call.reading.get("image", other)))}
         if hangs:
-            raise Refused(f"volume {volume.group}/{volume.name} has snapshots that are not ours ({', '.join(hangs)}), "
-                          "and LVM would remove them with it")
+            raise Refused(f"volume {volume.group}/{volume.name} has snapshots that are not ours "
+                          f"({', '.join(sorted(hangs))}), and LVM would remove them with it")
     unit, export = checks.image_files(wanted.path, name)
     removing = msgspec.structs.replace(wanted, life="removing")
     draft.steps = [_record(name, removing, wanted, f"note that image {name} is being removed")]

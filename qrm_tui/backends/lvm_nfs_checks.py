@@ -1,6 +1,7 @@
 """What must hold before an image is made or changed; each refusal names the thing and what to do."""
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NoReturn
 
 from qrm_tui.backends import lvm, mounts, nfs
@@ -136,9 +137,9 @@ def need_settled(call: Call, item: Item) -> None:
                       f"(qrm image remove {item.name})")
 
 
-def need_unfrozen(call: Call, item: Item, what: str) -> None:
-    """Refused if the image has clones: what is written into an origin would move all of them."""
-    clones = call.reading.farm.clones(item.name)
+def need_unfrozen(call: Call, item: Item, what: str, gone: Collection[str] = ()) -> None:
+    """Refused if the image has clones, but for those `gone`: what is written into an origin would move all of them."""
+    clones = [name for name in call.reading.farm.clones(item.name) if name not in gone]
     if clones:
         raise Refused(f"image {item.name} is frozen: {', '.join(clones)} "
                       f"{'is a clone' if len(clones) == 1 else 'are clones'} of it; {what} would break "

@@ -33,6 +33,8 @@ class Draft:
     warnings: list[str] = field(default_factory=list)
     no_return: int | None = None
     inverse: Inverse | None = None
+    #: told with the plan, and when it is done: what no job can do
+    afterwards: list[str] = field(default_factory=list)
     #: of an operation that is not destructive as a rule: this call of it is, and wants the name typed
     destructive: bool = False
 
@@ -58,6 +60,8 @@ class Probe:
     packages: tuple[str, ...] = ()
     #: packages of which one wants to know what would be fetched for them
     downloads: tuple[str, ...] = ()
+    #: packages that would be removed, of those that qrm installed
+    removals: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     #: files of which only the digest is wanted
     digests: tuple[str, ...] = ()

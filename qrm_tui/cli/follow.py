@@ -66,7 +66,10 @@ def carry_out(session: Session, operation: Operation, given: dict[str, Any]) -> 
         else:
             emit(str(job["id"]))
         return 0
-    return follow(session, job, revision)
+    code = follow(session, job, revision)
+    if code == 0 and plan.get("afterwards"):
+        talk("\n".join(map(harmless, plan["afterwards"])))
+    return code
 
 
 def wait(session: Session, verb: Verb, given: dict[str, Any]) -> int:

@@ -1,6 +1,7 @@
 """Documents: arguments of which one types a file's path, and whose content is sent."""
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ _MOST = 1 << 20
 def _read(path: Path) -> str:
     """Its beginning, should it be endless; a pipe is a file, too."""
     with path.open("rb") as file:
-        return file.read(_MOST).decode()
+        data = file.read(_MOST)
+    # cut off, it may end within a letter
+    return codecs.getincrementaldecoder("utf-8")().decode(data, final=len(data) < _MOST)
 
 
 def load(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def start() -> None:
         return
     words = [word for setting in _PROPERTIES for word in ("--property", setting)]
     _systemd("systemd-run", "--quiet", "--collect", "--unit", UNIT, "--description", "qrm: sets up the server", *words,
-             program())
+             program(), "--installer")
 
 
 def hand_over() -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from qrm_tui.core.component_table import table
@@ -21,6 +21,17 @@ _MOST_FAULTS = 20
 _AT = re.compile(r"(.*) \(at (?:line ([0-9]+), column [0-9]+|end of document)\)", re.DOTALL)
 _HEADING = re.compile(r"\s*\[\s*([A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')\s*\]\s*(?:#.*)?")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')\s*(?:\.\s*([A-Za-z0-9_-]+)\s*)?=")
+#: What the reader of TOML says → what it means here; of the last ones, in which line the first one stands.
+_WORDS = (
+    (re.compile(r"Invalid statement|Expected '=' after a key.*"), "this is neither [TABLE] nor NAME = VALUE"),
+    (re.compile(r"Invalid value"), "this is no value: a text stands in quotes"),
+    (re.compile(r"Expected newline .* after a statement"), "there is something behind it: a text stands in quotes"),
+    (re.compile(r"Expected (['\"]+)"), r"the text that begins here has no end: \1 is missing"),
+    (re.compile(r"Cannot declare .* twice"), "this table stands in the file already{}: what is in it belongs there"),
+    (re.compile(r"Cannot overwrite a value|Duplicate inline table key.*"), "this stands in the file already{}"),
+)
+#: In place of the heading of a table that is there already: what follows belongs to no other.
+_AGAIN = "again, line "
 _KINDS = {"float": "a number with a point", "dict": "a table", "list": "a list of other things", "date": "a date",
           "time": "a time", "datetime": "a date"}
 
@@ -40,6 +51,7 @@ def read(text: str, present: Mapping[str, Mapping[str, str]] | None = None) -> S
 
     `present`: settings of components that are set up already; those that the file does not name count as given.
     """
+    text = text.removeprefix("\ufeff")  # editors on Windows put it there
     data, faults = _parse(text)
     unread = bool(faults)
     lines = _lines(text)
@@ -69,14 +81,16 @@ def read(text: str, present: Mapping[str, Mapping[str, str]] | None = None) -> S
         named = f"{printable(item.component)}: {printable(item.key)}: " if item.key else ""
         faults.append(Fault(_line(lines, item.component, item.key), named + item.reason))
     if faults:
+        told = sorted(faults, key=lambda fault: fault.line)
+        more = [f"answers: and {len(told) - _MOST_FAULTS} more"] if len(told) > _MOST_FAULTS else []
         raise BadInput(*(f"line {fault.line}: {fault.words}" if fault.line else f"answers: {fault.words}"
-                         for fault in sorted(faults, key=lambda fault: fault.line)))
+                         for fault in told[:_MOST_FAULTS]), *more)
     return {name: kept[name] for name in given}
 
 
 def components_of(text: str) -> list[str]:
     """Components that a file names, as far as it can be read."""
-    return [name for name in _parse(text)[0] if name in table()]
+    return [name for name in _parse(text.removeprefix("\ufeff"))[0] if name in table()]
 
 
 def _parse(text: str) -> tuple[dict[str, Any], list[Fault]]:
@@ -85,18 +99,30 @@ def _parse(text: str) -> tuple[dict[str, Any], list[Fault]]:
     faults: list[Fault] = []
     while True:
         try:
-            return tomllib.loads("\n".join(lines)), faults
+            data = tomllib.loads("\n".join(lines))
+            return {name: value for name, value in data.items() if not name.startswith(_AGAIN)}, faults
         except tomllib.TOMLDecodeError as error:
             match = _AT.fullmatch(str(error))
             at = min(int(match[2]) if match and match[2] else len(lines), len(lines))
             while at > 1 and not lines[at - 1].strip():
                 at -= 1  # the end of the document: the last line that holds anything
-            faults.append(Fault(at, printable(match[1] if match else str(error), 200)))
-            if not lines[at - 1] or len(faults) >= _MOST_FAULTS:
+            said = match[1] if match else str(error)
+            faults.append(Fault(at, _in_words(said, text, at)))
+            if not lines[at - 1] or len(faults) > _MOST_FAULTS:
                 return {}, faults
-            lines[at - 1] = ""
+            lines[at - 1] = f'["{_AGAIN}{at}"]' if "twice" in said and _HEADING.fullmatch(lines[at - 1]) else ""
         except (ValueError, RecursionError):  # a number of 5000 digits, brackets in brackets
             return {}, [*faults, Fault(0, "it cannot be read: a number or a nesting that no answers file has")]
+
+
+def _in_words(said: str, text: str, at: int) -> str:
+    """A fault of TOML itself, for people."""
+    for pattern, words in _WORDS:
+        if match := pattern.fullmatch(said):
+            places = {number: place for number, *place in _places(text)}
+            first = next((number for number, place in places.items() if number < at and place == places.get(at)), 0)
+            return match.expand(words).format(f", in line {first}" if first else "")
+    return printable(said, 200)
 
 
 def _as_text(value: Any) -> str:
@@ -110,21 +136,26 @@ def _as_text(value: Any) -> str:
     raise ValueError(f"a text is wanted, not {_KINDS.get(type(value).__name__, 'this')}")
 
 
-def _lines(text: str) -> dict[tuple[str, str], int]:
-    """(table, key) → line; of a table its heading."""
-    found: dict[tuple[str, str], int] = {}
+def _places(text: str) -> Iterator[tuple[int, str, str, str]]:
+    """Of each line its number, table, key, and the key's second part (`dhcpd.range = `); of a heading its table."""
     heading = ""
     for number, line in enumerate(text.split("\n"), 1):
         if match := _HEADING.fullmatch(line):
             heading = match[1].strip("\"'")
-            found.setdefault((heading, ""), number)
+            yield number, heading, "", ""
         elif match := _KEY.match(line):
-            key = match[1].strip("\"'")
-            if heading:
-                found.setdefault((heading, key), number)
-            else:
-                found.setdefault((key, match[2] or ""), number)
-                found.setdefault((key, ""), number)
+            yield number, heading, match[1].strip("\"'"), match[2] or ""
+
+
+def _lines(text: str) -> dict[tuple[str, str], int]:
+    """(table, key) → line; of a table its heading."""
+    found: dict[tuple[str, str], int] = {}
+    for number, heading, key, part in _places(text):
+        if heading or not key:
+            found.setdefault((heading, key), number)
+        else:
+            found.setdefault((key, part), number)
+            found.setdefault((key, ""), number)
     return found
 
 

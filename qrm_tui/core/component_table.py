@@ -74,6 +74,10 @@ class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     #: packages that do the same, and take its port
     conflicts: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    #: those of them that the server fills by itself
+    filled: tuple[str, ...] = ()
+    #: folders that its packages leave when they are purged: what it was set up for
+    data: tuple[str, ...] = ()
     files: tuple[FileEntry, ...] = ()
     #: target → source: files of packages that are served from elsewhere
     copies: dict[str, str] = {}

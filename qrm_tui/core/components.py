@@ -11,6 +11,10 @@ class ComponentWanted(msgspec.Struct, frozen=True, kw_only=True):
     #: SHA-256 of each file that was written, by path: a file that was changed by hand since is told
     files: dict[str, str] = {}
     enabled: bool = True
+    #: services that ran before it was set up: they go on when it is uninstalled
+    ran: tuple[str, ...] = ()
+    #: files that were there before it, by path: SHA-256 of what was kept beside (`.by-hand`)
+    before: dict[str, str] = {}
 
 
 class ComponentSeen(msgspec.Struct, frozen=True, kw_only=True):

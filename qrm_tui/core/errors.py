@@ -65,6 +65,10 @@ class GuardRefused(StepFailed):
     """What must hold right before a step does not: the step has not begun."""
 
 
+class Busy(StepFailed):
+    """Somebody else has what the step needs, and will let go of it: it can be tried again."""
+
+
 class Unreachable(QrmError):
     """A machine does not answer; whether the last step had its effect is not known."""
 

@@ -99,6 +99,15 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     err: str = ""
 
 
+class Removals(msgspec.Struct, frozen=True, kw_only=True):
+    """What apt would do if packages were removed that qrm installed."""
+
+    #: everything that would go: they themselves, and what came along with them
+    goes: tuple[str, ...] = ()
+    #: those that stay → the packages, asked for by somebody, that need them
+    held: dict[str, tuple[str, ...]] = {}
+
+
 class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A machine as it was just probed: a storage server with its volumes, or the server that qrmd itself runs on."""
 
@@ -116,6 +125,10 @@ class MachineFacts(msgspec.Struct, frozen=True, kw_only=True):
     packages: dict[str, str] = {}
     #: packages that would be fetched → bytes; empty where apt has no lists yet
     downloads: dict[str, int] = {}
+    #: of packages that would be removed
+    removals: Removals = Removals()
+    #: packages → whether the package sources have them; empty where apt has no lists yet
+    candidates: dict[str, bool] = {}
     #: systemd units that the planner named → ActiveState; empty: there is none
     units: dict[str, str] = {}
     #: and → UnitFileState: enabled, disabled, generated ...
@@ -175,6 +188,8 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "exports": lambda facts, path: sorted(facts.exports.get(path, ())),
     "package": lambda facts, name: facts.packages.get(name, ""), "unit": lambda facts, name: facts.units.get(name, ""),
     "enabled": lambda facts, name: facts.enabled.get(name, ""),
+    "removal": lambda facts, name: (name in facts.removals.goes, facts.removals.held.get(name, ())),
+    "goes": lambda facts: facts.removals.goes,
     "digest": lambda facts, path: facts.digests.get(path, ""),
     "asked": lambda facts, name: facts.asked[name].out if name in facts.asked else "",
 }
@@ -183,6 +198,7 @@ _WHAT = {"volume": "volume {0}", "mount": "the mount at {0}", "file": "the file 
          "free_at_least": "the free space of its volume group", "dependents": "the snapshots of {0}",
          "promised_at_most": "what is promised of thin pool {0}", "exports": "the export of {0}",
          "package": "package {0}", "unit": "service {0}", "enabled": "whether {0} starts at boot",
+         "removal": "what needs package {0}", "goes": "what goes along with packages",
          "digest": "the file {0}", "asked": "what it says of its {0}"}
 #: The question that is asked of our own records, and not of a machine.
 RECORDS = "object"

@@ -51,6 +51,8 @@ class WriteFile(msgspec.Struct, frozen=True, kw_only=True, tag="write", omit_def
     checker: tuple[str, ...] = ()
     #: said again after an undo, so that the service forgets what it read
     tells: tuple[str, ...] = ()
+    #: what it says is so whatever becomes of the job: it is not taken back
+    lasting: bool = False
 
 
 class RemoveFile(msgspec.Struct, frozen=True, kw_only=True, tag="remove", omit_defaults=True):
@@ -73,10 +75,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run", omit_defaults=Tr
     done: Check | None = None
     #: asked right before it runs; one that does not hold fails the step
     guards: tuple[Check, ...] = ()
+    #: must hold once it has ended well, and does not tell whether it is needed at all
+    proof: Check | None = None
     undo: Undo | None = None
     #: runs under a name of its own, so that it outlives qrmd and the line, and is found again
     long: bool = False
-    #: how progress is read from its output (see runners.steps)
+    #: how progress, and what went wrong, are read from its output (see runners.steps)
     progress: str = ""
     #: says why, where the command itself does not
     explain: tuple[str, ...] = ()
@@ -233,6 +237,8 @@ class Plan(msgspec.Struct, kw_only=True):
     destructive: bool = False
     #: the name that is typed before it runs
     confirm: str = ""
+    #: told when it is done: what no job can do
+    afterwards: tuple[str, ...] = ()
 
 
 def diff_of(step: Step) -> str:
@@ -265,6 +271,8 @@ def undo_of(step: Step) -> str:
     if isinstance(step, Run):
         return shlex.join(step.undo.argv) if step.undo else ""
     if isinstance(step, WriteFile):
+        if step.lasting:
+            return ""
         return f"put the former {step.path} back" if step.former is not None else f"remove {step.path}"
     if isinstance(step, RemoveFile):
         return f"put {step.path} back"

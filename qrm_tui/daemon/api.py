@@ -101,7 +101,8 @@ class Api:
         qrmd = self._qrmd
         return answer({"version": __version__, "server": qrmd.host, "farm": qrmd.name, "practice": qrmd.practice,
                       "user": peer.user, "role": role.name, "revision": qrmd.farm.revision, "pid": os.getpid(),
-                      "started": qrmd.started, **self._sessions.about(request)})
+                      "started": qrmd.started, "installer": qrmd.installing.own, "install_job": qrmd.installing.job,
+                      **self._sessions.about(request)})
 
     async def farm(self, request: Request, peer: Peer, role: Role) -> Response:
         return answer(self._qrmd.status())

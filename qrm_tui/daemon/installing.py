@@ -9,6 +9,7 @@ from qrm_tui.core import answers, component_table
 from qrm_tui.core.component_table import table
 from qrm_tui.core.errors import NotFound
 from qrm_tui.core.farm import Farm
+from qrm_tui.core.model import FINISHED
 from qrm_tui.core.names import printable
 from qrm_tui.core.plan import HERE
 from qrm_tui.daemon.drafts import Drafts
@@ -21,11 +22,18 @@ from qrm_tui.install.server import Server
 
 
 class Installing:
-    """Looks at the machine that qrmd itself serves from; changes nothing."""
+    """Looks at the machine that qrmd itself serves from; changes nothing. `own`: this qrmd is the installer's own."""
 
-    def __init__(self, farm: Farm, machines: Machines, state: Path) -> None:
-        self._farm, self._machines = farm, machines
+    def __init__(self, farm: Farm, machines: Machines, state: Path, own: bool = False) -> None:
+        self._farm, self._machines, self.own = farm, machines, own
         self.drafts = Drafts(farm, state / "install-draft.json")
+
+    @property
+    def job(self) -> str:
+        """The installation that goes on; of the installer's own qrmd, which then hands over, the last one that was."""
+        runs = [item for item in self._farm.all("job") if item.wanted.operation == "install.run"
+                and (self.own or item.wanted.state not in FINISHED)]
+        return max(runs, key=lambda item: item.wanted.id).name if runs else ""
 
     async def answers(self, interface: str) -> dict[str, Any]:
         """Settings with defaults for this machine (`computed`), as a complete file, and those of components that are

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from qrm_tui.core.errors import Broken, GuardRefused, QrmError, Refused, StepFailed, Unreachable
+from qrm_tui.core.errors import Broken, Busy, GuardRefused, QrmError, Refused, StepFailed, Unreachable
 from qrm_tui.core.facts import RECORDS
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import FINISHED, Amount, Item, JobRecord
@@ -35,6 +35,8 @@ _log = logging.getLogger("qrmd.jobs")
 
 #: Seconds between tries to reach a machine: the first pause, doubled up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+#: Seconds that a step waits for somebody who has what it needs (apt's lock): a system's own upgrades take some minutes.
+PATIENCE = 900.0
 
 
 class _Cancelled(Exception):
@@ -76,6 +78,7 @@ class Jobs:
         self._jobs: dict[int, Job] = {}
         #: called at each point of a step (`before`, `begun`, `effect`); tests end the server there
         self.on_point: Callable[[str, Job, int], None] = lambda point, job, step: None
+        self.patience = PATIENCE
 
     # from outside
 
@@ -369,6 +372,8 @@ class Jobs:
                       details={"arguments": record.arguments, "error": error, "plan": plan_digest(job.plan)})
         await self._write(job, Write(job=record, entry=entry))
         job.log.add(None, "note", f"{state}: {error}" if error else state)
+        for line in job.plan.afterwards if state == "done" else ():
+            job.log.add(None, "note", line)
         job.log.end()
         self._show(record)
         _log.info("job %d %s %s: %s %s", record.id, record.operation, record.object, state, error)
@@ -401,11 +406,19 @@ class Jobs:
             self._show(job.record)
 
     async def _insist(self, job: Job, work: Callable[[], Awaitable[T]], *, undoing: bool = False) -> T:
-        """Until the machine answers and the database takes it; _Cancelled ends it, unless it is undoing."""
-        pause = self._first_pause
+        """Until the machine answers and the database takes it; _Cancelled ends it, unless it is undoing.
+
+        Who else is at work there is waited for, too, but not for ever."""
+        pause, loop = self._first_pause, asyncio.get_running_loop()
+        begun = loop.time()
         while True:
             try:
                 result = await work()
+            except Busy as error:
+                if loop.time() - begun >= self.patience:
+                    raise StepFailed(f"{error}; that has not ended for {self.patience / 60:.0f} min: look at it there, "
+                                     "and ask again") from None
+                self._waits(job, f"waits, and tries again: {error}")
             except (Unreachable, Broken) as error:
                 self._waits(job, f"waits, and tries again: {error}")
             else:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from qrm_tui.backends import lvm, mounts, nfs, probing, server_facts
+from qrm_tui.backends import apt_words, lvm, mounts, nfs, own_packages, probing, server_facts
 from qrm_tui.backends.planning import Probe
 from qrm_tui.core.errors import StepFailed
-from qrm_tui.core.facts import Answered, File, MachineFacts
+from qrm_tui.core.facts import Answered, File, MachineFacts, Removals
 from qrm_tui.core.model import StorageWanted
 from qrm_tui.install import questions
 from qrm_tui.install.defaults import Network
@@ -22,14 +22,16 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
         "paths": (probing.paths_argv(probe.paths), probe.paths),
         "packages": (probing.packages_argv(probe.packages), probe.packages),
         "downloads": (probing.downloads_argv(probe.downloads), probe.downloads),
+        "candidates": (apt_words.candidates_argv(probe.packages), probe.downloads),
         "units": (probing.units_argv(probe.units), probe.units),
         "digests": (server_facts.digests_argv(probe.digests), probe.digests),
         "listeners": (server_facts.LISTENERS_ARGV, probe.network), "interfaces": (server_facts.ADDRESSES_ARGV,
                                                                                    probe.network),
     }
     asked = {name: argv for name, (argv, needed) in about.items() if needed}
-    answers, machine, *files = await asyncio.gather(
+    answers, machine, removals, *files = await asyncio.gather(
         runner.ask(list(asked.values())), look_at_machine(runner, probe.asks) if probe.asks else _nothing(),
+        look_at_removals(runner, probe.removals) if probe.removals else _no_removals(),
         *(runner.read_file(path) for path in probe.files))
     done = dict(zip(asked, answers, strict=True))
     text = {name: done[name].out if name in done else "" for name in about}
@@ -37,7 +39,8 @@ async def look_here(runner: Runner, probe: Probe) -> MachineFacts:
         files={**machine.files, **dict(zip(probe.files, files, strict=True))}, asked=machine.asked,
         paths=_paths(runner, probe, done.get("paths")),
         packages=probing.parse_packages(text["packages"], probe.packages),
-        downloads=probing.parse_downloads(text["downloads"]),
+        downloads=probing.parse_downloads(text["downloads"]), removals=removals,
+        candidates=apt_words.parse_candidates(text["candidates"], probe.packages),
         units=probing.parse_units(text["units"], probe.units),
         enabled=probing.parse_enabled(text["units"], probe.units),
         digests=server_facts.parse_digests(text["digests"], probe.digests),
@@ -55,6 +58,25 @@ def _paths(runner: Runner, probe: Probe, done: Completed | None) -> dict[str, st
 
 async def _nothing() -> MachineFacts:
     return MachineFacts()
+
+
+async def look_at_removals(runner: Runner, names: Sequence[str]) -> Removals:
+    """What would go if those of these packages were removed that qrm installed, and that are still there."""
+    async def ask(argv: Sequence[str]) -> str:
+        done = await runner.run(argv)
+        if done.status != 0:
+            raise StepFailed(f"{runner.name}: {done.complaint()}")
+        return done.out
+
+    listed, there = await asyncio.gather(runner.read_file(own_packages.INSTALLED),
+                                         runner.run(probing.packages_argv(names)))
+    ours = own_packages.parse_installed(listed.content if listed else "")
+    found = [name for name, version in probing.parse_packages(there.out, names).items() if version and name in ours]
+    return await own_packages.find_removals(found, ask) if found else Removals()
+
+
+async def _no_removals() -> Removals:
+    return Removals()
 
 
 async def look_at_machine(runner: Runner, names: Sequence[str]) -> MachineFacts:

@@ -55,6 +55,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--machine", metavar="FILE", type=Path,
                         help="play this recorded machine (qrm install record); nothing real is touched")
     parser.add_argument("--look", action="store_true", help="look at this machine; what is in --state goes at the end")
+    parser.add_argument("--installer", action="store_true",
+                        help="it is the installer's own, until qrmd.service takes over")
     parser.add_argument("--nodes", type=int, default=0, help="so many more machines in a practice farm's rack")
     parser.add_argument("--with-parent", action="store_true", help="end when the parent process ends")
     parser.add_argument("--print-unit", action="store_true", help="print a systemd unit for this qrmd, and end")
@@ -161,7 +163,8 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
             qrmd = practice.qrmd
         else:
             qrmd = Qrmd(options.state, RealMachines(options.state), name=settings.get("name", "farm"),
-                        database=settings.get("database", ""), log_in=log_in_of(settings))
+                        database=settings.get("database", ""), log_in=log_in_of(settings),
+                        installer=options.installer)
         listener = peer.open_socket(options.socket)
         try:
             await (practice.start() if practice else qrmd.start(options.node_socket

@@ -19,7 +19,7 @@ from qrm_tui.backends import (
 from qrm_tui.backends import virtual_environments as ves
 from qrm_tui.backends.planning import Call, Draft, Probe, probe_nothing
 from qrm_tui.core.farm import Farm
-from qrm_tui.install import fixes
+from qrm_tui.install import fixes, uninstall
 from qrm_tui.install import planner as install
 
 
@@ -76,6 +76,8 @@ PLANNERS: Mapping[str, Planner] = {
     "component.restart": Planner(install.probe_server, install.plan_restart),
     "component.enable": Planner(install.probe_server, install.plan_enable),
     "component.disable": Planner(install.probe_server, install.plan_disable),
+    "component.uninstall": Planner(uninstall.probe_uninstall, uninstall.plan_uninstall),
+    "install.uninstall": Planner(uninstall.probe_uninstall, uninstall.plan_uninstall_all),
 }
 
 #: Operations on jobs themselves, which the job engine does without a plan of steps.

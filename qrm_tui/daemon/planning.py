@@ -22,7 +22,7 @@ from qrm_tui.runners.steps import is_done
 
 #: Questions about what a probe is told to look at → its field.
 _NAMED = {"file": "files", "path": "paths", "package": "packages", "unit": "units", "enabled": "units",
-          "digest": "digests", "asked": "asks"}
+          "digest": "digests", "asked": "asks", "removal": "removals"}
 #: Puts what may be kept of secrets in the place of what was typed.
 Seal = Callable[[Operation, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 #: Seconds that a plan is kept for whoever looked at it, and how many are kept.
@@ -104,7 +104,7 @@ class Planning:
             steps=tuple(draft.steps), locks=tuple(sorted(draft.locks)), relies=reading.relies,
             warnings=tuple(draft.warnings), notes=tuple(draft.notes), no_return=draft.no_return,
             inverse=draft.inverse, destructive=destructive,
-            confirm=draft.object.partition("/")[2] if destructive else "",
+            confirm=draft.object.partition("/")[2] if destructive else "", afterwards=tuple(draft.afterwards),
         )
 
     async def _ask(self, probes: list[Probe]) -> dict[str, MachineFacts]:
@@ -152,7 +152,8 @@ class Planning:
         done = await asyncio.gather(*(self._done(step) for step in plan.steps)) if look else [False] * len(plan.steps)
         return {
             "id": plan.id, "operation": plan.operation, "object": plan.object, "sort": operation.sort,
-            "arguments": plan.arguments, "warnings": list(plan.warnings), "notes": list(plan.notes),
+            "arguments": plan.arguments, "warnings": list(plan.warnings),
+            "notes": [*plan.notes, *plan.afterwards], "afterwards": list(plan.afterwards),
             "steps": [describe_step(step, there) for step, there in zip(plan.steps, done, strict=True)],
             "no_return": plan.no_return, "destructive": plan.destructive, "confirm": plan.confirm,
             "command": command_of(operation, plan.arguments),

@@ -118,7 +118,7 @@ class PracticeServer:
         for foreign in self._farm.foreign:
             self.rack.add_foreign(**foreign)
         self.qrmd = Qrmd(state, PracticeMachines(self._farm, self.rack), name=self._farm.name, practice=True,
-                         look_every=_LOOK)
+                         look_every=_LOOK, installer=machine is not None)
         self._link: Link | None = None
         self._server: uvicorn.Server | None = None
         self._serving: asyncio.Task[None] | None = None

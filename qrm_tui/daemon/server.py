@@ -58,10 +58,11 @@ _JOURNAL_SEARCH = 20_000
 
 
 class Qrmd:
-    """The server. `name` is the farm's; `practice` says that its machines are simulated."""
+    """The server. `name` is the farm's; `practice`: machines are simulated; `installer`: it is the installer's own."""
 
     def __init__(self, state: Path, makes_runners: MakesRunners, *, name: str = "farm", practice: bool = False,
-                 database: str = "", log_in: LogInSettings | None = None, clock: Callable[[], float] = time.time,
+                 database: str = "", log_in: LogInSettings | None = None, installer: bool = False,
+                 clock: Callable[[], float] = time.time,
                  look_every: float = PAUSE, first_pause: float = FIRST_PAUSE) -> None:
         self.name, self.practice, self.clock = name, practice, clock
         self.started = clock()
@@ -72,7 +73,7 @@ class Qrmd:
         self.farm.public_key = self.machines.public_key
         self.changes = Changes(self.farm)
         self.records = Records(self.farm, self.store)
-        self.installing = Installing(self.farm, self.machines, state)
+        self.installing = Installing(self.farm, self.machines, state, installer)
         self.watchers = Watchers(self.farm, self.store, self.machines, look_every)
         self.log_in = LogIn(self.farm, self.store, self.records, log_in or LogInSettings())
         self.planning = Planning(self.farm, self.machines, self.log_in.seal_secrets)

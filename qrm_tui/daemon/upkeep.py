@@ -360,6 +360,8 @@ class Upkeep:
 
     async def write_hosts(self) -> None:
         """Write that file now, if it is another one: from what is wanted, whether dhcpd took it or not."""
+        if self._settings is None:  # dhcpd was taken away meanwhile
+            return
         text = dhcpd.hosts_text((item.name, *host) for item in self._farm.all("resource")
                                 if (host := self._host_of(item)))
         if text != self._hosts_text:

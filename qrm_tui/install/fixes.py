@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from qrm_tui.backends import firewalls, static_address
+from qrm_tui.backends import firewalls, own_packages, static_address
 from qrm_tui.backends.firewalls import Firewall
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core.errors import BadInput, Refused
@@ -18,7 +18,9 @@ from qrm_tui.install.server import Server
 HOSTS = "/etc/hosts"
 #: Characters of a file that a fix writes into.
 _LONGEST = 256 << 10
-_CLOCK, _CLOCK_UNIT = "systemd-timesyncd", "systemd-timesyncd.service"
+_CLOCK_UNIT = "systemd-timesyncd.service"
+#: Fixes that need a package → it, and its services.
+_NEEDS = {"group": ("lvm2", ()), "clock": ("systemd-timesyncd", (_CLOCK_UNIT,))}
 
 
 class Wish(NamedTuple):
@@ -30,8 +32,9 @@ class Wish(NamedTuple):
 
 def probe(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     """Everything that checks look at."""
-    return [Probe(HERE, asks=questions.everything(), packages=(_CLOCK,), units=(_CLOCK_UNIT,),
-                  files=(HOSTS, firewalls.RULES, firewalls.NFTABLES))]
+    return [Probe(HERE, asks=questions.everything(), packages=tuple(package for package, _ in _NEEDS.values()),
+                  units=(_CLOCK_UNIT,), files=(HOSTS, firewalls.RULES, firewalls.NFTABLES, firewalls.OPENED,
+                                               own_packages.INSTALLED))]
 
 
 def plan_fix(call: Call) -> Draft:
@@ -71,6 +74,10 @@ def add(draft: Draft, reading: Reading, server: Server, name: str, wish: Wish) -
         raise Refused(f"{name}: {told.found}: {told.advice or 'nothing can be done about it here'}")
     for question in _ASKED[name]:
         reading.ask(HERE, "asked", question)
+    package, services = _NEEDS.get(name, ("", ()))
+    if package and not reading.ask(HERE, "package", package):
+        draft.steps += steps.install_packages([package], services, reading.file(HERE, own_packages.INSTALLED),
+                                              draft.steps)
     draft.steps += FIXES[name](reading, server, wish)
 
 
@@ -92,12 +99,16 @@ def _firewall(reading: Reading, server: Server, wish: Wish) -> list[Step]:
                         undo=Undo(argv=("ufw", "delete", *firewalls.ufw_argv(port, interface)[1:-2])))
                     for port in firewall.closed]
         case "firewalld":
-            return [Run(machine=HERE, summary=f"firewalld lets in {port} in the zone {firewall.zone}"
-                        f"{', after its next start, too' if permanent else ''}",
-                        argv=firewalls.firewalld_argv(port, firewall.zone, permanent=permanent),
-                        undo=Undo(argv=tuple(word.replace("--add-", "--remove-") for word in
-                                             firewalls.firewalld_argv(port, firewall.zone, permanent=permanent))))
-                    for port in firewall.closed for permanent in (False, True)]
+            noted = reading.file(HERE, firewalls.OPENED)
+            opened = firewalls.parse_opened(noted.content if noted else "") | {
+                (firewall.zone, port) for port in firewall.closed}
+            note = _write(firewalls.OPENED, firewalls.opened_text(opened), noted, ())
+            return [*([note] if note else []), *(
+                Run(machine=HERE, summary=f"firewalld lets in {port} in the zone {firewall.zone}"
+                    f"{', after its next start, too' if permanent else ''}",
+                    argv=firewalls.firewalld_argv(port, firewall.zone, permanent=permanent),
+                    undo=Undo(argv=firewalls.firewalld_argv(port, firewall.zone, permanent=permanent, verb="remove")))
+                for port in firewall.closed for permanent in (False, True))]
     return _nftables(reading, server, firewall, interface)
 
 
@@ -161,10 +172,7 @@ def _group(reading: Reading, server: Server, wish: Wish) -> list[Step]:
 
 
 def _clock(reading: Reading, server: Server, wish: Wish) -> list[Step]:
-    made: list[Step] = []
-    if not reading.ask(HERE, "package", _CLOCK):
-        made += steps.install_packages([_CLOCK], [_CLOCK_UNIT])
-    return [*made, steps.enable(_CLOCK_UNIT), steps.restart(_CLOCK_UNIT, was_active=False)]
+    return [steps.enable(_CLOCK_UNIT), steps.restart(_CLOCK_UNIT, was_active=False)]
 
 
 def _names(reading: Reading, server: Server, wish: Wish) -> list[Step]:

@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from qrm_tui.backends import dhcpd, mounts
+from qrm_tui.backends import dhcpd, mounts, own_packages
 from qrm_tui.backends.components import CHECKERS, Site
 from qrm_tui.backends.planning import Call, Draft, Probe
 from qrm_tui.core import answers, component_table
 from qrm_tui.core.component_table import Component, FileEntry, table
 from qrm_tui.core.components import ComponentWanted
 from qrm_tui.core.errors import BadInput, Refused
+from qrm_tui.core.facts import Reading
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.plan import HERE, Change, Inverse, Lock, Record, Step, WriteFile
@@ -52,7 +53,8 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     fixing = fixes.probe(farm, arguments)[0] if arguments.get("fix") else Probe(HERE)
     return [Probe(
         HERE, asks=fixing.asks,
-        files=(OS_RELEASE, answers.FILE, *fixing.files, *files, *(by_hand(path) for path in files)),
+        files=(OS_RELEASE, answers.FILE, own_packages.INSTALLED, *fixing.files, *files,
+               *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
                *(folder for component in all_of for folder in component.folders)),
         downloads=_asked_for(arguments), packages=tuple(sorted({*packages, *fixing.packages})),
@@ -179,14 +181,30 @@ def plan_disable(call: Call) -> Draft:
     return draft
 
 
+def distribution_of(reading: Reading) -> str:
+    """The server's `ID-VERSION_ID`; Refused where nothing can be set up on it."""
+    file = reading.file(HERE, OS_RELEASE)
+    key, called = component_table.distribution(file.content if file else "")
+    if key not in component_table.distributions():
+        raise Refused(f"this server runs {called}: qrm sets up {', '.join(component_table.distributions())}, and no "
+                      "others yet; nothing was changed")
+    return key
+
+
+def locks() -> list[Lock]:
+    """All components: files of one hold settings of another, and they are changed one after the other."""
+    return [Lock(f"component/{name}") for name in ("all", *table())]
+
+
 class _Setup:
     """A plan in the making, for the components as they are wanted."""
 
     def __init__(self, call: Call, draft: Draft, wanted: Mapping[str, ComponentWanted]) -> None:
         self._reading, self._draft, self._wanted = call.reading, draft, wanted
         self._facts = call.reading.facts(HERE)
-        # files of one component hold settings of another: they are changed one after the other
-        draft.locks = [Lock(f"component/{name}") for name in ("all", *table())]
+        #: of components that are new: files that were there before
+        self._before: dict[str, dict[str, str]] = {}
+        draft.locks = locks()
         for name in table():
             call.reading.find("component", name)
         hosts = tuple(sorted((item.name, item.wanted.mac, item.wanted.address)
@@ -199,7 +217,7 @@ class _Setup:
     def apply(self, names: Iterable[str]) -> None:
         """These components, in the table's order."""
         chosen = [component for component in table().values() if component.name in set(names)]
-        system = self._distribution()
+        system = distribution_of(self._reading)
         if lacking := [component for component in chosen if system not in component.packages]:
             raise Refused(*(f"{component.name}: {component.lacking}" for component in lacking))
         self._check_network(chosen)
@@ -220,7 +238,7 @@ class _Setup:
                 self._services(component, bool(read & {step.path for step in files[component.name]}),
                                fresh=bool(fresh & set(component.packages[system])))
         self._answers()
-        self._records(chosen)
+        self._records(chosen, system)
 
     def restart(self, name: str) -> None:
         """The services of one component, whatever they read."""
@@ -256,14 +274,6 @@ class _Setup:
 
     def _add(self, step: Step) -> None:
         self._draft.steps.append(step)
-
-    def _distribution(self) -> str:
-        file = self._reading.file(HERE, OS_RELEASE)
-        key, called = component_table.distribution(file.content if file else "")
-        if key not in component_table.distributions():
-            raise Refused(f"this server runs {called}: qrm sets up {', '.join(component_table.distributions())}, and "
-                          "no others yet; nothing was changed")
-        return key
 
     def _check_network(self, chosen: list[Component]) -> None:
         """The server has the address on the interface; nobody else listens where its services will."""
@@ -304,7 +314,9 @@ class _Setup:
         if missing:
             services = [unit for component in chosen if set(component.packages[system]) & set(missing)
                         for unit in component.services]
-            self._draft.steps += steps.install_packages(missing, services)
+            self._in_sources(missing, chosen, system)
+            listed = self._reading.file(HERE, own_packages.INSTALLED)
+            self._draft.steps += steps.install_packages(missing, services, listed, self._draft.steps)
             self._draft.notes.append("packages stay installed if this is taken back")
             self._sizes(missing)
         there = [f"{package} {self._facts.packages[package]}" for package in wanted if package not in missing]
@@ -312,6 +324,18 @@ class _Setup:
                                  f"{'; installed are ' + ', '.join(there) if there else ''}")
 
         return set(missing)
+
+    def _in_sources(self, missing: list[str], chosen: list[Component], system: str) -> None:
+        """Refused if the package sources have not all of these, as far as that is known."""
+        known = self._facts.candidates
+        absent = {package: [component.name for component in chosen if package in component.packages[system]]
+                  for package in missing if not known.get(package, True)}
+        if absent:
+            called = component_table.distribution(self._os_release())[1]
+            raise Refused(*(f"{', '.join(names)}: the package sources of this server have no {package}, which {called} "
+                            "comes with" for package, names in absent.items()),
+                          "look at /etc/apt/sources.list and /etc/apt/sources.list.d (Debian: main; Ubuntu: main and "
+                          "universe), run apt-get update, and plan anew; nothing was changed")
 
     def _sizes(self, missing: list[str]) -> None:
         """What is fetched for packages, and what comes with them."""
@@ -361,6 +385,8 @@ class _Setup:
         return written
 
     def _keep_by_hand(self, component: Component, entry: FileEntry, content: str) -> WriteFile:
+        if self._reading.find("component", component.name) is None:
+            self._before.setdefault(component.name, {})[entry.path] = digest(content)
         self._draft.warnings.append(
             f"{entry.path} was changed by somebody since it was written: that is lost from it (see the diff), and is "
             f"kept as {by_hand(entry.path)}" + (f"; what is yours belongs into {dhcpd.LOCAL}"
@@ -378,7 +404,8 @@ class _Setup:
             if self._reading.ask(HERE, "enabled", unit) != "enabled":
                 self._add(steps.enable(unit))
             if (changed or state != "active") and not component.itself:
-                self._add(steps.restart(unit, was_active=state == "active", slow=component.slow))
+                self._add(steps.restart(unit, was_active=state == "active", slow=component.slow,
+                                        ports=[port.port for port in self._site.ports(component.name)]))
                 begun = True
         if begun:
             for summary, check in self._site.checks(component.name):
@@ -393,12 +420,24 @@ class _Setup:
             self._add(WriteFile(machine=HERE, summary=f"write {answers.FILE}", path=answers.FILE, content=content,
                                 former=there.content if there else None, mode=0o600))
 
-    def _records(self, chosen: list[Component]) -> None:
+    def _ran(self, component: Component, system: str) -> tuple[str, ...]:
+        """Services that ran before the component was set up, and not because we had installed them."""
+        listed = self._facts.files.get(own_packages.INSTALLED)
+        ours = own_packages.parse_installed(listed.content if listed else "")
+        if component.itself or ours & {*component.packages[system]}:
+            return ()
+        return tuple(unit for unit in component.services if self._facts.units.get(unit) == "active"
+                     and self._facts.enabled.get(unit) not in ("", "disabled", "masked"))
+
+    def _records(self, chosen: list[Component], system: str) -> None:
         for component in chosen:
             former = self._reading.find("component", component.name)
             files = {entry.path: digest(self._site.file_text(component.name, entry))
                      for entry in component.files if not entry.once}
             wanted = msgspec.structs.replace(self._wanted[component.name], files=files)
+            if former is None:
+                wanted = msgspec.structs.replace(wanted, ran=self._ran(component, system),
+                                                 before=self._before.get(component.name, {}))
             if former is None or former.wanted != wanted:
                 self._record(component.name, wanted, former.wanted if former else None)
 

@@ -74,35 +74,94 @@ def dpkg_query(host: Host, argv: Sequence[str]) -> Completed:
                      "".join(f"dpkg-query: no packages found matching {name}\n" for name in unknown))
 
 
-def env(host: Host, argv: Sequence[str]) -> Completed | Effects:
-    """apt-get and dpkg without questions."""
-    match argv:
-        case ("env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--force-confold", "--configure", "--pending"):
-            return good()
-        case ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300", "update"):
-            return good("Hit:1 http://deb.debian.org/debian bookworm InRelease\nReading package lists...\n")
-        case ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--yes", "-o", "DPkg::Lock::Timeout=300",
-              "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "-o", "APT::Status-Fd=1", "install",
-              *names):
-            return _install(host, names)
-    raise NotPractised("these arguments")
-
-
 def apt_get(host: Host, argv: Sequence[str]) -> Completed:
-    """What would be fetched."""
+    """What there is, and what would be fetched, or removed."""
     match argv:
+        case ("apt-get", "--simulate", "remove", *names):
+            return _would_go(host, _with_dependants(host, names))
+        case ("apt-get", "--simulate", "--auto-remove", "remove", *names):
+            going = _with_dependants(host, names)
+            return _would_go(host, going | _idle(host, going))
+        case ("apt-get", "--simulate", "autoremove"):
+            return _would_go(host, _idle(host, set()))
+        case ("apt-get", "--yes", "update"):
+            return good("Hit:1 http://deb.debian.org/debian bookworm InRelease\nReading package lists...\n")
+        case ("apt-get", "download", "-qq", "--print-uris", *names):
+            pass
         case ("apt-get", "--yes", "--no-install-recommends", "--print-uris", "install", *names):
-            unknown = next((name for name in names if name not in _AVAILABLE), "")
-            if unknown:
-                return bad(100, f"E: Unable to locate package {unknown}\n", "Reading package lists...\n")
+            names = [name for name in names if name not in host.software.packages]
+        case _:
+            raise NotPractised("these arguments")
+    unknown = next((name for name in names if name not in _AVAILABLE), "")
+    if unknown:
+        return bad(100, f"E: Unable to locate package {unknown}\n", "Reading package lists...\n")
+    return good("".join(
+        f"'http://deb.debian.org/debian/pool/main/{name}_{_AVAILABLE[name]}_amd64.deb' "
+        f"{name}_{_AVAILABLE[name]}_amd64.deb {_SIZES[name]} MD5Sum:0\n" for name in names))
+
+
+def apt_cache(host: Host, argv: Sequence[str]) -> Completed:
+    """Which packages the sources have."""
+    match argv:
+        case ("apt-cache", "policy", *names):
             return good("".join(
-                f"'http://deb.debian.org/debian/pool/main/{name}_{_AVAILABLE[name]}_amd64.deb' "
-                f"{name}_{_AVAILABLE[name]}_amd64.deb {_SIZES[name]} MD5Sum:0\n"
-                for name in names if name not in host.software.packages))
+                f"{name}:\n  Installed: {host.software.packages.get(name, '(none)')}\n  Candidate: {_AVAILABLE[name]}\n"
+                f"  Version table:\n     {_AVAILABLE[name]} 500\n"
+                "        500 http://deb.debian.org/debian bookworm/main amd64 Packages\n"
+                for name in names if name in _AVAILABLE))
     raise NotPractised("these arguments")
 
 
-def _install(host: Host, names: Sequence[str]) -> Completed | Effects:
+def apt_mark(host: Host, argv: Sequence[str]) -> Completed:
+    """Packages that somebody asked for."""
+    if tuple(argv[1:]) != ("showmanual",):
+        raise NotPractised("these arguments")
+    return good("".join(f"{name}\n" for name in sorted(set(host.software.packages) - host.software.along)))
+
+
+def remove(host: Host, words: Sequence[str]) -> Completed | Effects:
+    """As templates/apt/remove.sh does."""
+    return _removing(host, sorted(_with_dependants(host, words[1:])))
+
+
+def gone(host: Host, names: Sequence[str]) -> Completed:
+    """Whether none of these is installed."""
+    return bad(1, "") if set(names) & set(host.software.packages) else good()
+
+
+def _with_dependants(host: Host, names: Sequence[str]) -> set[str]:
+    software, found = host.software, set(names)
+    while more := {name for name in software.packages if software.needs.get(name, set()) & found} - found:
+        found |= more
+    return found & set(software.packages)
+
+
+def _idle(host: Host, without: set[str]) -> set[str]:
+    """Packages that came along, and that nobody needs if these are gone."""
+    software = host.software
+    needed = {name for name in software.packages if name not in software.along} - without
+    while more := {other for name in needed for other in software.needs.get(name, set())} - needed:
+        needed |= more
+    return software.along & set(software.packages) - needed - without
+
+
+def _would_go(host: Host, names: set[str]) -> Completed:
+    return good("".join(f"Remv {name} [{host.software.packages[name]}]\n" for name in sorted(names)))
+
+
+def _removing(host: Host, names: Sequence[str]) -> Effects:
+    for number, name in enumerate(names):
+        half = number == len(names) // 2
+        yield Point(f"apt-get: {name} is still there" if half else "", _SECONDS / 4,
+                    f"pmstatus:{name}:{100 * number / len(names):.4f}:Removing {name} (amd64)")
+        services.taken(host, name)
+        del host.software.packages[name]
+        yield Point(f"apt-get: {name} is gone" if half else "", _SECONDS / 4, f"Removing {name} ...")
+    return good()
+
+
+def install(host: Host, names: Sequence[str]) -> Completed | Effects:
+    """As templates/apt/install.sh does."""
     for name in names:
         if name not in _AVAILABLE:
             return bad(100, f"E: Unable to locate package {name}\n", "Reading package lists...\n")

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 from qrm_tui.backends.boot import ROOT
 from qrm_tui.backends.components import APACHE_CHECK_SCRIPT
 from qrm_tui.backends.dhcpd import CHECK_SCRIPT, KEY, KEY_PATTERN, KEY_SCRIPT, OMAPI_SCRIPT
+from qrm_tui.backends.own_packages import GONE_SCRIPT
 from qrm_tui.backends.partition_boot import FETCH_SCRIPT
 from qrm_tui.backends.partition_filter import FILTER_SCRIPT
 from qrm_tui.backends.static_address import KEEP_SCRIPT
-from qrm_tui.install.steps import START_AGAIN_SCRIPT
-from qrm_tui.practice import fix_commands, services
+from qrm_tui.install.steps import INSTALL_SCRIPT, REMOVE_SCRIPT, RMDIR_SCRIPT, START_AGAIN_SCRIPT, WHY_SCRIPT
+from qrm_tui.practice import fix_commands, packages, services, units
 from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good, only
 from qrm_tui.practice.host import Host
 from qrm_tui.runners.base import Completed
@@ -56,7 +57,20 @@ def remove(host: Host, argv: Sequence[str]) -> Completed | Effects:
             for path in paths:
                 host.root.here(path, follow=False).unlink(missing_ok=True)
             return only(f"rm {' '.join(paths)}: gone", good())
+        case ("rm", "-rf", "--", *paths):
+            for path in paths:
+                shutil.rmtree(host.root.here(path, follow=False), ignore_errors=True)
+            return only(f"rm {' '.join(paths)}: gone", good())
     raise NotPractised("these arguments")
+
+
+def _remove_folders(host: Host, paths: Sequence[str]) -> Completed | Effects:
+    """Those that nothing is in."""
+    for path in paths:
+        place = host.root.here(path, follow=False)
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
+    return only(f"rmdir {' '.join(paths)}: done", good())
 
 
 def grep(host: Host, argv: Sequence[str]) -> Completed:
@@ -254,9 +268,17 @@ def _drop_filter(host: Host, path: str, device: str) -> Effects:
     return good()
 
 
+def _why(host: Host, words: Sequence[str]) -> Completed:
+    """As templates/systemd/why.sh does, of the unit itself."""
+    return units.journalctl(host, ("journalctl", "--quiet", "--no-pager", "--output", "cat", "--lines", "6", "--unit",
+                                   words[0]))
+
+
 SCRIPTS: Mapping[str, Script] = {
     FETCH_SCRIPT: _fetch_boot_image, FILTER_SCRIPT: _filter,
     KEY_SCRIPT: _make_key, OMAPI_SCRIPT: _omapi, START_AGAIN_SCRIPT: services.restart,
-    KEEP_SCRIPT: fix_commands.keep_address,
+    GONE_SCRIPT: packages.gone, RMDIR_SCRIPT: _remove_folders,
+    KEEP_SCRIPT: fix_commands.keep_address, INSTALL_SCRIPT: packages.install,
+    REMOVE_SCRIPT: packages.remove, WHY_SCRIPT: _why,
     CHECK_SCRIPT: _check(services.dhcpd_troubles), APACHE_CHECK_SCRIPT: _check(services.apache_troubles),
 }

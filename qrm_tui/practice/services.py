@@ -44,6 +44,15 @@ def brought(host: Host, package: str) -> None:
         start(host, unit)
 
 
+def taken(host: Host, package: str) -> None:
+    """A package was removed: what it brought runs no more."""
+    unit = _BROUGHT.get(package)
+    if unit:
+        _wants(host, unit).unlink(missing_ok=True)
+        host.software.active.discard(unit)
+        host.software.failed.discard(unit)
+
+
 # what the programs say of their files
 
 

@@ -10,6 +10,10 @@ class Software:
 
     #: installed packages → version
     packages: dict[str, str] = field(default_factory=dict)
+    #: package → those that it needs, and brings along
+    needs: dict[str, set[str]] = field(default_factory=dict)
+    #: packages that came along with others
+    along: set[str] = field(default_factory=set)
     #: units that run
     active: set[str] = field(default_factory=set)
     #: units whose last start failed

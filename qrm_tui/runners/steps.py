@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import assert_never
 
-from qrm_tui.core.errors import GuardRefused, StepFailed
+from qrm_tui.backends import apt_words
+from qrm_tui.core.errors import Busy, GuardRefused, StepFailed
 from qrm_tui.core.plan import Await, Check, EditTree, Order, Record, RemoveFile, Run, Step, Tell, Wait, WriteFile
 from qrm_tui.runners.base import Completed, OnLine, Runner
 from qrm_tui.runners.progress import READERS, Report
@@ -19,6 +20,8 @@ TellService = Callable[[Runner, tuple[str, ...]], Awaitable[Completed]]
 OnProgress = Callable[[Report], None]
 
 _WAIT_PAUSE = 0.5
+#: Longest reason that is told, in characters.
+_MOST_REASON = 600
 
 
 class Stage:
@@ -115,13 +118,37 @@ async def _run(step: Run, stage: Stage) -> None:
         if not await holds(guard, stage.runner):
             raise GuardRefused(guard.otherwise)
     done = await (_run_long(step, stage) if step.long else stage.runner.run(step.argv, on_line=stage.on_line))
+    who = f"{'apt' if step.progress == 'apt' else step.argv[0]} on {stage.runner.name}"
     if done.status != 0:
-        reasons = (await stage.runner.run(step.explain)).out.split("\n") if step.explain else []
-        why = "; ".join(line.strip() for line in reasons if line.strip())[-500:]
-        raise StepFailed(f"{step.argv[0]} on {stage.runner.name}: {done.complaint()}{f' ({why})' if why else ''}")
+        if step.progress == "apt" and (holder := apt_words.held(done.out)):
+            raise Busy(f"{who}: {holder}")
+        if not step.explain:
+            raise StepFailed(f"{who}: {_complaint(step, done)}")
+        reasons = (await stage.runner.run(step.explain)).out.split("\n")
+        why = "; ".join(line.strip() for line in reasons if line.strip())
+        # systemctl's last line is where to look
+        said = (done.err or done.out).strip().partition("\n")[0][:300] or done.complaint()
+        raise StepFailed(f"{who}: {said}{f' ({_middle_out(why)})' if why else ''}")
     # some tools say that all is well when it is not
+    if step.proof is not None and not await holds(step.proof, stage.runner):
+        asked = await stage.runner.run(step.proof.argv)
+        raise StepFailed(f"{who}: {step.proof.otherwise}: {_complaint(step, done, asked)}")
     if step.done is not None and not await holds(step.done, stage.runner):
-        raise StepFailed(f"{step.argv[0]} on {stage.runner.name} ended well, and yet had no effect: {done.complaint()}")
+        raise StepFailed(f"{who} ended well, and yet had no effect: {done.complaint()}")
+
+
+def _middle_out(text: str) -> str:
+    """Its beginning and its end, where it is long: causes come first, and last words last."""
+    return text if len(text) <= _MOST_REASON else f"{text[:_MOST_REASON // 2]} ... {text[-_MOST_REASON // 2:]}"
+
+
+def _complaint(step: Run, *answers: Completed) -> str:
+    """What went wrong, by the first that tells of it."""
+    if step.progress == "apt":
+        for done in answers:
+            if said := apt_words.complaint(f"{done.out}\n{done.err}"):
+                return said
+    return answers[0].complaint()
 
 
 async def _run_long(step: Run, stage: Stage) -> Completed:
@@ -158,6 +185,8 @@ async def _wait(step: Wait, runner: Runner) -> None:
 async def undo(step: Step, stage: Stage) -> None:
     """Take the step's effect back, whole or half as it is; doing so again is safe."""
     runner = stage.runner
+    if isinstance(step, WriteFile) and step.lasting:
+        return
     if isinstance(step, (WriteFile, RemoveFile)):
         await _put_back(step.path, step.former, step.mode, step.tells, stage)
     elif isinstance(step, Run):

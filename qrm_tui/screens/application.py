@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from qrm_tui.core.errors import NoServer, NotLoggedIn, QrmError
+from qrm_tui.core.operations.declarations import Role
 from qrm_tui.screens.base import FarmScreen
 from qrm_tui.screens.columns import View
 from qrm_tui.screens.letting_in import LettingIn
@@ -119,7 +120,7 @@ class QrmApp(LettingIn):
         self._connect = connect
         self.client = connect(where)
         self.practice = practice
-        self._install = install
+        self._install, self._fresh = install, True
         self._overview_due = self._overviewing = False
         self._begun = self._to_end = False
         self._view = BY_NAME[view] if view else VIEWS[0]
@@ -220,9 +221,11 @@ class QrmApp(LettingIn):
         if self.must_log_in(event.hello):
             self.open_log_in()
             return
-        if self._install:
-            self._install = False
-            self.open_installer()
+        job = str(event.hello.get("install_job") or "")
+        goes_on = job and event.hello.get("installer") and self.live.role is Role.administrator
+        if self._install or (self._fresh and goes_on):
+            self.open_installer(job)
+        self._install = self._fresh = False
         self._look_at_farm()
 
     @on(Event)
@@ -430,8 +433,8 @@ class QrmApp(LettingIn):
         self._install = True
         await self.connect_to(where)
 
-    def open_installer(self) -> None:
-        """Set up the server that one is connected to, or look at how it is."""
+    def open_installer(self, job: str = "") -> None:
+        """Set up the server that one is connected to, or look at how it is. `job`: an installation that goes on."""
         from qrm_tui.core.operations.registry import OPERATIONS
         from qrm_tui.screens.message import MessageScreen
 
@@ -441,6 +444,10 @@ class QrmApp(LettingIn):
         from qrm_tui.screens.install_welcome import InstallWelcome
 
         self.push_screen(InstallWelcome())
+        if job:
+            from qrm_tui.screens.install_run import InstallJob
+
+            self.push_screen(InstallJob(job))
 
     def action_set_up(self) -> None:
         self.open_installer()

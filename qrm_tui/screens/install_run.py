@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -12,9 +13,10 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from qrm_tui.client.where import INSTALLED
-from qrm_tui.core.answers import FILE
-from qrm_tui.core.errors import QrmError
+from qrm_tui.core.answers import FILE, read
+from qrm_tui.core.errors import BadInput, QrmError
 from qrm_tui.core.operations.registry import OPERATIONS
+from qrm_tui.core.setup import Setup
 from qrm_tui.core.time_left import Calm, seconds_left
 from qrm_tui.screens.base import Sections
 from qrm_tui.screens.install_base import Found, InstallScreen, Way
@@ -65,9 +67,9 @@ class InstallPlan(PlanScreen):
 
 
 class InstallJob(JobScreen):
-    """The installation while it runs; leaving does not stop it."""
+    """The installation while it runs; leaving does not stop it. `found`: None where it was begun elsewhere."""
 
-    def __init__(self, job: str, found: Found) -> None:
+    def __init__(self, job: str, found: Found | None = None) -> None:
         super().__init__(job)
         self.found = found
         self._told = False
@@ -88,7 +90,9 @@ class InstallJob(JobScreen):
         super()._show_row(row)
         if row["state"] == "done" and not self._told:
             self._told = True
-            self.app.push_screen(InstallDone(self.found))
+            with contextlib.suppress(BadInput):  # answers that only add to what is there have no way of their own
+                found = self.found or Found(Setup({}, read(row["arguments"]["answers"])))
+                self.app.push_screen(InstallDone(found))
 
 
 class _Done(Page):

@@ -37,7 +37,7 @@ class JobScreen(FarmScreen[None]):
 
     DEFAULT_CSS = """
     JobScreen { layout: vertical; }
-    JobScreen > #job-title { height: auto; max-height: 6; background: $surface; }
+    JobScreen > #job-title { height: auto; max-height: 10; background: $surface; }
     JobScreen > Steps { height: 3fr; }
     JobScreen > #log-title { height: 1; background: $panel; }
     JobScreen > LogView { height: 2fr; }
@@ -232,7 +232,7 @@ class JobScreen(FarmScreen[None]):
         if row.get("cancelling") and state not in FINISHED:
             lines.append(line((" it was cancelled: what it did is taken back", "warning")))
         if row.get("waits_for"):
-            lines += wrap(f"waits for {row['waits_for']}", width - 1, "warning", " ")
+            lines += wrap(str(row["waits_for"]), width - 1, "warning", " ")
         if row.get("error"):
             lines += wrap(str(row["error"]), width - 1, "bad", " ")
         if row.get("next") and state in FINISHED:

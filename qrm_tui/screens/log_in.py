@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -32,6 +33,9 @@ _CSS = """
 /* what is told meanwhile is not for whoever stands there */
 {name} ToastRack {{ display: none; }}
 """
+
+
+_Question = Callable[[], Awaitable[Mapping[str, Any] | None]]
 
 
 class _Let(Answer):
@@ -112,6 +116,20 @@ class Guard(FarmScreen[None]):
     def submitted(self) -> None:
         """All lines are filled in."""
 
+    def ask(self, question: _Question) -> None:
+        """The server is asked; its answer comes as a message."""
+        self._asking = True
+        self.say()
+        self._ask(question)
+
+    @work(group="login", exclusive=True, exit_on_error=False)
+    async def _ask(self, question: _Question) -> None:
+        try:
+            answer = await question()
+            self.post_message(_Let(must_change=bool(answer and answer.get("must_change"))))
+        except QrmError as error:
+            self.post_message(_Let(error=error))
+
     def action_quit(self) -> None:
         self.app.exit()
 
@@ -159,9 +177,8 @@ class LogIn(Guard):
 
     def submitted(self) -> None:
         if not self.has_class("-first"):
-            self._asking = True
-            self.say()
-            self.ask_in(self.input("name").value.strip(), self.input("password").value)
+            name, password = self.input("name").value.strip(), self.input("password").value
+            self.ask(lambda: self.qrm.client.log_in(name, password))
             return
         new, again = self.input("new").value, self.input("again").value
         try:
@@ -175,25 +192,8 @@ class LogIn(Guard):
             self.input("again").value = self.input("new").value = ""
             self.input("new").focus()
             return
-        self._asking = True
-        self.say()
-        self.ask_change(self.input("password").value, new)
-
-    @work(group="login", exclusive=True, exit_on_error=False)
-    async def ask_in(self, name: str, password: str) -> None:
-        try:
-            answer = await self.qrm.client.log_in(name, password)
-            self.post_message(_Let(must_change=bool(answer.get("must_change"))))
-        except QrmError as error:
-            self.post_message(_Let(error=error))
-
-    @work(group="login", exclusive=True, exit_on_error=False)
-    async def ask_change(self, old: str, new: str) -> None:
-        try:
-            await self.qrm.client.change_password(old, new)
-            self.post_message(_Let())
-        except QrmError as error:
-            self.post_message(_Let(error=error))
+        old = self.input("password").value
+        self.ask(lambda: self.qrm.client.change_password(old, new))
 
     @on(_Let)
     def _let(self, event: _Let) -> None:
@@ -247,18 +247,9 @@ class Lock(Guard):
                 line(" What was begun goes on. The password of ", (user, "strong"), " opens it again.")]
 
     def submitted(self) -> None:
-        self._asking = True
-        self.say()
-        self.ask_unlock(self.input("password").value)
+        password = self.input("password").value
+        self.ask(lambda: self.qrm.client.unlock(password))
         self.input("password").value = ""
-
-    @work(group="login", exclusive=True, exit_on_error=False)
-    async def ask_unlock(self, password: str) -> None:
-        try:
-            await self.qrm.client.unlock(password)
-            self.post_message(_Let())
-        except QrmError as error:
-            self.post_message(_Let(error=error))
 
     @on(_Let)
     def _let(self, event: _Let) -> None:

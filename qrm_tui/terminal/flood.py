@@ -22,9 +22,10 @@ from qrm_tui.terminal.sgr import SEQUENCE, runs_of_pieces
 
 #: What changes nothing where it is taken (ASCII as G0), and EL.
 _ASCII, _ERASE = "\x1b(B", "\x1b[K"
-#: ASCII text, SGR, these two and ends of lines. Nothing stands behind the star, so nothing is tried twice: a line of
-#: 16 KB without an end would take for ever. (*+ would do, and is broken in Python 3.11 up to 3.11.4.)
-_TEXT = re.compile(rf"(?:[ -~]+|\r\n|{SEQUENCE}|\x1b\[K|\x1b\(B)*")
+#: ASCII text, tabs, SGR, these two, ends of lines and returns to their beginning. Nothing stands behind the star, so
+#: nothing is tried twice: a line of 16 KB without an end would take for ever. (*+ would do, and is broken in Python
+#: 3.11 up to 3.11.4.)
+_TEXT = re.compile(rf"(?:[ -~\t]+|\r\n|\r|{SEQUENCE}|\x1b\[K|\x1b\(B)*")
 _UNSHOWN = re.compile(rf"{SEQUENCE}|\x1b\[K|\x1b\(B")
 #: Numbers that may set a background; a foreground that has such ones in it; what may make these read otherwise.
 _BACKGROUND = re.compile(r"[\[;]0*(?:4[0-8]|10[0-7]|58)[;m]")
@@ -84,11 +85,19 @@ class Flood:
         scrolled: list[Line] = []
         taken = 0
         for raw, text in zip(lines, shown, strict=True):
-            size, whole, after = len(text), False, style
-            if size != len(raw):
-                whole = _ERASE in raw
-                if whole and _erases_text(raw, size, columns):
+            whole = gaps = False
+            if "\r" in raw or "\t" in raw:
+                settled = self._settled(raw, style)
+                if settled is None:
                     break
+                raw, whole, gaps = settled
+                text = _UNSHOWN.sub("", raw) if "\x1b" in raw else raw
+            size, after = len(text), style
+            if size != len(raw):
+                if _ERASE in raw:
+                    whole = True
+                    if _erases_text(raw, size, columns):
+                        break
                 if (whole or size > columns) and _may_fill(raw):
                     break
                 raw = raw.replace(_ASCII, "").replace(_ERASE, "")
@@ -98,10 +107,10 @@ class Flood:
             rows = [(raw, style, False)] if size <= columns else list(_wrapped(raw, style, columns, board))
             if y < last:
                 below = y + len(rows)
-                if below > last or not self._place(rows, y, size, whole, at):
+                if below > last or not self._place(rows, y, size, whole, gaps, at):
                     break
                 y = below
-            elif scrolled or self._scrolls(whole or size >= columns):
+            elif scrolled or self._scrolls(whole or (size >= columns and not gaps)):
                 scrolled += rows
             else:
                 break
@@ -113,10 +122,48 @@ class Flood:
         cursor.y = y
         return taken
 
-    def _place(self, rows: list[Line], y: int, size: int, whole: bool, at: float) -> bool:
+    def _settled(self, raw: str, style: Style) -> tuple[str, bool, bool] | None:
+        """What is left of a line that was begun anew, or that has tabs: a line without these, whether it erases what is
+        there, and whether what is there shows through gaps. None: bittty must."""
+        board = self._board
+        columns = board.width
+        *earlier, last = raw.split("\r")
+        left, whole, gaps = "", False, "\t" in raw
+        if gaps and (style is not board.ink.default or board.cursor.tab_stops != _stops(columns)):
+            return None
+        for said in (*earlier, last) if "\x1b" not in last else earlier:
+            text = said.replace(_ERASE, "").replace(_ASCII, "") if "\x1b" in said else said
+            erases = text != said and _ERASE in said
+            if "\x1b" in text or (erases and "\t" in text):
+                return None
+            if len(left) >= columns:
+                return None
+            over = _over(text, "" if erases else left, columns)
+            if over is None:
+                return None
+            left, whole = over, whole or erases
+        if "\x1b" not in last:
+            return left, whole, gaps and not whole
+        text = _UNSHOWN.sub("", last)
+        if "\t" in last or len(left) >= columns:
+            return None
+        if len(text) >= columns:
+            return last, whole, gaps and not whole
+        raw = last.replace(_ASCII, "").replace(_ERASE, "")
+        if _ERASE in last:
+            return (raw, True, False) if not _may_fill(raw) else None
+        rest = left[len(text):]
+        if rest and board.ink.after(raw, style) is not style:
+            return None
+        return raw + rest, whole, gaps and not whole
+
+    def _place(self, rows: list[Line], y: int, size: int, whole: bool, gaps: bool, at: float) -> bool:
         """Write a line on rows from y on, where nothing scrolls; False: bittty must."""
         board = self._board
         page, columns, ink = board.blitter.current_page, board.width, board.ink
+        under = page.grid[y]
+        if gaps and not (type(under) is Draft and under.blank):
+            return False
         rest = size - (len(rows) - 1) * columns
         under = page.grid[y + len(rows) - 1]
         if not whole and rest < columns and not (type(under) is Draft and under.blank):
@@ -175,6 +222,27 @@ def keep(scrollback: Scrollback, row: Any, wrapped: bool, styles: Styles, now: f
         scrollback.append_raw(row.raw, row.at, wrapped)
     else:
         scrollback.append(Kept(runs_of(row, styles), row.at if isinstance(row, Row) else now, wrapped))
+
+
+@lru_cache(8)
+def _stops(columns: int) -> set[int]:
+    """Where tabs go, unless somebody has set them."""
+    return set(range(8, columns, 8))
+
+
+def _over(text: str, left: str, columns: int) -> str | None:
+    """A text with tabs, written over what is left of its line; None where there is no stop for one."""
+    written, column = [], 0
+    for number, part in enumerate(text.split("\t")):
+        if number:
+            stop = column - column % 8 + 8
+            if stop >= columns:
+                return None
+            written.append(left[column:stop].ljust(stop - column))
+            column = stop
+        written.append(part)
+        column += len(part)
+    return "".join(written) + left[column:]
 
 
 def _may_fill(raw: str) -> bool:

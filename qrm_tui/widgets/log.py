@@ -70,7 +70,7 @@ class LogView(Page):
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return len(self._shown)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         if self.size.width != self._shown_width:
             self._shown_width = self.size.width
             self._shown.clear()

@@ -155,6 +155,10 @@ class Page(ScrollView):
         return len(self.build(width))
 
     def on_resize(self) -> None:
+        self.resized()  # Textual calls the handlers of all classes, the overridden ones too
+
+    def resized(self) -> None:
+        """It has another size."""
         self._lines = self.build(self.size.width)
         self.virtual_size = Size(self.size.width, len(self._lines))
         self.refresh()

@@ -10,15 +10,14 @@ takes. Nothing is asserted.
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # a checkout need not be installed
 
-from tests.on_terminal import APP, ROOT, OnTerminal
+from tests.on_terminal import APP, OnTerminal
+from tests.practice_server import practice_server
 
 LOOKS = ("linux", "basic")
 DOWN, PAGE_DOWN, PAGE_UP = "\x1b[B", "\x1b[6~", "\x1b[5~"
@@ -63,21 +62,8 @@ def measure(socket: Path, look: str, minute: float) -> Figures:
 def main() -> None:
     """Measure and print."""
     minute = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
-    with tempfile.TemporaryDirectory(prefix="qrm-bench-") as folder:
-        socket = Path(folder) / "qrmd.sock"
-        server = subprocess.Popen(
-            [sys.executable, "-m", "qrm_tui.daemon.main", "--practice", "small", "--socket", str(socket), "--state",
-             str(Path(folder) / "state"), "--with-parent"], cwd=ROOT, stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            while not socket.exists():
-                if server.poll() is not None:
-                    sys.exit(f"the practice server ended with status {server.returncode}")
-                time.sleep(0.05)
-            figures = {look: measure(socket, look, minute) for look in LOOKS}
-        finally:
-            server.terminate()
-            server.wait()
+    with practice_server("small") as socket:
+        figures = {look: measure(socket, look, minute) for look in LOOKS}
     print(f"{'':20}" + "".join(f"{look:>10}{'9600 baud':>12}" for look in LOOKS) + f"{'basic/linux':>14}")
     for what, linux in figures["linux"].items():
         basic = figures["basic"][what]

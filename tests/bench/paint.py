@@ -12,15 +12,16 @@ import os
 import pty
 import select
 import struct
-import subprocess
 import sys
-import tempfile
 import termios
 import time
 from fcntl import ioctl
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(Path(__file__).parents[2]))  # a checkout need not be installed
+
+from tests.practice_server import ROOT, practice_server
+
 BUDGET = 1.5
 #: Seconds after which a start is given up.
 PATIENCE = 30.0
@@ -83,27 +84,14 @@ def drain(terminal: int) -> None:
 def main() -> None:
     """Measure and print; nothing is asserted."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 8
-    with tempfile.TemporaryDirectory(prefix="qrm-bench-") as folder:
-        socket = Path(folder) / "qrmd.sock"
-        server = subprocess.Popen(
-            [sys.executable, "-m", "qrm_tui.daemon.main", "--practice", FARM, "--socket", str(socket), "--state",
-             str(Path(folder) / "state"), "--with-parent"], cwd=ROOT, stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            while not socket.exists():
-                if server.poll() is not None:
-                    sys.exit(f"the practice server ended with status {server.returncode}")
-                time.sleep(0.05)
-            bare_command = [sys.executable, "-c", BARE]
-            # the overview's room comes last of all: rows, then what the server says of the whole farm
-            full_command = [sys.executable, "-m", "qrm_tui.app", "--connect", str(socket)]
-            bare = full = float("inf")
-            for _ in range(runs):
-                bare = min(bare, to_paint(bare_command, [b"table-marker", b"leave-marker"]))
-                full = min(full, to_paint(full_command, [b"PRACTICE", b"storage servers", b"free of", b"help"]))
-        finally:
-            server.terminate()
-            server.wait()
+    with practice_server(FARM) as socket:
+        bare_command = [sys.executable, "-c", BARE]
+        # the overview's room comes last of all: rows, then what the server says of the whole farm
+        full_command = [sys.executable, "-m", "qrm_tui.app", "--connect", str(socket)]
+        bare = full = float("inf")
+        for _ in range(runs):
+            bare = min(bare, to_paint(bare_command, [b"table-marker", b"leave-marker"]))
+            full = min(full, to_paint(full_command, [b"PRACTICE", b"storage servers", b"free of", b"help"]))
     print(f"bare Textual app   {bare:7.0f} ms\nqrm-tui            {full:7.0f} ms\nratio              {full / bare:7.2f}"
           f"  (budget {BUDGET})")
 

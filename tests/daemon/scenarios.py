@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from qrm_tui.core.component_table import table
-from qrm_tui.practice.packages import content_of
+from qrm_tui.core.plan import Change
+from qrm_tui.db.store import Write
 from tests.daemon.world import ANSWERS, World
 
 Setup = Callable[[World, str], Awaitable[None]]
@@ -50,14 +51,23 @@ async def _boot_image(world: World, name: str) -> None:
     assert await world.do("boot-image.create", name=name, package="linux-image-amd64") == "done"
 
 
-async def _bare_server(world: World, name: str) -> None:
-    await world.wipe_server()
-    # steps of a kind are walked once: all folders and copies but one are there
-    for path in ("pxelinux.cfg", "ipxe", "images"):
-        world.server.host.root.here(f"/srv/qrm/boot/{path}").mkdir(parents=True)
-    copies = list(table()["tftpd"].copies.items())
-    for target, source in copies[1:]:
-        world.server.host.root.write(target, content_of(source))
+async def _half_a_server(world: World, name: str) -> None:
+    """Steps of a kind are walked once: of three components all is there but a folder, a copy, the key, two records."""
+    await _addresses(world, name)
+    await world.qrmd.records.apply([Change(kind="component", name=one, wanted=None) for one in ("tftpd", "dhcpd")],
+                                   Write())
+    root = world.server.host.root
+    root.here("/srv/qrm/boot/nonce").rmdir()
+    for path in (next(iter(table()["tftpd"].copies)), table()["dhcpd"].key):
+        root.here(path).unlink()
+
+
+async def _loaders(world: World, name: str) -> None:
+    await world.set_server_up(ANSWERS.partition("[dhcpd]")[0])
+
+
+async def _addresses(world: World, name: str) -> None:
+    await world.set_server_up(ANSWERS.partition("[node]")[0])
 
 
 async def _no_hosts(world: World, name: str) -> None:
@@ -286,13 +296,15 @@ SCENARIOS: dict[str, tuple[str, Setup, Callable[[str], dict[str, Any]]]] = {
     "remove": ("image.remove", _image, lambda name: {"name": name}),
     "boot-image create": ("boot-image.create", _nothing, lambda name: {"name": name, "package": "linux-image-amd64"}),
     "boot-image remove": ("boot-image.remove", _boot_image, lambda name: {"name": name}),
-    "install": ("install.run", _bare_server, lambda name: {"answers": ANSWERS}),
+    "install": ("install.run", _half_a_server, lambda name: {"answers": ANSWERS}),
     "fix a check": ("install.fix", _no_hosts, lambda name: {"name": "names"}),
     "configure component": ("component.configure", _installed,
                             lambda name: {"name": "dhcpd", "settings": _lease(name)}),
     "restart component": ("component.restart", _installed, lambda name: {"name": "dhcpd"}),
     "enable component": ("component.enable", _apache_off, lambda name: {"name": "apache"}),
     "disable component": ("component.disable", _apache_on, lambda name: {"name": "apache"}),
+    "uninstall component": ("component.uninstall", _addresses, lambda name: {"name": "dhcpd"}),
+    "uninstall": ("install.uninstall", _loaders, lambda name: {}),
     "start": ("ve.start", _idle_machine, lambda name: {"name": name}),
     "stop": ("ve.stop", _started, lambda name: {"name": name}),
     "add-resource": ("ve.add-resource", _two_machines, lambda name: {"name": "shop"}),

@@ -49,6 +49,18 @@ async def test_the_same_answers_again_have_nothing_to_do(world: World) -> None:
     assert (await world.qrmd.jobs.wait(outcome["job"]["id"])).state == "done"
 
 
+async def test_an_installation_is_told_while_it_goes_on_and_by_the_installers_own_server_until_it_hands_over(
+        world: World) -> None:
+    made = await plan(world, "install.run", answers=ANSWERS)
+    job = (await world.qrmd.run(made.id, ADMIN, Role.administrator))["job"]
+    installing = world.qrmd.installing
+    assert installing.job == job["name"]
+    await world.qrmd.jobs.wait(job["id"])
+    assert installing.job == ""
+    installing.own = True
+    assert installing.job == job["name"]
+
+
 async def test_every_change_is_written_down_for_the_next_server(world: World) -> None:
     await install(world)
     assert await world.do("component.configure", name="apache", settings={"port": "8080"}) == "done"
@@ -303,11 +315,19 @@ async def test_switched_off_it_is_not_restarted_and_others_are_warned_of(world: 
     assert (await plan(world, "component.disable", name="apache")).steps == ()
 
 
-async def test_a_package_that_is_not_to_be_had_is_told_in_apts_words(world: World) -> None:
-    world.server.faults.fail.append(["env", "E: Unable to locate package ipxe"])
-    number = await world.submit("install.run", answers=ANSWERS)
-    ended = await world.qrmd.jobs.wait(number)
-    assert (ended.state, "E: Unable to locate package ipxe" in ended.error) == ("undone", True)
+async def test_a_dpkg_that_is_killed_is_told_in_words(world: World) -> None:
+    made = await plan(world, "install.run", answers=ANSWERS)
+
+    def on_point(point: str, job: object, step: int) -> None:
+        if point == "begun" and made.steps[step].summary.startswith("install "):
+            world.server.faults.fail.append(["sh", "E: Sub-process /usr/bin/dpkg exited unexpectedly"])
+
+    world.qrmd.jobs.on_point = on_point  # type: ignore[assignment]
+    outcome = await world.qrmd.run(made.id, ADMIN, Role.administrator)
+    ended = await world.qrmd.jobs.wait(outcome["job"]["id"])
+    assert ended.state == "undone"
+    assert ended.error == ("apt on qrmd: dpkg was ended in the middle of its work: what it began is finished when this "
+                           "is asked for again")
     assert await world.leftovers() == []
 
 

@@ -19,15 +19,17 @@ from qrm_tui.practice.farms import recorded_farm
 from tests.daemon.world import ADMIN, NEVER
 from tests.unit.machines import FOLDER
 
-Machine = Callable[[str], Awaitable[Qrmd]]
+Machine = Callable[..., Awaitable[Qrmd]]
 
 
 @pytest_asyncio.fixture
 async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
-    """A server on a recorded machine, by its name."""
+    """A server on a recorded machine, by its name, from which packages were taken away."""
     async with AsyncExitStack() as stack:
-        async def on(name: str) -> Qrmd:
+        async def on(name: str, *gone: str) -> Qrmd:
             farm = recorded_farm(FOLDER / f"{name}.json", tmp_path / name, pace=0)
+            for package in gone:
+                del farm.server.host.software.packages[package]
             (tmp_path / f"{name}-state").mkdir()
             qrmd = Qrmd(tmp_path / f"{name}-state", PracticeMachines(farm), name=name, practice=True, look_every=NEVER)
             await qrmd.start()
@@ -123,6 +125,14 @@ async def test_a_volume_group_is_made_of_what_is_free_after_its_name_was_typed(m
             await plan(qrmd, "install.fix", name="group", **arguments)
 
 
+async def test_where_there_is_no_lvm_a_volume_group_begins_with_it(machine: Machine) -> None:
+    qrmd = await machine("debian12", "lvm2")
+    made = await plan(qrmd, "install.fix", name="group")
+    assert [command.split()[-1] for command in commands(made)] == \
+        ["update", "lvm2", "/dev/sdb", "/dev/sdb"]
+    assert await run(qrmd, made) == "done"
+
+
 async def test_the_clock_is_set_by_what_debian_has(machine: Machine) -> None:
     qrmd = await machine("debian13-small")
     made = await plan(qrmd, "install.fix", name="clock")
@@ -147,6 +157,15 @@ async def test_fixes_come_before_an_installation_in_one_job(machine: Machine) ->
     assert await run(qrmd, made) == "done"
     assert qrmd.farm.get("component", "dhcpd").wanted.settings["address"] == "192.168.88.5"
     assert all(step.machine == HERE for step in made.steps)
+
+
+async def test_apts_lists_are_fetched_once_in_a_job(machine: Machine) -> None:
+    qrmd = await machine("debian13-small")
+    answers = (await qrmd.installing.answers(""))["answers"]
+    made = await plan(qrmd, "install.run", answers=answers, fix=["clock"])
+    assert commands(made).count("apt-get --yes update") == 1
+    assert len([step for step in made.steps if step.summary.startswith("install ")]) == 2
+    assert await run(qrmd, made) == "done"
 
 
 async def test_every_component_that_there_is_can_be_added_later(machine: Machine) -> None:

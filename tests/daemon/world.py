@@ -4,8 +4,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from qrm_tui.backends.boot import IMAGES, ROOT, machine_paths
 from qrm_tui.backends.partition_filter import FOLDER, render_filter
@@ -52,6 +55,15 @@ class ServerKilled(BaseException):
     """The server ends here, without a word."""
 
 
+class Kept(NamedTuple):
+    """A server that is set up, to be put back."""
+
+    folder: Path
+    software: Software
+    #: what is wanted of each
+    components: dict[str, dict[str, Any]]
+
+
 class World:
     """Machines that outlive the server, and the server."""
 
@@ -72,6 +84,7 @@ class World:
         self.alive = False
         self.rack = Rack(self)
         self.rack.simulated.add_foreign("lxc1", "10.0.0.9", ("web", "db"))
+        self._kept: dict[str, Kept] = {}
         self.qrmd = self._make()
 
     def _make(self) -> Qrmd:
@@ -168,6 +181,22 @@ class World:
         self.server.folder.mkdir()
         self.server.host.software = Software()
         plant_server(self.server.host, self.server.address)
+
+    async def set_server_up(self, answers: str) -> None:
+        """It is as these answers make of a fresh one; made once, and put back from then on."""
+        if answers not in self._kept:
+            await self.wipe_server()
+            assert await self.do("install.run", answers=answers) == "done"
+            copy = self.folder / f"kept-{len(self._kept)}"
+            shutil.copytree(self.server.folder, copy, symlinks=True)
+            self._kept[answers] = Kept(copy, deepcopy(self.server.host.software), {
+                item.name: msgspec.to_builtins(item.wanted) for item in self.qrmd.farm.all("component")})
+        kept = self._kept[answers]
+        await self.wipe_server()
+        shutil.copytree(kept.folder, self.server.folder, symlinks=True, dirs_exist_ok=True)
+        self.server.host.software = deepcopy(kept.software)
+        await self.qrmd.records.apply([Change(kind="component", name=name, wanted=wanted)
+                                       for name, wanted in kept.components.items()], Write())
 
     async def leftovers(self) -> list[str]:
         """Everything on the machines that no image accounts for, and everything that an image lacks; [] is right."""

@@ -17,20 +17,18 @@ from qrm_tui.bootimage.initramfs import BUSYBOX
 from tests.lab.acceleration import QEMU, acceleration
 from tests.lab.cache import cached, run
 from tests.lab.namespace import Namespace
+from tests.lab.on_console import DEADLINE, OnConsole
 
 ROOT = Path(__file__).parent.parent.parent
-DEADLINE = 240.0
-"""Seconds until something awaited counts as failed; far more than any needs."""
 KERNEL_PACKAGE = "linux-image-cloud-amd64"
 
 
-class BootMachine:
+class BootMachine(OnConsole):
     """A machine with one virtio network card; its serial console goes to a file."""
 
     def __init__(self, folder: Path, *, mac: str, network: str, namespace: Namespace | None = None) -> None:
         self.folder, self.mac = folder, mac
         self._network, self._namespace = network, namespace
-        self._process: subprocess.Popen[bytes] | None = None
         self.console_log = folder / f"console-{mac.replace(':', '-')}.log"
 
     def start(self, image: Path, words: str, *more: str) -> None:
@@ -50,25 +48,10 @@ class BootMachine:
         start = self._namespace.popen if self._namespace else subprocess.Popen
         self._process = start(argv, stdin=subprocess.DEVNULL)
 
-    @property
-    def is_on(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
     def power_cut(self) -> None:
         if self._process:
             self._process.kill()
             self._process.wait()
-
-    def console(self) -> str:
-        return self.console_log.read_text(errors="replace") if self.console_log.exists() else ""
-
-    def wait_for(self, what: str, reached: Callable[[], bool]) -> None:
-        """Until something is so; the failure shows the end of the console."""
-        deadline = time.monotonic() + DEADLINE
-        while not reached():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"no {what} in {DEADLINE:.0f} s:\n{self.console()[-3000:]}")
-            time.sleep(0.1)
 
 
 class NodeServer:

@@ -23,18 +23,28 @@ SOCKET = "/run/qrm/qrmd.sock"
 PROGRAMS = f"/{VENV}/bin"
 INSTALL = f"""
 {PROGRAMS}/pip install --quiet --disable-pip-version-check --no-index --no-deps "$1"
+ln -sf {PROGRAMS}/qrm* /usr/local/bin/
+"""
+BEGIN = f"""
 {PROGRAMS}/qrmd --print-unit > /etc/systemd/system/qrmd.service
 systemctl daemon-reload
 systemctl enable --quiet --now qrmd
-ln -sf {PROGRAMS}/qrm {PROGRAMS}/qrm-tui /usr/local/bin/
 """
 """As README.md tells it, with the package that this checkout builds."""
+
+
+def package(folder: Path) -> Path:
+    """This checkout's package, built into `folder`; the same content makes the same file."""
+    run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir",
+         str(folder), str(LAB.parent.parent)])  # fmt: skip
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 class Manager(UmlMachine):
     """A fresh Debian at first; its data disk becomes an empty volume group, further disks hold golden roots."""
 
-    def __init__(self, namespace: Namespace, image: ServerImage, *roots: Golden) -> None:
+    def __init__(self, namespace: Namespace, image: ServerImage, *roots: Golden, serial: int | None = None) -> None:
         super().__init__(
             namespace,
             image,
@@ -43,23 +53,23 @@ class Manager(UmlMachine):
             data_gb=8,
             memory_mb=1536,
             extra_disks=[root.archive for root in roots],
+            serial=serial,
         )
 
-    def start(self) -> None:
-        """Makes the disks and the tap, boots, makes the volume group. Raises LabError."""
-        super().start()
+    def make_group(self) -> None:
+        """The volume group, of its data disk."""
         self.ssh("vgcreate", "--quiet", "--yes", GROUP, DATA_DEVICE)
 
     def install_program(self) -> None:
-        """Builds this checkout's package, installs it and starts qrmd."""
-        wheels = self.folder / "wheels"
-        checkout = LAB.parent.parent
-        run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
-             "--wheel-dir", str(wheels), str(checkout)])  # fmt: skip
-        (wheel,) = wheels.glob("*.whl")
+        """Builds this checkout's package and installs it."""
+        wheel = package(self.folder / "wheels")
         target = f"/root/{wheel.name}"
         self.send(wheel, target)
         self.ssh("sh", "-ec", INSTALL, "sh", target)
+
+    def begin(self) -> None:
+        """qrmd runs, now and at each boot."""
+        self.shell(BEGIN)
 
     def send(self, file: Path, target: str) -> None:
         """Copies a file onto the machine."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from tests.lab.acceleration import acceleration
 from tests.lab.golden import golden
+from tests.lab.installed import installed
 from tests.lab.machine import Hardware
 from tests.lab.netboot_farm import NetbootFarm
-from tests.lab.netboot_rows import Scenario
+from tests.lab.netboot_rows import ANSWERS, Scenario
 from tests.lab.rows import Rows
 from tests.lab.server_image import server_image
 from tests.lab.whole_server import asked, go, lacks
@@ -25,12 +26,13 @@ def main() -> int:
     if lacks():
         return 1
     server = server_image()
+    there = installed(server, ANSWERS)
 
     def through(rows: Rows, farm: NetbootFarm) -> None:
-        Scenario(rows, farm).run(words.bare_boot, words.shared)
+        Scenario(rows, farm, there).run(words.bare_boot, words.shared)
 
     return go(server, [golden()], {0x20: BIOS, 0x21: UEFI}, acceleration(server.machine_kernel),
-              ("resource", "ve", "job"), through, keep=words.keep)  # fmt: skip
+              ("resource", "ve", "job"), through, keep=words.keep, there=there)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import time
 
+from tests.lab.installed import Installed
 from tests.lab.machine import Machine
 from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, INTERFACE
 from tests.lab.namespace import NETWORK
 from tests.lab.netboot_farm import NetbootFarm
 from tests.lab.rows import Row, Rows
-from tests.lab.server_inventory import difference, inventory
+from tests.lab.server_inventory import difference, everything, inventory
 from tests.lab.shared_rows import share
+from tests.services.command_line import until
 
 ANSWERS = f"""\
 [dhcpd]
@@ -40,10 +42,11 @@ MIB = 1 << 20
 
 
 class Scenario:
-    """Two machines, two customers; `run` goes through it all."""
+    """Two machines, two customers; `run` goes through it all. `installed`: how the server was set up."""
 
-    def __init__(self, rows: Rows, farm: NetbootFarm) -> None:
+    def __init__(self, rows: Rows, farm: NetbootFarm, installed: Installed) -> None:
         self._rows = rows
+        self._installed = installed
         self._farm = farm
         self._line = farm.line
         self._manager = farm.manager
@@ -62,20 +65,17 @@ class Scenario:
             self.install, self.idle_boot_image, self.switch_on, self.storage, self.golden, self.clones,
             self.boot_image, self.unknown_machines, self.maintenance, self.environments, self.start,
             *measured, self.writes, self.strangers, self.begin_to_stop, self.other_clients, self.stop,
-            *((self.shared,) if shared else ()), self.power_off, self.remove,
+            *((self.shared,) if shared else ()), self.power_off, self.remove, self.uninstall,
         ):  # fmt: skip
             step()
 
     # the server
 
     def install(self) -> None:
-        with self._rows.row("H4", "the server is set up from an answers file") as row:
-            self._manager.write("/root/answers.toml", ANSWERS)
-            self._manager.qrm("install", "run", "--answers", "/root/answers.toml", "--yes")
-            row.proof(f"apt installed {self._installed('tftpd-hpa')}")
-            states = {name: fields["state"] for name, fields in self._farm.all("component").items()}
-            assert set(states.values()) == {"ok"} and len(states) == 5, states
-            row.proof(f"{', '.join(sorted(states))} ok")
+        with self._rows.row("H4", "the server was set up from an answers file, and is up again") as row:
+            row.proof(self._installed.told)
+            row.proof(f"apt installed {self._version('tftpd-hpa')}")
+            row.proof(f"{', '.join(until('all components are looked at', self._components))} ok")
             failed = self._manager.shell("systemctl --failed --plain --no-legend").stdout.strip()
             assert not failed, failed
         with self._rows.row("H4", "a second run changes nothing") as row:
@@ -86,7 +86,12 @@ class Scenario:
             row.proof(f"{len(before)} facts as before")
         self._before = before
 
-    def _installed(self, package: str) -> str:
+    def _components(self) -> list[str]:
+        """The components, once all are seen to be well."""
+        found = self._farm.all("component")
+        return sorted(found) if len(found) == 5 and {row["state"] for row in found.values()} == {"ok"} else []
+
+    def _version(self, package: str) -> str:
         return self._manager.ssh("dpkg-query", "-W", "-f", "${Package} ${Version}", package).stdout
 
     def idle_boot_image(self) -> None:
@@ -289,6 +294,18 @@ class Scenario:
             left = difference(self._before, inventory(self._manager))
             assert not left, left
             row.proof(f"{len(self._before)} facts as before")
+
+    def uninstall(self) -> None:
+        with self._rows.row("H4", "one component is taken away, then all: the server is what it was") as row:
+            bare = self._installed.bare
+            self._manager.qrm("component", "uninstall", "node", "--yes")
+            left = set(self._farm.all("component"))
+            assert left == {"apache", "dhcpd", "nfs", "tftpd"}, left
+            row.proof("node is gone, others are there")
+            self._manager.qrm("install", "uninstall", "--data", "--yes")
+            left = {line for line in everything(self._manager) ^ bare if not line.startswith("state ")}
+            assert not left, left
+            row.proof(f"{len(bare)} facts as before")
 
 
 def _reasons(said: str) -> str:

@@ -6,8 +6,8 @@ import time
 
 from tests.lab import frames, theft
 from tests.lab.attached import Attached
-from tests.lab.dom0 import HYPERVISOR_PACKAGE
 from tests.lab.golden import PASSWORD
+from tests.lab.host_roots import HYPERVISOR_PACKAGE
 from tests.lab.manager import ADDRESS, GOLDEN_DEVICE, GROUP, SECOND_DEVICE
 from tests.lab.netboot_farm import BOOT_SECONDS, NetbootFarm
 from tests.lab.netboot_rows import ANSWERS, KERNEL, MIB
@@ -32,6 +32,9 @@ UNPACK = "tar -x --numeric-owner --xattrs -C"
 
 class Scenario:
     """A machine, two partitions, a customer, and then a second machine; `run` goes through it all."""
+
+    ROOT = "xen_host"
+    """The golden image of its virtualization hosts."""
 
     def __init__(self, rows: Rows, farm: NetbootFarm) -> None:
         self._rows = rows
@@ -74,7 +77,7 @@ class Scenario:
         with self._rows.row("H9", "two golden images: a virtualization host's root, and a customer's"):
             self._line.qrm_json("storage", "add", "store", "--type", "lvm-nfs", "--address", ADDRESS, "--env",
                                 f"SERVER_VOL={GROUP}")  # fmt: skip
-            for name, size, device in (("xen_host", "1200M", SECOND_DEVICE), ("golden", "400M", GOLDEN_DEVICE)):
+            for name, size, device in ((self.ROOT, "1200M", SECOND_DEVICE), ("golden", "400M", GOLDEN_DEVICE)):
                 self._line.do("image", "add", name, "--storage", "store", "--size", size)
                 self._manager.ssh("sh", "-ec", f'{UNPACK} "$1" -f "$2"', "sh", f"/{GROUP}/{name}", device)
 
@@ -95,12 +98,15 @@ class Scenario:
 
     def start_host(self) -> None:
         with self._rows.row("H15", "a VE with Partitioning Xen; an impossible choice is refused") as row:
-            said = self._line.refused("ve", "create", HOSTS, "--boot-image", "idle", "--image", "xen_host",
+            said = self._line.refused("ve", "create", HOSTS, "--boot-image", "idle", "--image", self.ROOT,
                                       "--partitioning", "xen")  # fmt: skip
             row.proof(said.strip().splitlines()[0][:160])
-            self._line.qrm_json("ve", "create", HOSTS, "--boot-image", "Xen-Hypervisor", "--image", "xen_host",
+            self._line.qrm_json("ve", "create", HOSTS, "--boot-image", "Xen-Hypervisor", "--image", self.ROOT,
                                 "--partitioning", "xen", "--multi-server", "2")  # fmt: skip
-        with self._rows.row("H17", "it boots Xen and its first domain, with its root over NFS") as row:
+        self._boot_host("it boots Xen and its first domain, with its root over NFS")
+
+    def _boot_host(self, what: str) -> None:
+        with self._rows.row("H17", what) as row:
             began = time.monotonic()
             self._farm.done(("ve", "start", HOSTS, "--resource", self._host))
             row.proof(f"active after {time.monotonic() - began:.0f} s ({self._farm.stages(self._host, began)})")
@@ -285,7 +291,7 @@ class Scenario:
             ve = self._farm.all("ve")[HOSTS]
             assert (ve["state"], ve["resources"]) == ("active", [self._host, self._second]), ve
             images = self._farm.all("image")
-            row.proof(f"roots {', '.join(name for name in images if images[name]['origin'] == 'xen_host')}")
+            row.proof(f"roots {', '.join(name for name in images if images[name]['origin'] == self.ROOT)}")
         with self._rows.row("H19", "and takes a partition") as row:
             self._line.do("partition", "create", "--host", self._second, "--memory", "256M")
             (name,) = self._farm.all("partition")
@@ -317,13 +323,13 @@ class Scenario:
 
     def remove(self) -> None:
         with self._rows.row("lab", "everything is removed, and nothing is left on the server") as row:
-            for name in (CUSTOMER, HOSTS):
+            for name in self._farm.all("ve"):
                 self._line.qrm_json("ve", "remove", name, "--yes")
             clones = [name for name, fields in self._farm.all("image").items() if fields["origin"]]
             self._farm.done(*(("image", "remove", name) for name in clones),
-                            *(("resource", "remove", name) for name in (self._host, self._second)))  # fmt: skip
-            self._farm.done(*(("image", "remove", name) for name in ("golden", "xen_host")),
-                            *(("boot-image", "remove", name) for name in ("Xen-Hypervisor", "idle")))  # fmt: skip
+                            *(("resource", "remove", name) for name in self._farm.all("resource")))  # fmt: skip
+            self._farm.done(*(("image", "remove", name) for name in ("golden", self.ROOT)),
+                            *(("boot-image", "remove", name) for name in self._farm.all("boot-image")))  # fmt: skip
             self._line.qrm_json("storage", "remove", "store", "--yes")
             left = difference(self._before, inventory(self._manager))
             assert not left, left

@@ -1,8 +1,8 @@
-"""The image of the openQRM server before its installation.
+"""Images of the openQRM server before its installation: a fresh Debian with nothing of qrm configured.
 
-It is a fresh Debian 12 with nothing of qrm configured. What is large is installed already and switched off, so
-that the installation takes seconds; its apt knows one source, a folder in the image, with packages that really are
-still to be installed and the kernels that machines boot.
+Their apt knows one source, a folder in the image, with packages that really are still to be installed and the kernels
+that machines boot. In the one, what is large is installed already and switched off, so that an installation takes
+seconds; in the other (`fresh`) nothing is that Debian itself, ssh and README.md do not bring.
 """
 
 from __future__ import annotations
@@ -16,15 +16,20 @@ from pathlib import Path
 
 from tests.lab import debian
 from tests.lab.cache import LAB, cached, run
-from tests.lab.dom0 import HYPERVISOR_PACKAGE
+from tests.lab.host_roots import HYPERVISOR_PACKAGE
 from tests.lab.image import PACKAGES as STORAGE_PACKAGES
 from tests.lab.image import Image, finish, ingredients
 
+FRESH = (
+    "systemd-sysv", "udev", "kmod", "iproute2", "util-linux", "login", "passwd", "openssh-server", "openssh-client",
+    "e2fsprogs", "dbus", "python3", "python3-venv", "python3-libvirt",
+)  # fmt: skip
+"""What a Debian has when nothing is set up on it, and what README.md has one install before the program."""
+
 PACKAGES = (
-    *STORAGE_PACKAGES,
-    "python3", "python3-venv", "dbus", "isc-dhcp-server", "apache2", "pxelinux", "syslinux-common", "ipxe",
+    *STORAGE_PACKAGES, *FRESH, "isc-dhcp-server", "apache2", "pxelinux", "syslinux-common", "ipxe",
     "busybox-static", "cpio", "gzip", "xz-utils", "zstd", "curl", "ipmitool", "wakeonlan",
-    "iputils-ping", "tftp-hpa", "python3-libvirt",
+    "iputils-ping", "tftp-hpa",
 )  # fmt: skip
 
 LEFT_TO_INSTALL = ("tftpd-hpa", "linux-image-cloud-amd64", "linux-image-amd64", HYPERVISOR_PACKAGE)
@@ -73,22 +78,25 @@ class ServerImage(Image):
         return self.folder / "vmlinuz"
 
 
-def server_image() -> ServerImage:
+def server_image(*, fresh: bool = False) -> ServerImage:
     """Built first if there is none. Raises ImageError."""
+    packages = FRESH if fresh else PACKAGES
+    left = [*LEFT_TO_INSTALL, *(package for package in PACKAGES if package not in packages)]
 
     def build(folder: Path) -> None:
-        download = DOWNLOAD.format(folder=SOURCE, packages=" ".join(LEFT_TO_INSTALL))
-        root = debian.bootstrap(folder, PACKAGES, variant="apt", hooks=[download])
+        download = DOWNLOAD.format(folder=SOURCE, packages=" ".join(left))
+        root = debian.bootstrap(folder, packages, variant="apt", hooks=[download])
         _index_packages(root / SOURCE)
         _local_source_only(root)
         _machine_kernel(root / SOURCE, folder)
         _python_environment(root, folder)
-        run(debian.fenced(["chroot", str(root), "systemctl", "--quiet", "disable", *SWITCHED_OFF]))
+        if not fresh:
+            run(debian.fenced(["chroot", str(root), "systemctl", "--quiet", "disable", *SWITCHED_OFF]))
         _mask_generators(root)
         _leave_init_scripts(root)
         finish(root, folder, [unit for unit in debian.MASKED_UNITS if unit not in NEEDED_UNITS], IMAGE_SIZE)
 
-    return ServerImage(cached("server", [*ingredients(Path(__file__)), *dependencies()], build))
+    return ServerImage(cached("fresh" if fresh else "server", [*ingredients(Path(__file__)), *dependencies()], build))
 
 
 def dependencies() -> list[str]:

@@ -28,9 +28,47 @@ awk '/^host /{name = $2; lines = ""} name {lines = lines $0} /^}/ && name {
 """Host declarations that were made over OMAPI: dhcpd notes each change, and `deleted;` at the end (dhcpd.leases(5))."""
 
 
+STATE = r"""
+dpkg-query -W -f 'package ${Package} ${Version} ${db:Status-Status}\n'
+find /etc /srv /usr/local -xdev ! -type f ! -path '/etc/lvm/*' -printf 'path %p %M %u %l\n'
+find /etc /srv /usr/local -xdev -type f ! -path '/etc/lvm/*' ! -name 'shadow*' ! -path /etc/dhcp/qrm-key.conf \
+    ! -path '/srv/packages/*' -exec sha256sum {} + | sed 's/^/file /'
+find /etc/dhcp/qrm-key.conf -printf 'path %p %M %u\n'
+systemctl list-unit-files --no-legend --no-pager | awk '{print "unit file", $1, $2}'
+systemctl list-units --all --plain --no-legend --no-pager --type service,socket,mount,target,timer |
+    awk '$1 !~ /ttyS0|^run-|^dev-|timedated|hostnamed/ {print "unit", $1, $3, $4}'
+exportfs -s | sed 's/^/export /'
+vgs --noheadings -o vg_name,vg_size,pv_name,lv_count | sed 's/^ */group /'
+ss -H -lntu | awk '{port = $5; sub(/.*:/, "", port); if (port < 32768 && $5 !~ /^127/) print "listener", $1, $5}'
+id qrm-node 2>&1 | sed 's/^/account /'
+qrm component list --json | python3 -c '
+import json, sys
+for one in json.load(sys.stdin): print("component", one["name"], one["state"], one["enabled"])'
+"""
+"""What an installation makes of a machine. Keys, passwords, LVM's history and the ports that NFS's helpers happen to
+have are others on each; what a look at the clock or a long command starts may still be there, or not."""
+
+
+def state(manager: Manager) -> set[str]:
+    """Packages, files with their digests, units, listeners, exports, groups and components, a fact each."""
+    return set(manager.shell(STATE).stdout.splitlines())
+
+
 def inventory(manager: Manager) -> set[str]:
     """Volumes, files with their digests, mounts, exports, units and live host declarations, a fact each."""
     return set(manager.shell(INVENTORY + ADDRESSES).stdout.splitlines())
+
+
+INSTALLED = r"""
+dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed /package /p'
+ss -H -lntu | awk '{print "listens", $1, $5}'
+systemctl list-unit-files --plain --no-legend 'apache2*' 'isc-dhcp*' 'tftpd*' 'nfs-server*' | sed 's/^/unit file /'
+"""
+
+
+def everything(manager: Manager) -> set[str]:
+    """The same before anything is set up, with packages, and what they bring."""
+    return set(manager.shell(INVENTORY + INSTALLED).stdout.splitlines())
 
 
 def difference(before: set[str], after: set[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +14,10 @@ from qrm_tui.core.netboot import BootSettings
 from tests.lab.boot_machine import BootMachine, NodeServer, built_image
 from tests.lab.exported import exported
 from tests.lab.golden import golden
-from tests.lab.namespace import BRIDGE, BRIDGE_ADDRESS, Namespace
+from tests.lab.namespace import BRIDGE_ADDRESS, Namespace
 from tests.lab.node_server import TOKEN
 from tests.lab.storage_server import StorageServer
+from tests.lab.udhcpd import udhcpd
 
 # the group that has a storage server of its own anyway
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("crashes")]
@@ -163,15 +163,9 @@ def exported_root(storage_server: StorageServer, lab_namespace: Namespace) -> It
 
 @pytest.fixture
 def dhcp(lab_namespace: Namespace, tmp_path: Path) -> Iterator[None]:
-    """A DHCP server on the bridge: busybox's, as good as any for one address."""
-    settings = tmp_path / "udhcpd.conf"
-    settings.write_text(f"start 10.77.0.50\nend 10.77.0.60\ninterface {BRIDGE}\nlease_file {tmp_path}/leases\n"
-                        f"pidfile {tmp_path}/pid\noption subnet 255.255.255.0\noption router {BRIDGE_ADDRESS}\n")
-    (tmp_path / "leases").touch()
-    process = lab_namespace.popen(["busybox", "udhcpd", "-f", str(settings)], stderr=subprocess.DEVNULL)
-    yield
-    process.kill()
-    process.wait()
+    """A DHCP server on the bridge."""
+    with udhcpd(lab_namespace, tmp_path, "10.77.0.50", {}):
+        yield
 
 
 @pytest.mark.usefixtures("dhcp")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ from qrm_tui.backends import boot, nfs, shared_roots
 from tests.lab.boot_machine import NodeServer
 from tests.lab.exported import exported
 from tests.lab.golden import golden
-from tests.lab.namespace import BRIDGE, BRIDGE_ADDRESS, Namespace
+from tests.lab.namespace import BRIDGE_ADDRESS, Namespace
 from tests.lab.storage_server import StorageServer
 from tests.lab.system import System
 from tests.lab.test_boot_image import Clock, is_beat, words
+from tests.lab.udhcpd import udhcpd
 from tests.lab.uml_node import MEMORY_MB, UmlNode
 
 # the group that has a storage server of its own anyway
@@ -83,15 +83,8 @@ def image(storage_server: StorageServer, lab_namespace: Namespace) -> Iterator[s
 @pytest.fixture
 def dhcp(lab_namespace: Namespace, tmp_path: Path) -> Iterator[None]:
     """A DHCP server on the bridge that knows both machines."""
-    settings = tmp_path / "udhcpd.conf"
-    known = "".join(f"static_lease {node.mac} {node.address}\n" for node in NODES)
-    settings.write_text(f"start 10.77.0.52\nend 10.77.0.60\ninterface {BRIDGE}\nlease_file {tmp_path}/leases\n"
-                        f"pidfile {tmp_path}/pid\noption subnet 255.255.255.0\noption router {BRIDGE_ADDRESS}\n{known}")
-    (tmp_path / "leases").touch()
-    process = lab_namespace.popen(["busybox", "udhcpd", "-f", str(settings)], stderr=subprocess.DEVNULL)
-    yield
-    process.kill()
-    process.wait()
+    with udhcpd(lab_namespace, tmp_path, "10.77.0.52", {node.mac: node.address for node in NODES}):
+        yield
 
 
 class Both:

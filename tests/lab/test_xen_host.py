@@ -20,9 +20,9 @@ from qrm_tui.core.partitionings import BRIDGE
 from qrm_tui.core.partitions import DomainWish, PartitionWanted
 from qrm_tui.install import planner
 from tests.lab.boot_machine import BootMachine, NodeServer
-from tests.lab.dom0 import XEN, dom0
 from tests.lab.exported import exported
 from tests.lab.fixtures import NETBOOT_PROGRAMS, requirements
+from tests.lab.host_roots import XEN, dom0
 from tests.lab.machine import Firmware, Hardware, Machine
 from tests.lab.namespace import BRIDGE_ADDRESS, Namespace
 from tests.lab.services_root import Services, services_root

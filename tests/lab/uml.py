@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.lab.cache import run
 from tests.lab.guard import children
 from tests.lab.image import Image
 from tests.lab.namespace import Namespace
@@ -22,6 +23,11 @@ POLL = 0.05
 DATA_DEVICE = "/dev/ubdb"
 
 
+def copy_sparse(source: Path, target: Path) -> None:
+    """What is empty stays so, and takes no room."""
+    run(["cp", "--sparse=always", str(source), str(target)])
+
+
 class LabError(RuntimeError):
     """A lab machine did not do what it should; the message ends with the tail of its console."""
 
@@ -29,7 +35,8 @@ class LabError(RuntimeError):
 class UmlMachine:
     """One machine; its root is a copy-on-write overlay of the image, its data disk is empty at first.
 
-    `extra_disks` are files that it reads as /dev/ubdc and so on. All machines of an image share its host key.
+    `extra_disks` are files that it reads as /dev/ubdc and so on. `serial`: the descriptor of a terminal that is its
+    ttyS0. All machines of an image share its host key.
     """
 
     user = "root"
@@ -44,12 +51,14 @@ class UmlMachine:
         data_gb: int,
         memory_mb: int,
         extra_disks: Sequence[Path] = (),
+        serial: int | None = None,
     ) -> None:
         self._namespace = namespace
         self._image = image
         self._memory_mb = memory_mb
         self._data_gb = data_gb
         self._extra_disks = tuple(extra_disks)
+        self._serial = () if serial is None else (serial,)
         self._number = int(address.rpartition(".")[2])
         self._tap = f"tap{self._number}"
         self._machine: subprocess.Popen[bytes] | None = None
@@ -74,12 +83,15 @@ class UmlMachine:
         """The machine's public key: algorithm and key."""
         return self._image.host_public_key
 
-    def start(self) -> None:
-        """Makes the disks and the tap, and boots. Raises LabError."""
+    def start(self, disks: Path | None = None) -> None:
+        """Makes the disks, or takes those that were kept in a folder, and the tap, and boots. Raises LabError."""
         self.folder.mkdir()
         self.known_hosts.write_text(f"{self.address} {self.host_key}\n")
         with self.data_disk.open("wb") as disk:
             disk.truncate(self._data_gb << 30)
+        if disks is not None:
+            for kept in (self._overlay, self.data_disk):
+                copy_sparse(disks / kept.name, kept)
         self._namespace.add_tap(self._tap)
         self.boot()
 
@@ -89,6 +101,11 @@ class UmlMachine:
         self._namespace.remove_tap(self._tap)
         for file in (self._overlay, self.data_disk):
             file.unlink(missing_ok=True)
+
+    def keep_disks(self, folder: Path) -> None:
+        """Copies them there, for a machine of the same image; this one is off."""
+        for disk in (self._overlay, self.data_disk):
+            copy_sparse(disk, folder / disk.name)
 
     def boot(self, *, settle: bool = True) -> None:
         """Switches the machine on, with the disks as they are, and waits for a login.
@@ -106,6 +123,7 @@ class UmlMachine:
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
+                pass_fds=self._serial,
                 env={**os.environ, "TMPDIR": "/dev/shm"},  # its memory is a file there, unlinked at once
             )
         self._await_login()
@@ -219,6 +237,7 @@ class UmlMachine:
             "pty.legacy_count=0",
             "con=null",
             "con0=null,fd:1",
+            *(f"ssl0=fd:{terminal}" for terminal in self._serial),
             f"systemd.hostname={self.name}",
             f"systemd.machine_id={machine_id}",
             f"systemd.setenv=LAB_ADDRESS={self.address}/24",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from qrm_tui.bootimage import initramfs
@@ -14,10 +12,9 @@ from qrm_tui.bootimage.kernels import InstalledKernel
 from tests.lab.cache import cached
 from tests.lab.image import UML_KERNEL, uml_modules
 from tests.lab.namespace import Namespace
+from tests.lab.on_console import OnConsole
 
 ROOT = Path(__file__).parent.parent.parent
-DEADLINE = 240.0
-"""Seconds until something awaited counts as failed; far more than any needs."""
 MEMORY_MB = 512
 
 
@@ -43,15 +40,14 @@ def initrd() -> Path:
     return cached("uml-initrd", [modules.name, *parts], build) / "initrd.img"
 
 
-class UmlNode:
+class UmlNode(OnConsole):
     """A machine with one network card, on a tap of its own; its console goes to a file."""
 
     def __init__(self, namespace: Namespace, folder: Path, *, name: str, mac: str) -> None:
         self.name, self.mac = name, mac
         self._namespace, self._folder = namespace, folder
         self._tap = f"{name}-tap"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._console = folder / f"{name}.log"
+        self.console_log = folder / f"{name}.log"
 
     def start(self, words: str) -> None:
         """Switches it on; `words`: what boot files give its kernel."""
@@ -61,26 +57,11 @@ class UmlNode:
                # a timer whose signal gets lost on a busy machine is set again by the next tick alone
                "nohz=off", "highres=off", "net.ifnames=0", "pty.legacy_count=0", "con=null", "con0=null,fd:1",
                *words.split(), f"BOOTIF=01-{self.mac.replace(':', '-')}"]
-        with self._console.open("wb") as console:
+        with self.console_log.open("wb") as console:
             self._process = self._namespace.popen(
                 ["unshare", "--pid", "--kill-child", "--fork", "sh", "-c", '"$@" & wait $!', "sh", *uml],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True,
                 env={**os.environ, "TMPDIR": "/dev/shm"})  # its memory is a file there, unlinked at once
-
-    @property
-    def is_on(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def console(self) -> str:
-        return self._console.read_text(errors="replace") if self._console.exists() else ""
-
-    def wait_for(self, what: str, reached: Callable[[], bool]) -> None:
-        """Until something is so; the failure shows the end of the console."""
-        deadline = time.monotonic() + DEADLINE
-        while not reached():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"no {what} in {DEADLINE:.0f} s:\n{self.console()[-3000:]}")
-            time.sleep(0.1)
 
     def power_cut(self) -> None:
         """Its plug is pulled, and its cable."""

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from tests.lab.fixtures import NETBOOT_PROGRAMS, requirements
 from tests.lab.golden import Golden
 from tests.lab.image import image
+from tests.lab.installed import Installed
 from tests.lab.machine import Hardware, Machine
 from tests.lab.manager import Manager
 from tests.lab.namespace import Namespace
@@ -39,8 +40,9 @@ def lacks() -> bool:
 
 
 def go(server: ServerImage, roots: Sequence[Golden], rack: dict[int, Hardware], accel: str, kinds: tuple[str, ...],
-       through: Callable[[Rows, NetbootFarm], None], *, keep: bool) -> int:
-    """A fresh server with these roots on disks of its own, and machines by their numbers; the exit code.
+       through: Callable[[Rows, NetbootFarm], None], *, keep: bool, there: Installed | None = None) -> int:
+    """A fresh server, or one that is installed already (`there`), with these roots on disks of its own, and machines by
+    their numbers; the exit code.
 
     `keep` waits at the end, or where it failed, until enter is pressed."""
     stranger, rows, started = image(), Rows(), time.monotonic()
@@ -49,29 +51,42 @@ def go(server: ServerImage, roots: Sequence[Golden], rack: dict[int, Hardware], 
         manager = Manager(namespace, server, *roots)
         machines = [Machine(namespace, number, hardware, accel) for number, hardware in rack.items()]
         try:
-            with rows.row("lab", f"a fresh Debian as server, machines on {accel}") as row:
-                manager.start()
-                row.proof(f"systemd: {manager.settle()}")
-            with rows.row("lab", "this checkout's package is installed there as README.md tells") as row:
-                manager.install_program()
-                row.proof(manager.qrm("--version").stdout.strip())
+            if there is None:
+                with rows.row("lab", f"a fresh Debian as server, machines on {accel}") as row:
+                    manager.start()
+                    manager.make_group()
+                    row.proof(f"systemd: {manager.settle()}")
+                with rows.row("lab", "this checkout's package is installed there as README.md tells") as row:
+                    manager.install_program()
+                    manager.begin()
+                    row.proof(manager.qrm("--version").stdout.strip())
+            else:
+                with rows.row("lab", f"a server from its disks as they were installed, machines on {accel}") as row:
+                    manager.start(there.folder)
+                    row.proof(f"systemd: {manager.settle()}")
+                    row.proof(manager.qrm("--version").stdout.strip())
             line = stack.enter_context(manager.line())
             watch = stack.enter_context(Watch(line.socket, kinds))
             through(rows, NetbootFarm(namespace, manager, line, watch, machines, roots, stranger))
         except Failed:
-            _tell(manager, machines)
+            tell(manager, machines)
         except BaseException:
-            _tell(manager, machines)
+            tell(manager, machines)
             raise
         finally:
             if keep:
-                login = subprocess.list2cmdline(namespace.argv(manager.ssh_argv()))
-                input(f"log in by: {login}\nenter ends the lab ")
+                wait_for_enter(namespace, manager)
     print(f"{time.monotonic() - started:.0f} s in all\n{rows.summary()}", flush=True)
     return 1 if rows.failed else 0
 
 
-def _tell(manager: Manager, machines: list[Machine]) -> None:
+def wait_for_enter(namespace: Namespace, manager: Manager) -> None:
+    """So long the lab can be looked at."""
+    login = subprocess.list2cmdline(namespace.argv(manager.ssh_argv()))
+    input(f"log in by: {login}\nenter ends the lab ")
+
+
+def tell(manager: Manager, machines: list[Machine]) -> None:
     """What is needed to understand a failure."""
     for machine in machines:
         print(f"--- console of {machine.name}\n{machine.console_tail()}", file=sys.stderr)

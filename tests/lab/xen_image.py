@@ -10,7 +10,7 @@ from pathlib import Path
 from qrm_tui.bootimage.initramfs import BUSYBOX
 from tests.lab.boot_machine import ROOT
 from tests.lab.cache import cached, run
-from tests.lab.dom0 import HYPERVISOR_PACKAGE
+from tests.lab.host_roots import HYPERVISOR_PACKAGE
 
 NAME = "xen"
 KERNEL_PACKAGE = "linux-image-amd64"

@@ -187,7 +187,7 @@ def practice_farm() -> dict[str, list[Row]]:
                 doing="wait until customer2 is up", reason="ticket 4712"),
             job(14, "image.add", "image/fresh", "running", step=2, started=NOW - 75, progress=0.4,
                 doing="make the file system", reason="ticket 4711"),
-            job(15, "image.copy", "image/xen_host", "waiting", waits_for="job 14 holds image/fresh"),
+            job(15, "image.copy", "image/xen_host", "waiting", waits_for="waits for job 14, which has image/fresh"),
         ],
         "journal": [
             {"name": str(n), "seq": n, "at": NOW - 4000 + n * 60, "who": "root", "terminal": "pts/0",

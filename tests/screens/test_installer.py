@@ -37,12 +37,12 @@ class Installer:
     """The app on a recorded machine."""
 
     def __init__(self, app: QrmApp, pilot: Pilot[None], practice: Practice) -> None:
-        self.app, self.pilot, self._practice = app, pilot, practice
+        self.app, self.pilot, self.practice = app, pilot, practice
         self.keys = 0
 
     async def until(self, condition: Callable[[], Any]) -> None:
         while not condition():
-            assert not self._practice.trouble
+            assert not self.practice.trouble
             if self.app._exception:
                 raise self.app._exception
             await self.pilot.pause(0.02)
@@ -111,7 +111,17 @@ async def installer(machine: str | Path, look: Look = themes.DARK,
         await asyncio.to_thread(practice.stop)
 
 
-async def test_from_start_to_installed_with_all_defaults_in_few_keys() -> None:
+async def shows_the_same(run: Installer, other: QrmApp) -> None:
+    """Another terminal, opened now, is where this one is."""
+    async with other.run_test(size=(80, 24)) as pilot:
+        second = Installer(other, pilot, run.practice)
+        done = await second.at(InstallDone)
+        assert other.screen_stack[-2].job == run.app.screen_stack[-2].job
+        assert done.found.setup.names == run.app.screen.found.setup.names
+        assert "192.168.88.5" in second.text()
+
+
+async def test_from_start_to_installed_with_all_defaults_in_few_keys_and_another_terminal_shows_the_same_run() -> None:
     async with installer("debian12") as run:
         plan = await run.to(InstallPlan)
         await run.until(lambda: plan.plan)
@@ -121,6 +131,8 @@ async def test_from_start_to_installed_with_all_defaults_in_few_keys() -> None:
         assert "192.168.88.5" in run.text()
         assert "password qrm" not in run.text()
         assert "nagios" not in run.app.live.rows["component"]
+        for install in (True, False):
+            await shows_the_same(run, QrmApp(run.app.live.where, connect=Client, look=themes.DARK, install=install))
         await run.press("enter")
         await run.at(MainScreen)
         assert len(run.app.screen_stack) == 1

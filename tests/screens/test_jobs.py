@@ -43,6 +43,16 @@ async def test_it_follows_the_job_and_its_log() -> None:
         assert "cancel" not in d.offered()
 
 
+async def test_whom_a_step_waits_for_is_told_whole_on_a_small_screen() -> None:
+    said = ("waits, and tries again: apt on qrmd: unattended-upgr (process 4711) is at it: it holds "
+            "/var/lib/dpkg/lock-frontend")
+    async with running() as d:
+        await opened(d, "14")
+        d.client.push({"job": [job(14, "install.run", "component/all", "running", step=2, waits_for=said)]})
+        await d.until(lambda: "waits, and tries again" in d.page("#job-title"))
+        assert said in " ".join(d.page("#job-title").split())
+
+
 async def test_a_failed_job_tells_why_at_its_step() -> None:
     async with running() as d:
         await opened(d, "13")
@@ -55,6 +65,9 @@ async def test_a_long_log_follows_its_end_until_one_scrolls_up() -> None:
         screen = await opened(d, "14")
         log = screen.query_one(LogView)
         await d.until(lambda: "line 4999" in d.text())
+        await d.pilot.resize_terminal(80, 20)
+        await d.until(lambda: "line 4999" in d.text())
+        assert "line 4980" not in d.text()
         log.focus()
         await d.press("pageup")
         assert "line 4999" not in d.text() and not log.following

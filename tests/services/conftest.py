@@ -1,13 +1,27 @@
-"""Services: what a failed test against the real server needs to be understood."""
+"""Services: a libvirtd of the tests' own, and what a failed test against the real server needs to be understood."""
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
+from tests.lab.fixtures import requirements
+from tests.lab.libvirtd import PROGRAMS, Libvirtd
+from tests.lab.namespace import Namespace
 from tests.lab.storage_server import StorageServer
 from tests.services.farm import RealFarm
+
+
+@pytest.fixture(scope="module")
+def libvirtd(lab_namespace: Namespace) -> Iterator[Libvirtd]:
+    """One of a module, with QEMU."""
+    if lacking := requirements(PROGRAMS):
+        pytest.fail("libvirt needs:\n" + "\n".join(lacking), pytrace=False)
+    made = Libvirtd(lab_namespace)
+    made.start()
+    yield made
+    made.end()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,7 +1,9 @@
-"""Fixes' files with the real tools: nftables takes our rules, packets pass, and the check sees it."""
+"""Fixes' files with the real tools: nftables takes our rules, packets pass, and the check sees it; who has a port."""
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from qrm_tui.backends.firewalls import CHAIN, Port, nftables_mark, nftables_text
 from qrm_tui.backends.static_address import KEEP_SCRIPT
 from qrm_tui.core.facts import Answered
 from qrm_tui.install.server import Server
+from qrm_tui.install.steps import WHY_SCRIPT
 from tests.unit.machines import recorded
 
 PORTS = [Port("udp", 67), Port("udp", 69), Port("tcp", 80), Port("tcp", 8640), Port("tcp", 2049)]
@@ -75,3 +78,20 @@ def test_a_lent_address_stays(room: Room) -> None:
     (kept,) = [entry for entry in json.loads(room.run("ip", "-json", "address", "show", "dev", "eth0"))[0]["addr_info"]
                if entry["family"] == "inet"]
     assert "dynamic" not in kept
+
+
+def test_why_a_service_does_not_start_tells_who_has_its_port_and_what_it_lacks(tmp_path: Path) -> None:
+    """systemd is played; who listens is asked of the kernel."""
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nprintf 'web.service\\n  data.mount\\n'\n")
+    (tmp_path / "journalctl").write_text('#!/bin/sh\nfor unit; do :; done; echo "the last words of $unit"\n')
+    for program in tmp_path.iterdir():
+        program.chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        ports = [str(one.getsockname()[1]) for one in (taken, free)]
+        said = subprocess.run(["sh", "-c", WHY_SCRIPT, "qrm", "web.service", *ports], capture_output=True, text=True,
+                              check=True, env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}).stdout
+    name = Path("/proc/self/comm").read_text().strip()
+    assert said.splitlines() == ["the last words of data.mount",
+                                 f"port {ports[0]} is held by {name} (process {os.getpid()})",
+                                 "the last words of web.service"]

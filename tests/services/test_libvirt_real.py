@@ -6,33 +6,20 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from qrm_tui.core.errors import GuardRefused, Refused, StepFailed, Unreachable
 from qrm_tui.runners import libvirt_line
-from tests.lab.fixtures import requirements
 from tests.lab.guard import in_network_namespace
-from tests.lab.libvirtd import PROGRAMS, Libvirtd
-from tests.lab.namespace import Namespace
+from tests.lab.libvirtd import Libvirtd
 from tests.lab.tiny_guest import UP, tiny_guest
 from tests.services.libvirt_room import FIRMWARE, PATIENCE, recorded, room, wish
 from tests.services.ssh_line import ssh_line
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("libvirt")]
 UP_BYTES = UP.encode()
-
-
-@pytest.fixture(scope="module")
-def libvirtd(lab_namespace: Namespace) -> Iterator[Libvirtd]:
-    if lacking := requirements(PROGRAMS):
-        pytest.fail("libvirt needs:\n" + "\n".join(lacking), pytrace=False)
-    made = Libvirtd(lab_namespace)
-    made.start()
-    yield made
-    made.end()
 
 
 async def test_a_guest_is_recorded_from_its_first_byte_to_its_last(libvirtd: Libvirtd, tmp_path: Path) -> None:

@@ -2,16 +2,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from qrm_tui.core.errors import Unreachable
 from qrm_tui.runners.libvirt import LocalReach
-from tests.lab.fixtures import requirements
-from tests.lab.libvirtd import PROGRAMS, Libvirtd
-from tests.lab.namespace import Namespace
+from tests.lab.libvirtd import Libvirtd
 from tests.lab.tiny_guest import tiny_guest
 from tests.services.hosts_room import HOST, hosts_room, said
 from tests.services.libvirt_room import FIRMWARE, PATIENCE, wish
@@ -20,16 +17,6 @@ from tests.services.ssh_line import ssh_line
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("libvirt")]
 #: A kernel that finds no init panics and starts again, at once and for ever.
 LOOP = "console=ttyS0,115200 quiet panic=-1 rdinit=/none"
-
-
-@pytest.fixture(scope="module")
-def libvirtd(lab_namespace: Namespace) -> Iterator[Libvirtd]:
-    if lacking := requirements(PROGRAMS):
-        pytest.fail("libvirt needs:\n" + "\n".join(lacking), pytrace=False)
-    made = Libvirtd(lab_namespace)
-    made.start()
-    yield made
-    made.end()
 
 
 async def test_partitions_of_a_libvirtd_that_died_are_unknown_and_not_crashed(

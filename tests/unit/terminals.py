@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from qrm_tui.terminal.bittty_emulator import BitttyEmulator
 from qrm_tui.terminal.looks import text_of
@@ -28,94 +29,94 @@ _PIECES = (
 )
 
 
-def boot(size: int, seed: int = 1) -> bytes:
+def _stream(parts: Callable[[random.Random], Iterator[str]]) -> Callable[..., bytes]:
+    """A stream of `size` bytes or a little more, of parts that never end; the same for the same seed."""
+
+    @functools.wraps(parts)
+    def made(size: int, seed: int = 1) -> bytes:
+        taken, length = [], 0
+        for part in parts(random.Random(seed)):
+            taken.append(part)
+            length += len(part)
+            if length >= size:
+                break
+        return "".join(taken).encode()
+
+    return made
+
+
+@_stream
+def boot(chance: random.Random) -> Iterator[str]:
     """A kernel's and systemd's messages."""
-    chance = random.Random(seed)
-    lines, length, at = [], 0, 0.0
-    while length < size:
+    at = 0.0
+    while True:
         at += chance.random() / 20
         if chance.random() < 0.2:
-            line = f"[\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39munit-{chance.randrange(99)}.service\x1b[0m.\r\n"
+            yield f"[\x1b[0;32m  OK  \x1b[0m] Started \x1b[0;1;39munit-{chance.randrange(99)}.service\x1b[0m.\r\n"
         else:
-            line = f"[{at:12.6f}] {chance.choice(_MESSAGES)}\r\n"
-        lines.append(line)
-        length += len(line)
-    return "".join(lines).encode()
+            yield f"[{at:12.6f}] {chance.choice(_MESSAGES)}\r\n"
 
 
-def coloured(size: int, seed: int = 1) -> bytes:
+@_stream
+def coloured(chance: random.Random) -> Iterator[str]:
     """Words that each have a colour of their own, of 16, of 256 or of all."""
-    chance = random.Random(seed)
-    parts, length = [], 0
-    while length < size:
+    while True:
         words = []
         for _ in range(chance.randrange(6, 12)):
             colour = chance.choice((f"1;3{chance.randrange(8)}", f"0;9{chance.randrange(8)}",
                                     f"38;5;{chance.randrange(256)}",
                                     "38;2;" + ";".join(str(chance.randrange(256)) for _ in range(3))))
             words.append(f"\x1b[{colour}m{chance.choice(_WORDS)}\x1b[0m ")
-        parts.append("".join(words) + "\r\n")
-        length += len(parts[-1])
-    return "".join(parts).encode()
+        yield "".join(words) + "\r\n"
 
 
-def repainting(size: int, seed: int = 1, rows: int = 24) -> bytes:
-    """A program that paints its whole screen again and again, as top does."""
-    chance = random.Random(seed)
-    frames, length = [], 0
-    while length < size:
+@_stream
+def repainting(chance: random.Random) -> Iterator[str]:
+    """A program that paints its whole screen of 24 rows again and again, as top does."""
+    while True:
         lines = [f"\x1b(B\x1b[m{chance.randrange(99999):7d} root  20   0 {chance.randrange(9999999):8d} "
                  f"{chance.random() * 100:5.1f} worker/{chance.randrange(9)}\x1b(B\x1b[m\x1b[39;49m\x1b[K"
-                 for _ in range(rows - 2)]
-        frames.append("\x1b[?25l\x1b[H\x1b[7m    PID USER      COMMAND\x1b(B\x1b[m\x1b[K\r\n" + "\r\n".join(lines)
-                      + "\x1b[J\x1b[?25h")
-        length += len(frames[-1])
-    return "".join(frames).encode()
+                 for _ in range(22)]
+        yield ("\x1b[?25l\x1b[H\x1b[7m    PID USER      COMMAND\x1b(B\x1b[m\x1b[K\r\n" + "\r\n".join(lines)
+               + "\x1b[J\x1b[?25h")
 
 
-def paging(size: int, seed: int = 1) -> bytes:
+@_stream
+def paging(chance: random.Random) -> Iterator[str]:
     """A program on the alternate screen that puts words where its cursor goes, with backgrounds and boxes."""
-    chance = random.Random(seed)
-    parts, length = ["\x1b[?1049h\x1b[H\x1b[2J"], 0
-    while length < size:
+    yield "\x1b[?1049h\x1b[H\x1b[2J"
+    while True:
         row, column = chance.randrange(1, 25), chance.randrange(1, 70)
         kind = chance.randrange(5)
         if kind == 0:
-            part = f"\x1b[{row};{column}H\x1b[3{chance.randrange(8)};44m{chance.choice(_WORDS):12}\x1b[m"
+            yield f"\x1b[{row};{column}H\x1b[3{chance.randrange(8)};44m{chance.choice(_WORDS):12}\x1b[m"
         elif kind == 1:
-            part = f"\x1b[{row};1H\x1b[7m{chance.choice(_MESSAGES):.60}\x1b[K\x1b[27m"
+            yield f"\x1b[{row};1H\x1b[7m{chance.choice(_MESSAGES):.60}\x1b[K\x1b[27m"
         elif kind == 2:
-            part = f"\x1b[{row}d\x1b[{column}G\x1b(0{'q' * chance.randrange(9)}x\x1b(B"
+            yield f"\x1b[{row}d\x1b[{column}G\x1b(0{'q' * chance.randrange(9)}x\x1b(B"
         elif kind == 3:
-            part = f"\x1b[{row};{column}H\x1b[30;46m\x1b[K{chance.choice(_WORDS)}\x1b[39;49m\r\n"
+            yield f"\x1b[{row};{column}H\x1b[30;46m\x1b[K{chance.choice(_WORDS)}\x1b[39;49m\r\n"
         else:
-            part = f"\x1b[2;23r\x1b[23;1H\n{chance.choice(_MESSAGES)}\x1b[r"
-        parts.append(part)
-        length += len(part)
-    return "".join(parts).encode()
+            yield f"\x1b[2;23r\x1b[23;1H\n{chance.choice(_MESSAGES)}\x1b[r"
 
 
-def listing(size: int, seed: int = 1) -> bytes:
+@_stream
+def listing(chance: random.Random) -> Iterator[str]:
     """What a shell and its programs print: prompts, tabs, colours with EL behind them, long lines, pages cleared."""
-    chance = random.Random(seed)
-    parts, length = [], 0
-    while length < size:
+    while True:
         kind = chance.randrange(6)
         if kind == 0:
-            part = f"\x1b[01;32mroot@r1\x1b[00m:\x1b[01;34m/srv\x1b[00m# ls {chance.choice(_WORDS)}\r\n"
+            yield f"\x1b[01;32mroot@r1\x1b[00m:\x1b[01;34m/srv\x1b[00m# ls {chance.choice(_WORDS)}\r\n"
         elif kind == 1:
-            part = f"{chance.choice(_WORDS)}\t{chance.randrange(99999)}\t{chance.choice(_MESSAGES)}\r\n"
+            yield f"{chance.choice(_WORDS)}\t{chance.randrange(99999)}\t{chance.choice(_MESSAGES)}\r\n"
         elif kind == 2:
-            part = f"file:{chance.randrange(99)}:\x1b[01;31m\x1b[K{chance.choice(_WORDS)}\x1b[m\x1b[K found\r\n"
+            yield f"file:{chance.randrange(99)}:\x1b[01;31m\x1b[K{chance.choice(_WORDS)}\x1b[m\x1b[K found\r\n"
         elif kind == 3:
-            part = f"\x1b[35m{' '.join(chance.choices(_WORDS, k=30))}\r\n\x1b[4m{chance.choice(_WORDS)}\x1b[0m\r\n"
+            yield f"\x1b[35m{' '.join(chance.choices(_WORDS, k=30))}\r\n\x1b[4m{chance.choice(_WORDS)}\x1b[0m\r\n"
         elif kind == 4 and chance.random() < 0.1:
-            part = "\x1b[H\x1b[2J"
+            yield "\x1b[H\x1b[2J"
         else:
-            part = f"{chance.randrange(100):3}% [{'#' * chance.randrange(60):60}]\r"
-        parts.append(part)
-        length += len(part)
-    return "".join(parts).encode()
+            yield f"{chance.randrange(100):3}% [{'#' * chance.randrange(60):60}]\r"
 
 
 def hostile(size: int, seed: int) -> Iterator[bytes]:

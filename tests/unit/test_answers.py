@@ -60,7 +60,7 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line() -> None:
     assert "have addresses in common" in told[3]
     assert "']' at the end of a table declaration" in told[4]
     assert "there is no component 'nosuch'" in told[5]
-    assert told[6] == "line 17: Invalid value"
+    assert told[6] == "line 17: this is no value: a text stands in quotes"
 
 
 @pytest.mark.parametrize(("old", "new", "words"), [
@@ -91,6 +91,30 @@ def test_a_slip_is_told_in_its_line(old: str, new: str, words: str) -> None:
                                   "a.b.c = 1\n"])
 def test_nonsense_is_refused_in_words(text: str) -> None:
     assert all(line.startswith(("line ", "answers: ")) for line in faults(text))
+
+
+def test_what_stands_there_twice_is_told_with_both_lines_and_hides_nothing_else() -> None:
+    text = GOOD.replace("port = 8080", "port = 8080\nport = 80") + "port = 'x'\n[tftpd]\naddress = '10.77.0.9'\n"
+    assert faults(text) == ["line 5: this stands in the file already, in line 4",
+                            "line 15: node: port: 'x' is no port: 1 to 65535",
+                            "line 16: this table stands in the file already, in line 1: what is in it belongs there"]
+
+
+@pytest.mark.parametrize("text", [GOOD.replace("\n", "\r\n"), "\ufeff" + GOOD])
+def test_files_of_other_systems_editors_are_read_as_they_are(text: str) -> None:
+    assert answers.read(text) == answers.read(GOOD)
+    assert faults(text.replace("8080", "808080", 1)) == ["line 4: apache: port: '808080' is no port: 1 to 65535"]
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("".join(f"x{number} = 1\n" for number in range(50_000)), "line 33: apache: x19: there is no such setting"),
+    ("".join(f"[x{number}\n" for number in range(50_000)), "line 33: Expected ']' at the end of a table declaration"),
+])
+def test_of_a_huge_file_the_first_faults_are_told(text: str, words: str) -> None:
+    told = faults(GOOD[:GOOD.index("[dhcpd]")] + "\n" * 9 + text)
+    assert len(told) == 21
+    assert any(line.startswith(words) for line in told)
+    assert told[-1].startswith("answers: and ")
 
 
 @given(some.text(alphabet='[]"=.\n#abcdhp1-/ ', max_size=80))

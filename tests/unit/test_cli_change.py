@@ -54,6 +54,16 @@ def test_a_job_is_followed_until_it_is_done(qrm: Command, fake: FakeQrmd) -> Non
     assert fake.asked("GET /v1/watch") == [{"kinds": "job", "since": "7"}]
 
 
+def test_what_no_job_can_do_is_told_when_it_is_done(qrm: Command, fake: FakeQrmd) -> None:
+    fake.answers["POST /v1/plan"] = {**PLAN, "afterwards": ["it goes with:", "    rm -r /opt/qrm"]}
+    fake.events = [delta(state="done")]
+    said = qrm("image", "clone", "webserver", "customer1").err
+    assert said.endswith("job 12 done\nit goes with:\n    rm -r /opt/qrm\n")
+    fake.events = [delta(state="failed")]
+    fake.answers["GET /v1/show/job/12"] = job(state="failed", error="no room")
+    assert "rm -r" not in qrm("image", "clone", "webserver", "customer1").err
+
+
 def test_a_finished_job_is_printed_as_json_and_plain(qrm: Command, fake: FakeQrmd) -> None:
     fake.events = [delta(state="done")]
     row = json.loads(qrm("image", "clone", "webserver", "customer1", "--json").out)

@@ -218,6 +218,9 @@ _LINE = st.lists(st.one_of(
 _WHOLE = st.sampled_from([
     "plain", "x" * 33, "", "\x1b[32mok\x1b[0m", "\x1b[31mred", "all\x1b[K", "\x1b[1mw\x1b[m" * 20 + "\x1b[K",
     "\x1b[H\x1b[J", "\x1b[3;1H", "x" * 16, "x" * 16 + "\x1b[K", "\x1b[44m" + "y" * 20 + "\x1b[m",
+    "10% [#]\r20% [##]", "1\t2\t", "\t", "5%\x1b[K\r6%\x1b[K\r", "what was\r\x1b[32mok\x1b[0m", "what was\rab\tc",
+    "\ta\r\x1b[Kb", "what\r\x1b[41mw\x1b[K", "\x1b[1mw\ra", "a\tb" * 3, "a\t" + "b" * 20, "1\r" + "x" * 20,
+    "1\r\x1b[1m" + "x" * 20 + "\x1b[m", "x" * 15 + "\ty", "x" * 16 + "\rab", "\r", "was\r\x1b[33mn",
 ])
 
 

@@ -5,6 +5,7 @@ from qrm_tui.core.operations.arguments import Argument
 from qrm_tui.core.operations.declarations import Operation, Role
 
 _NAME = Argument("name", "component", "which component", required=True, positional=True)
+_DATA = Argument("data", "flag", "what stays otherwise, too: boot-images, databases, what packages leave behind")
 
 OPERATIONS = (
     Operation(
@@ -26,6 +27,11 @@ OPERATIONS = (
         "qrm install fix address", role=Role.administrator,
     ),
     Operation(
+        "install", "uninstall", "job", "take all components away; qrmd stays, and how it goes is told",
+        (_DATA._replace(help=f"{_DATA.help}, images on this server"),),
+        "qrm install uninstall", role=Role.administrator, destructive=True,
+    ),
+    Operation(
         "component", "configure", "job", "change a component's settings; what does not depend on them stays",
         (_NAME, Argument("settings", "setting", "KEY=VALUE", required=True, positional=True, many=True)),
         "qrm component configure dhcpd non_pxe=yes", role=Role.administrator, subject="name", key="e",
@@ -44,5 +50,10 @@ OPERATIONS = (
         "component", "disable", "job", "switch a component off, now and at every boot; its files stay",
         (_NAME,),
         "qrm component disable dhcpd", role=Role.administrator, destructive=True, subject="name", key="x",
+    ),
+    Operation(
+        "component", "uninstall", "job", "take a component away: services, files, and the packages that qrm installed",
+        (_NAME, _DATA),
+        "qrm component uninstall dhcpd", role=Role.administrator, destructive=True, subject="name", key="d",
     ),
 )

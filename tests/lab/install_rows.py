@@ -1,0 +1,302 @@
+"""The rows of the installer's lab: a fresh machine, its serial console, and somebody who presses keys there."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qrm_tui.client.connection import Client
+from tests.lab.machine import Machine
+from tests.lab.manager import ADDRESS, GROUP, INTERFACE, Manager
+from tests.lab.namespace import Namespace
+from tests.lab.netboot_farm import NetbootFarm
+from tests.lab.netboot_rows import KERNEL
+from tests.lab.rows import Rows
+from tests.lab.serial_line import SerialLine
+from tests.lab.server_inventory import difference, inventory, state
+from tests.lab.uml import DATA_DEVICE
+from tests.on_terminal import OnTerminal
+from tests.services.command_line import CommandLine, until
+
+ENTER, ESCAPE, TAB, SPACE, DOWN = "\r", "\x1b", "\t", " ", "\x1b[B"
+ANSWERS = "/etc/qrm/answers.toml"
+CHOSEN = ("apache", "dhcpd", "lvm-mgmt", "nfs", "node", "qrmd", "sshlogin", "tftpd")
+"""What is chosen where nobody chooses."""
+SERVICES = ("apache2", "isc-dhcp-server", "nfs-server", "qrm-node", "qrmd", "tftpd-hpa")
+NFS = r"""
+ss -H -ltn 'sport = :2049'
+ls /etc/nfs.conf.d/qrm.conf 2>/dev/null || true
+dpkg-query -W -f '${db:Status-Status}\n' nfs-kernel-server 2>/dev/null || true
+"""
+"""What is there of it."""
+APT = "apt-get", "dpkg"
+"""Programs whose steps are apt's time."""
+PASSWORD = "pine tree and 1 lamp"
+SCREEN_SECONDS = 60.0
+"""Until the next screen must be there: Python starts slowly in user-mode-linux, and the machine is looked at."""
+INSTALL_SECONDS = 600.0
+
+
+class Console:
+    """The rows at the serial console of a fresh machine, in their order."""
+
+    def __init__(self, rows: Rows, namespace: Namespace, manager: Manager, line: SerialLine) -> None:
+        self._rows = rows
+        self._namespace = namespace
+        self._manager = manager
+        self._line = line
+        self._began = 0.0
+        self._bytes = 0
+        self._apart = 0
+        """Bytes that were sent for what is no part of an installation: the group, and logging in again."""
+        self.took = 0.0
+        """Seconds from the first key to the last screen."""
+        self._job = ""
+
+    def install(self) -> None:
+        """From the shell's prompt to the farm, by keys alone."""
+        for step in (self.open, self.checks, self.group, self.choose, self.plan, self.drop, self.done):
+            step()
+
+    def open(self) -> None:
+        with self._rows.row("H1", "root logs in on the serial console, and the installer looks at the machine") as row:
+            self._line.open(self._manager)
+            self._line.log_in()
+            self._line.type("tty; echo $TERM; stty size\r")
+            self._line.wait_for("/dev/ttyS0", "vt220", "24 80")
+            assert not self._manager.shell("ls /run/qrm 2>/dev/null || true").stdout, "something runs here already"
+            self._began, self._bytes = time.monotonic(), len(self._line.sent)
+            self._line.type("qrm-installer -i -c\r")
+            self._sees("[Welcome]", "goes on with what is suggested")
+            row.proof(f"there after {time.monotonic() - self._began:.0f} s, TERM=vt220, 80x24")
+
+    def checks(self) -> None:
+        with self._rows.row("H1", "its checks: what was found, and what the plan puts right") as row:
+            self._press(ENTER)
+            self._sees("[Checks]", "volume group", "enter")
+            assert not self._lines("WRONG"), self._line.screen()
+            row.proof(self._lines("[x]"))
+
+    def group(self) -> None:
+        """These keys are not counted: with all defaults no disk is touched."""
+        with self._rows.row("H1", "a volume group is made of the free disk, after its name was typed") as row:
+            keys, sent = self._line.keys, len(self._line.sent)
+            while "there is none; disks" not in self._about():
+                self._press(DOWN)
+            self._press(SPACE)
+            self._sees(f"type {GROUP} to do it")
+            self._press("r", *GROUP, ENTER)
+            self._line.wait_until(lambda: bool(re.search(r"Job \d+  done", self._line.screen())), "not done",
+                                  SCREEN_SECONDS)  # fmt: skip
+            self._press(ESCAPE)
+            self._sees("[Checks]", f"{GROUP} has", seconds=2 * SCREEN_SECONDS)
+            made = self._manager.ssh("vgs", "--noheadings", "-o", "vg_name,pv_name").stdout.split()
+            assert made == [GROUP, DATA_DEVICE], made
+            row.proof(f"{GROUP} of {DATA_DEVICE}")
+            self._line.keys, self._apart = keys, len(self._line.sent) - sent
+
+    def choose(self) -> None:
+        with self._rows.row("H2", "components and settings: what is computed is taken") as row:
+            self._press(ENTER)
+            self._sees("[Components]", "[x] dhcpd", "[x] nfs", "[ ] nagios")
+            self._press(ENTER)
+            self._sees("[Config]", ADDRESS, INTERFACE)
+            row.proof(self._lines("10.77."))
+
+    def plan(self) -> None:
+        with self._rows.row("H3", "the plan is shown, and run"):
+            self._press(ENTER)
+            self._sees("[Plan]", "r run", "$ qrm install run")
+            self._press(TAB, ENTER)
+            self._sees("[Install]", " running ")
+
+    def drop(self) -> None:
+        what = "the line drops; the installer shows the same run on another terminal, and on the console again"
+        with self._rows.row("H4", what) as row:
+            self._job = self._shown_job(self._line.screen())
+            self._line.hang_up(self._manager)
+            until("getty is back on the console", lambda: self._getty_is_new())
+            argv = self._namespace.argv(self._manager.ssh_argv("qrm-installer", "-i", "-c"))
+            argv[argv.index("-T")] = "-tt"
+            with OnTerminal(argv, term="vt220") as other:
+                other.wait_for("[Install]", " running ", seconds=SCREEN_SECONDS)
+                assert self._shown_job(other.screen()) == self._job, other.screen()
+                row.proof(f"job {self._job} over ssh, {len(other.sent)} bytes")
+            sent = len(self._line.sent)
+            self._line.log_in()
+            self._apart += len(self._line.sent) - sent
+            self._line.type("qrm-tui\r")
+            self._sees("[Install]")
+            assert self._shown_job(self._line.screen()) == self._job, self._line.screen()
+            row.proof("on the console by qrm-tui")
+
+    def _getty_is_new(self) -> bool:
+        """Whether another process than the shell that was there has the console."""
+        self._line.read(0.1)
+        return "login:" in self._line.screen()
+
+    def done(self) -> None:
+        with self._rows.row("H4", "it is installed, and told what comes next", began=self._began) as row:
+            self._sees("[Done]", "The server is set up.", "user qrm, password qrm", seconds=INSTALL_SECONDS)
+            self.took = time.monotonic() - self._began
+            assert self._line.keys <= 8, f"{self._line.keys} keys"
+            sent = len(self._line.sent) - self._bytes - self._apart
+            row.proof(f"{self._line.keys} keys with all defaults, {sent} bytes over the line, {self.took:.0f} s")
+            self._press(ENTER)
+            self._sees("[Farm]")
+            self._manager.ssh("systemctl", "is-active", "qrmd.service")
+            assert self._manager.ssh("systemctl", "is-active", "qrm-installer.service", check=False).returncode == 3
+            row.proof("handed over to qrmd.service")
+            self._press("q")
+            self._line.wait_until(lambda: self._line.screen().strip().endswith("#"), "no prompt", SCREEN_SECONDS)
+
+    def log_in(self) -> None:
+        with self._rows.row("H5", "qrm logs in there with qrm, and has to choose another password first") as row:
+            self._line.type("qrm-tui --log-in\r")
+            self._sees("Log in to", "password qrm")
+            self._type("qrm", ENTER, "qrm", ENTER)
+            self._sees("Welcome, qrm", "once more")
+            self._type("qrm", ENTER, "qrm", ENTER)
+            self._sees(" ! ")
+            row.proof(f"the same again: {self._lines(' ! ')}")
+            self._type(PASSWORD, ENTER, PASSWORD, ENTER)
+            self._sees("[Farm]")
+            self._press("q")
+            self._line.wait_until(lambda: self._line.screen().strip().endswith("#"), "no prompt", SCREEN_SECONDS)
+            self._line.type("qrm-tui --log-in\r")
+            self._sees("Log in to")
+            self._type("qrm", ENTER, "qrm", ENTER)
+            self._sees(" ! ")
+            row.proof("qrm is no password any more")
+            self._press("\x11")  # ctrl+q
+            self._line.wait_until(lambda: self._line.screen().strip().endswith("#"), "no prompt", SCREEN_SECONDS)
+
+    # keys and what is seen
+
+    def _press(self, *keys: str) -> None:
+        self._line.press(*keys)
+
+    def _type(self, *words: str) -> None:
+        for word in words:
+            self._line.type(word)
+            self._line.settle()
+
+    def _sees(self, *texts: str, seconds: float = SCREEN_SECONDS) -> None:
+        self._line.wait_for(*texts, seconds=seconds)
+
+    def _lines(self, text: str) -> str:
+        """The screen's lines with this text in them."""
+        return "; ".join(" ".join(line.split()) for line in self._line.screen().splitlines() if text in line)
+
+    def _about(self) -> str:
+        """What the check under the cursor says, once it is told."""
+        self._line.wait_for("looked at")
+        return self._line.screen().rpartition("looked at")[2]
+
+    @staticmethod
+    def _shown_job(screen: str) -> str:
+        words = screen.partition("Job ")[2].split()
+        assert words, screen
+        return words[0]
+
+
+def served(rows: Rows, manager: Manager, line: CommandLine, took: float) -> None:
+    """What runs now; `took`: seconds from the first key to the last screen."""
+    with rows.row("H4", "its components are seen to be well, and its services run") as row:
+        states = until("all components are looked at", lambda: _states(line))
+        assert states == list(CHOSEN), states
+        row.proof(f"{', '.join(states)} ok")
+        running = manager.ssh("systemctl", "is-active", *SERVICES).stdout.split()
+        assert running == ["active"] * len(SERVICES), running
+        failed = manager.shell("systemctl --failed --plain --no-legend").stdout.strip()
+        assert not failed, failed
+        row.proof(f"{', '.join(SERVICES)} active, nothing failed")
+        job = line.qrm_json("job", "list", "--filter", "operation=install.run")[0]
+        steps = asyncio.run(_steps(line, job["name"]))
+        ran = job["ended"] - job["started"]
+        apt = sum(step["ended"] - step["started"] for step in steps if _is_apt(step))
+        row.proof(f"all but apt took {took - apt:.0f} s of {took:.0f}; its job of {len(steps)} steps {ran - apt:.0f} s "
+                  f"of {ran:.0f}")  # fmt: skip
+
+
+def _states(line: CommandLine) -> list[str]:
+    found = {fields["name"]: fields["state"] for fields in line.qrm_json("component", "list")}
+    return sorted(found) if set(found.values()) == {"ok"} else []
+
+
+async def _steps(line: CommandLine, job: str) -> Sequence[Mapping[str, Any]]:
+    async with Client(str(line.socket)) as client:
+        plan = await client.job_plan(job)
+        steps: Sequence[Mapping[str, Any]] = plan["steps"]
+        return steps
+
+
+def _is_apt(step: Mapping[str, Any]) -> bool:
+    return any(word in APT for word in step.get("argv") or ())
+
+
+def netboot(rows: Rows, farm: NetbootFarm) -> None:
+    """A machine boots into it."""
+    with rows.row("H14", "boot-image idle is made"):
+        farm.line.do("boot-image", "create", "idle", "--package", KERNEL)
+        farm.await_state("boot-image", "idle", "ready")
+    began = time.monotonic()
+    machine: Machine = farm.bios
+    machine.on()
+    with rows.row("H6", "a machine netboots into it, is listed and idle", began=began) as row:
+        fields = farm.await_resource(machine, "idle")
+        row.proof(f"{fields['name']} {fields['address']}, {farm.stages(fields['name'], began)}")
+
+
+def again(rows: Rows, manager: Manager) -> None:
+    """What is so already is not done again."""
+    with rows.row("H4", f"a second run of {ANSWERS} changes nothing") as row:
+        before = inventory(manager)
+        said = manager.qrm("install", "run", "--answers", ANSWERS, "--plan").stdout
+        assert "nothing is to be done" in said, said
+        manager.qrm("install", "run", "--answers", ANSWERS, "--yes")
+        changed = difference(before, inventory(manager))
+        assert not changed, changed
+        row.proof(f"no steps, {len(before)} facts as before")
+
+
+def removed(rows: Rows, manager: Manager, line: CommandLine) -> None:
+    """One component is taken away again, after the one that needs it."""
+    with rows.row("H4", "a component is taken away again, and nothing else") as row:
+        said = line.refused("component", "uninstall", "nfs")
+        assert "lvm-mgmt" in said, said
+        row.proof(f"nfs is refused: {said.strip()}")
+        for name in ("lvm-mgmt", "nfs"):
+            line.do("component", "uninstall", name)
+        there = manager.shell(NFS).stdout.strip()
+        assert there in ("", "config-files"), there
+        staying = [name for name in CHOSEN if name not in ("lvm-mgmt", "nfs")]
+        until("the others are seen to be well", lambda: _states(line) == staying)
+        assert "[nfs]" not in manager.ssh("cat", ANSWERS).stdout.replace("# [nfs]", "")
+        row.proof(f"nfs answers no more, its package is gone; {', '.join(staying)} ok")
+
+
+def by_answers(rows: Rows, manager: Manager, answers: str) -> set[str]:
+    """A second fresh machine, without a screen; the state that it is in then."""
+    with rows.row("H4", "another fresh machine from the answers file that was kept") as row:
+        began = time.monotonic()
+        manager.begin()
+        manager.write("/root/answers.toml", answers)
+        manager.qrm("install", "fix", "group", "--yes")
+        manager.qrm("install", "run", "--answers", "/root/answers.toml", "--fix", "names", "--yes")
+        row.proof(f"{time.monotonic() - began:.0f} s")
+    return state(manager)
+
+
+def compared(rows: Rows, typed: set[str], answered: set[str]) -> None:
+    """The two machines."""
+    with rows.row("H4", "it ends in the same state as the one at whose console keys were pressed") as row:
+        differs = difference(typed, answered)
+        assert not differs, differs
+        kinds = [fact.partition(" ")[0] for fact in typed]
+        row.proof(", ".join(f"{kinds.count(kind)} {kind}s" for kind in sorted(set(kinds))))
+
+
