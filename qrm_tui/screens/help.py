@@ -47,7 +47,7 @@ def key_section(screen: Screen[Any]) -> Sections:
         key = screen.app.get_key_display(binding) if binding.key_display else binding.key
         said = ": ".join(part for part in (binding.description, tooltip) if part)
         keys = rows.get(binding.action, ("", ""))[0]
-        rows[binding.action] = (f"{keys} {key}".strip() if len(keys) < 10 else keys, said)
+        rows[binding.action] = (f"{keys} {key}".strip() if len(keys) < 10 and key not in keys.split() else keys, said)
     return [("Keys here", list(rows.values()))]
 
 

@@ -3,7 +3,7 @@ is left out is switched off."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textual import on, work
@@ -132,8 +132,7 @@ class InstallComponents(InstallList):
             return "being asked for ..."
         if told.get("trouble"):
             return str(told["trouble"])
-        words = [f"{package['name']} {'is installed' if package['version'] else _bytes(package['size'])}"
-                 for package in told["packages"]]
+        words = [_of_package(package, told["fetched"] is not None) for package in told["packages"]]
         if told["others"]:
             words.append(f"and {told['others']} that these need")
         if not words:
@@ -180,5 +179,12 @@ class InstallComponents(InstallList):
         ])]
 
 
-def _bytes(size: int | None) -> str:
-    return "" if size is None else format_size(size)
+
+def _of_package(package: Mapping[str, Any], known: bool) -> str:
+    """One package; `known`: apt told what it fetches."""
+    name = str(package["name"])
+    if package["version"]:
+        return f"{name} is installed"
+    if package["size"] is not None:
+        return f"{name} {format_size(package['size'])}"
+    return f"{name} was fetched before" if known else name

@@ -88,6 +88,8 @@ class InstallConfig(InstallScreen):
 
     def on_resize(self) -> None:
         """Where one types stays in view."""
+        if self.gone:
+            return
         self._show_hint()
         focused = next((field for field in self.fields if field.has_focus_within), None)
         if focused is not None:

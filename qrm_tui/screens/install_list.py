@@ -15,7 +15,7 @@ from qrm_tui.widgets.cursor import CursorPage
 from qrm_tui.widgets.page import Page, PageLine
 
 #: Rows besides the two parts; of the lower one, as a rule and on a terminal of fewer rows than `_SMALL`.
-_AROUND, _ABOUT, _LEAST_ABOUT, _SMALL = 3, 7, 3, 20
+_AROUND, _ABOUT, _LEAST_ABOUT, _SMALL, _ROOMY = 3, 7, 3, 20, 24
 #: A word, what it says, and its style.
 About = tuple[str, str, str]
 
@@ -55,13 +55,18 @@ class InstallList(InstallScreen):
         self.show()
 
     def on_resize(self) -> None:
+        if self.gone:
+            return
         height = self.app.size.height
         self.choices.styles.max_height = max(3, height - _AROUND - (_LEAST_ABOUT if height < _SMALL else _ABOUT))
+        # a line between the two where there is one to spare
+        self.query_one(".about", Page).styles.margin = (int(height > _ROOMY), 0, 0, 0)
         self.show()
         self.call_after_refresh(self._keep_in_view)
 
     def _keep_in_view(self) -> None:
-        self.choices.show_line(self.choices.cursor)
+        if not self.gone:
+            self.choices.show_line(self.choices.cursor)
 
     @property
     def choices(self) -> Choices:

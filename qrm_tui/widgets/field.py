@@ -83,7 +83,8 @@ class Field(Vertical):
         self.say()
 
     def on_resize(self) -> None:
-        self.say()
+        if self.query(Page):  # it may be on its way out, without its parts
+            self.say()
 
     # its value
 
