@@ -38,17 +38,18 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             body = {"unreadable": repr(text)}
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        said = Orders.said  # who is told of the exchange may say something else at once
         self._tell(path=self.path, body=body, token=token, length=len(text))
-        if Orders.said == "away":
+        if said == "away":
             self._answer(503, b"qrmd is away\n", ("Retry-After", "1"))
-        elif Orders.said == "refuse" and self.path == "/v1/enlist":
+        elif said == "refuse" and self.path == "/v1/enlist":
             self._answer(403, b"this nonce was used already\n")
         elif self.path == "/v1/enlist":
             self._answer(200, f"token {TOKEN}\nname r7\nbeat 1\norder stay\n".encode())
         elif token != TOKEN:
             self._answer(401, b"enlist anew\n")
         else:
-            self._answer(200, f"beat 1\n{Orders.said}\n".encode())
+            self._answer(200, f"beat 1\n{said}\n".encode())
 
     def _answer(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
         self.send_response(status)

@@ -37,7 +37,8 @@ class Server:
 
     async def plan(self, operation: Any, **arguments: Any) -> Draft:
         facts = await look_here(self.services, planner.probe_server(self.farm, arguments)[0])
-        return operation(Call({"fix": (), **arguments}, Reading(self.farm, {HERE: facts}), lambda purpose: purpose))
+        given = {"fix": (), "disable": (), **arguments}
+        return operation(Call(given, Reading(self.farm, {HERE: facts}), lambda purpose: purpose))
 
     async def run(self, draft: Draft) -> None:
         """As a job does it."""
