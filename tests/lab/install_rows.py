@@ -283,9 +283,11 @@ def by_answers(rows: Rows, manager: Manager, answers: str) -> set[str]:
     with rows.row("H4", "another fresh machine from the answers file that was kept") as row:
         began = time.monotonic()
         manager.begin()
-        manager.write("/root/answers.toml", answers)
-        manager.qrm("install", "fix", "group", "--yes")
-        manager.qrm("install", "run", "--answers", "/root/answers.toml", "--fix", "names", "--yes")
+        file = manager.folder / "answers.toml"
+        file.write_text(answers)
+        with manager.line() as line:
+            line.do("install", "fix", "group")
+            line.do("install", "run", "--answers", str(file), "--fix", "names")
         row.proof(f"{time.monotonic() - began:.0f} s")
     return state(manager)
 
