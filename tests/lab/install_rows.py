@@ -214,8 +214,8 @@ def served(rows: Rows, manager: Manager, line: CommandLine, took: float) -> None
         failed = manager.shell("systemctl --failed --plain --no-legend").stdout.strip()
         assert not failed, failed
         row.proof(f"{', '.join(SERVICES)} active, nothing failed")
-        job = line.qrm_json("job", "list", "--filter", "operation=install.run")[0]
-        steps = asyncio.run(_steps(line, job["name"]))
+        (run,) = line.qrm_json("job", "list", "--filter", "operation=install.run")
+        job, steps = asyncio.run(_ran(line, run["name"]))
         ran = job["ended"] - job["started"]
         apt = sum(step["ended"] - step["started"] for step in steps if _is_apt(step))
         row.proof(f"all but apt took {took - apt:.0f} s of {took:.0f}; its job of {len(steps)} steps {ran - apt:.0f} s "
@@ -227,11 +227,10 @@ def _states(line: CommandLine) -> list[str]:
     return sorted(found) if set(found.values()) == {"ok"} else []
 
 
-async def _steps(line: CommandLine, job: str) -> Sequence[Mapping[str, Any]]:
+async def _ran(line: CommandLine, job: str) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    """A job and its steps, with times in seconds."""
     async with Client(str(line.socket)) as client:
-        plan = await client.job_plan(job)
-        steps: Sequence[Mapping[str, Any]] = plan["steps"]
-        return steps
+        return await client.show("job", job), (await client.job_plan(job))["steps"]
 
 
 def _is_apt(step: Mapping[str, Any]) -> bool:
@@ -284,9 +283,11 @@ def by_answers(rows: Rows, manager: Manager, answers: str) -> set[str]:
     with rows.row("H4", "another fresh machine from the answers file that was kept") as row:
         began = time.monotonic()
         manager.begin()
-        manager.write("/root/answers.toml", answers)
-        manager.qrm("install", "fix", "group", "--yes")
-        manager.qrm("install", "run", "--answers", "/root/answers.toml", "--fix", "names", "--yes")
+        file = manager.folder / "answers.toml"
+        file.write_text(answers)
+        with manager.line() as line:
+            line.do("install", "fix", "group")
+            line.do("install", "run", "--answers", str(file), "--fix", "names")
         row.proof(f"{time.monotonic() - began:.0f} s")
     return state(manager)
 

@@ -41,7 +41,7 @@ systemctl list-units --all --plain --no-legend --no-pager --type service,socket,
     awk '$1 !~ /ttyS0|^run-|^dev-|timedated|hostnamed/ {print "unit", $1, $3, $4}'
 exportfs -s | sed 's/^/export /'
 vgs --noheadings -o vg_name,vg_size,pv_name,lv_count | sed 's/^ */group /'
-ss -H -lntu | awk '{port = $5; sub(/.*:/, "", port); if (port < 32768 && $5 !~ /^127/) print "listener", $1, $5}'
+ss -H -lntu | awk '{port = $5; sub(/.*:/, "", port); if (port + 0 < 32768 && $5 !~ /^127/) print "listener", $1, $5}'
 id qrm-node 2>&1 | sed 's/^/account /'
 qrm component list --json | python3 -c '
 import json, sys
