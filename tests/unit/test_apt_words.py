@@ -30,6 +30,7 @@ def test_who_has_the_lock() -> None:
 
 
 @pytest.mark.parametrize(("name", "words"), [
+    ("unmet-3", "needs-none cannot be installed: Depends: nosuch (>= 2) but it is not installable"),
     ("unmet", "needs-none cannot be installed: Depends: nosuch (>= 2) but it is not installable"),
     ("removes", "one would have to go, which qrm does not do: see to that first (apt-get install shows it)"),
     ("refused", "http://127.0.0.1:39281/./two_1_all.deb cannot be fetched: Could not connect to 127.0.0.1:39281 "
