@@ -17,8 +17,9 @@ import msgspec
 from qrm_tui.core.errors import Broken, Busy, GuardRefused, QrmError, Refused, StepFailed, Unreachable
 from qrm_tui.core.facts import RECORDS
 from qrm_tui.core.farm import Farm
-from qrm_tui.core.model import FINISHED, Amount, Item, JobRecord
+from qrm_tui.core.model import FINISHED, Item, JobRecord
 from qrm_tui.core.plan import OFF_RUNNER, Await, Domain, Order, Plan, Record, RemoveFile, Run, Step, Wait, WriteFile
+from qrm_tui.daemon import amounts
 from qrm_tui.daemon.hosts import Hosts
 from qrm_tui.daemon.joblog import JobLog
 from qrm_tui.daemon.locks import Locks
@@ -291,9 +292,9 @@ class Jobs:
 
     def _stage(self, job: Job, number: int, runner: Runner) -> running.Stage:
         def on_progress(report: running.Report) -> None:
-            record, amount = job.record, _amount(report, job.record.amount, self._farm.clock())
+            record, amount = job.record, amounts.of(report, job.record.amount, self._farm.clock())
             if record.progress is None or abs(report.share - record.progress) >= 0.01 \
-                    or _differs(amount, record.amount):
+                    or amounts.differ(amount, record.amount):
                 record.progress, record.amount = report.share, amount
                 self._show(record)
 
@@ -447,18 +448,3 @@ class Jobs:
     async def _write(self, job: Job, write: Write) -> None:
         """Into the database, however long it takes to have room."""
         await self._insist(job, lambda: self._store.write(write), undoing=True)
-
-
-def _amount(report: running.Report, before: Amount | None, now: float) -> Amount | None:
-    """What a step tells in real units."""
-    if not report.unit:
-        return None
-    since = before.since if before is not None and before.unit == report.unit else now
-    return Amount(done=report.done, total=report.total, unit=report.unit, since=since, packages=report.packages)
-
-
-def _differs(amount: Amount | None, before: Amount | None) -> bool:
-    """Whether that is worth to be shown."""
-    if amount is None or before is None or amount.unit != before.unit:
-        return amount is not before
-    return abs(amount.done - before.done) >= amount.total / 200
