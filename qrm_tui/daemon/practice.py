@@ -10,15 +10,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvicorn
 
+from qrm_tui.core import answers
 from qrm_tui.core.errors import BadInput, Unreachable
 from qrm_tui.core.model import Item, StorageWanted
 from qrm_tui.core.names import printable
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.partitions import HostWanted
+from qrm_tui.core.plan import HERE, Change
+from qrm_tui.daemon.recorded_components import plant_components
 from qrm_tui.daemon.records import Author
 from qrm_tui.daemon.server import Qrmd
+from qrm_tui.db.store import Write
 from qrm_tui.node.limits import LimitedProtocol, Limits
 from qrm_tui.node.link import Link
 from qrm_tui.node.server import NodeApp
@@ -112,6 +117,7 @@ class PracticeServer:
         _clear(state)
         self._farm = recorded_farm(machine, state / "machines") if machine else \
             load_farm(name, state / "machines", nodes=nodes)
+        self._recorded = machine is not None
         self._node_socket, self._http = state / "node.sock", state / "http.sock"
         self.rack = PracticeRack(self._farm.server, self._farm.machines)
         self.rack.add(self._farm.models, HttpWire(self._http))
@@ -127,6 +133,8 @@ class PracticeServer:
         """Until the farm is filled, by the operations that an administrator would run."""
         await self.qrmd.start(self._node_socket)
         await self._serve_nodes()
+        if self._recorded:
+            await self._know_components()
         for operation, arguments in self._farm.fill:
             if operation == POWER_ON:
                 await self._boot(arguments["names"])
@@ -136,6 +144,20 @@ class PracticeServer:
                 await self._operate(operation, arguments)
         self._farm.begin()
         self.rack.pace(self._farm.pace)
+
+    async def _know_components(self) -> None:
+        """Those of a recorded machine that was set up, as its own server knew them; with what no recording holds."""
+        server = self._farm.server
+        file = await server.read_file(answers.FILE)
+        try:
+            settings = answers.read(file.content) if file else {}
+        except BadInput as error:
+            _log.warning("%s of the recorded machine is passed over: %s", answers.FILE, "; ".join(error.reasons))
+            return
+        wanted = await plant_components(server, settings)
+        await self.qrmd.records.apply([Change(kind="component", name=name, wanted=msgspec.to_builtins(one))
+                                       for name, one in wanted.items()], Write())
+        await self.qrmd.watchers.look(HERE)
 
     async def stop(self) -> None:
         await self.rack.stop()

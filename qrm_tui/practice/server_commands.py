@@ -24,8 +24,8 @@ from qrm_tui.practice.host import Host
 from qrm_tui.runners.base import Completed
 
 Script = Callable[[Host, Sequence[str]], "Completed | Effects"]
-_KEY = ('# Made by qrm on this machine.\nkey qrm {\n    algorithm hmac-sha256;\n'
-        '    secret "UHJhY3RpY2UsIG5vIHNlY3JldC4gUHJhY3RpY2UuLi4=";\n};\n')
+KEY_FILE = ('# Made by qrm on this machine.\nkey qrm {\n    algorithm hmac-sha256;\n'
+            '    secret "UHJhY3RpY2UsIG5vIHNlY3JldC4gUHJhY3RpY2UuLi4=";\n};\n')
 
 
 def install(host: Host, argv: Sequence[str]) -> Completed | Effects:
@@ -195,7 +195,7 @@ def _make_key(host: Host, arguments: Sequence[str]) -> Completed | Effects:
     place = host.root.here(arguments[0])
     if place.is_file() and re.search(KEY_PATTERN, place.read_text(), re.MULTILINE):
         return good()
-    host.root.write(arguments[0], _KEY, 0o640)
+    host.root.write(arguments[0], KEY_FILE, 0o640)
     return only(f"{arguments[0]}: made", good())
 
 

@@ -110,14 +110,14 @@ class InstallComponents(InstallList):
 
     def about(self) -> Sequence[About]:
         one, row = self.component, self.live.row("component", self.component.name)
-        ports = ", ".join(f"{self._port(one, port.port)}/{port.protocol}" for port in one.ports)
+        ports = ", ".join(f"{self._filled(one, port.port)}/{port.protocol}" for port in one.ports)
         needing = ", ".join(name for name, other in table().items() if one.name in other.depends)
-        proofs = "; ".join(proof.summary for proof in one.checks)
+        proofs = "; ".join(self._filled(one, proof.summary) for proof in one.checks)
         return (
             ("is", one.what, "strong"), ("note", one.lacking, "warning"),
             ("in the way", ", ".join(self._in_the_way(one)) and
              f"{', '.join(self._in_the_way(one))} is installed, and does the same: remove it first", "bad"),
-            ("now", str(row.get("why") or "") if row and row["state"] != "ok" else "", "warning"),
+            ("now", _trouble(row) if row else "", "warning"),
             ("packages", "" if one.lacking else self._packages(one), ""),
             ("needs", ", ".join(one.depends), ""), ("needed by", needing, ""), ("listens", ports, ""),
             ("verified by", "" if one.lacking or one.itself else proofs or _UNPROVED, "" if proofs else "warning"),
@@ -141,7 +141,7 @@ class InstallComponents(InstallList):
         return ", ".join(words) + (f": {format_size(fetched)} to fetch" if fetched else "; nothing to fetch"
                                    if fetched == 0 else "; apt has no lists yet, so sizes are not known")
 
-    def _port(self, one: Component, text: str) -> str:
+    def _filled(self, one: Component, text: str) -> str:
         return text.format(**{setting.name: self.found.setup.value(one.name, setting.name) for setting in one.settings})
 
     # choosing
@@ -188,3 +188,11 @@ def _of_package(package: Mapping[str, Any], known: bool) -> str:
     if package["size"] is not None:
         return f"{name} {format_size(package['size'])}"
     return f"{name} was fetched before" if known else name
+
+
+def _trouble(row: Mapping[str, Any]) -> str:
+    """What is wrong with one that is set up, as far as its row tells."""
+    if row["state"] in ("ok", "off"):
+        return ""
+    silent = [f"{unit} is {state or 'not there'}" for unit, state in row["services"].items() if state != "active"]
+    return "; ".join([*silent, "w in view 7 says why"])

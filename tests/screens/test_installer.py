@@ -217,6 +217,20 @@ async def test_the_choice_is_kept_when_the_line_drops_and_what_is_set_up_can_be_
         await asyncio.to_thread(practice.stop)
 
 
+async def test_a_machine_that_is_set_up_already_shows_so_and_changes_only_what_one_changes() -> None:
+    async with installer("debian12-installed") as run:
+        await run.to(InstallComponents)
+        assert run.text().count(" ok ") == 6 and "error" not in run.text()
+        await run.choose("node")
+        await run.press("space", "enter")
+        await run.at(InstallConfig)
+        await run.press("enter")
+        plan = await run.at(InstallPlan)
+        await run.until(lambda: plan.plan)
+        assert "stop qrm-node.service, for good" in [step["summary"] for step in plan.plan["steps"]]
+        assert not any(step["summary"].startswith(("install", "copy", "make")) for step in plan.plan["steps"])
+
+
 async def test_a_value_that_is_not_possible_says_why_and_no_plan_is_made() -> None:
     async with installer("debian12") as run:
         config = await run.to(InstallConfig)
