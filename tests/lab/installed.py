@@ -18,7 +18,7 @@ from tests.lab.namespace import Namespace
 from tests.lab.server_image import ServerImage
 
 KEPT = 3
-"""So many are kept, of those that were wanted last: each change of the program makes another one, of some 200 MB."""
+"""So many are kept, of those that were wanted last: each change of the program makes another one, of some 30 MB."""
 
 
 class Installed(NamedTuple):
