@@ -10,7 +10,8 @@ from qrm_tui.runners.base import Completed
 
 #: Versions of Debian 12.
 _AVAILABLE: Mapping[str, str] = {
-    "apache2": "2.4.71-1~deb12u1", "curl": "7.88.1-10+deb12u14", "ipxe": "1.0.0+git-20190125.36a4c85-5.1",
+    "apache2": "2.4.71-1~deb12u1", "busybox-static": "1:1.35.0-4+deb12u1+b1", "curl": "7.88.1-10+deb12u14",
+    "ipxe": "1.0.0+git-20190125.36a4c85-5.1",
     "cockpit": "287.1-0+deb12u3", "e2fsprogs": "1.47.0-2+b2", "libvirt0": "9.0.0-4+deb12u2", "lvm2": "2.03.16-2",
     "mariadb-server": "1:10.11.18-0+deb12u1", "monitoring-plugins-basic": "2.3.3-5+deb12u2",
     "nagios4": "4.4.6-4+deb12u1", "openssh-client": "1:9.2p1-2+deb12u10", "puppet-agent": "7.23.0-1",
@@ -21,7 +22,8 @@ _AVAILABLE: Mapping[str, str] = {
 }
 #: Bytes of their files.
 _SIZES: Mapping[str, int] = {
-    "apache2": 232896, "cockpit": 28140, "curl": 315764, "e2fsprogs": 571920, "ipxe": 1171912, "ipmitool": 2003168,
+    "apache2": 232896, "busybox-static": 928188, "cockpit": 28140, "curl": 315764, "e2fsprogs": 571920,
+    "ipxe": 1171912, "ipmitool": 2003168,
     "isc-dhcp-server": 1478908, "libvirt0": 1669252, "lvm2": 1228616, "mariadb-server": 3661896,
     "monitoring-plugins-basic": 285356, "nagios4": 16296, "nfs-kernel-server": 151664, "openssh-client": 993532,
     "puppet-agent": 1147000, "puppetserver": 399612, "pxelinux": 156016, "rsync": 424700, "syslinux-common": 1238336,

@@ -118,7 +118,7 @@ class Console:
         with self._rows.row("H4", what) as row:
             self._job = self._shown_job(self._line.screen())
             self._line.hang_up(self._manager)
-            until("getty is back on the console", lambda: self._getty_is_new())
+            until("getty is back on the console", self._asked_again)
             argv = self._namespace.argv(self._manager.ssh_argv("qrm-installer", "-i", "-c"))
             argv[argv.index("-T")] = "-tt"
             with OnTerminal(argv, term="vt220") as other:
@@ -133,8 +133,8 @@ class Console:
             assert self._shown_job(self._line.screen()) == self._job, self._line.screen()
             row.proof("on the console by qrm-tui")
 
-    def _getty_is_new(self) -> bool:
-        """Whether another process than the shell that was there has the console."""
+    def _asked_again(self) -> bool:
+        """Whether getty asks for a name on the console."""
         self._line.read(0.1)
         return "login:" in self._line.screen()
 

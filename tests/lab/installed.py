@@ -19,7 +19,7 @@ from tests.lab.server_image import ServerImage
 from tests.lab.server_inventory import everything
 
 KEPT = 3
-"""So many are kept, of those that were wanted last: each change of the program makes another one, of some 200 MB."""
+"""So many are kept, of those that were wanted last: each change of the program makes another one, of some 30 MB."""
 
 
 class Installed(NamedTuple):
