@@ -20,6 +20,8 @@ TellService = Callable[[Runner, tuple[str, ...]], Awaitable[Completed]]
 OnProgress = Callable[[Report], None]
 
 _WAIT_PAUSE = 0.5
+#: What systemctl says before and after the reason: what it did, and where to look.
+_NO_REASON = ("Created symlink", "Removed", "See ")
 #: Longest reason that is told, in characters.
 _MOST_REASON = 600
 
@@ -126,8 +128,8 @@ async def _run(step: Run, stage: Stage) -> None:
             raise StepFailed(f"{who}: {_complaint(step, done)}")
         reasons = (await stage.runner.run(step.explain)).out.split("\n")
         why = "; ".join(line.strip() for line in reasons if line.strip())
-        # systemctl's last line is where to look
-        said = (done.err or done.out).strip().partition("\n")[0][:300] or done.complaint()
+        said = next((line for line in (done.err or done.out).strip().splitlines()
+                     if not line.startswith(_NO_REASON)), "")[:300] or done.complaint()
         raise StepFailed(f"{who}: {said}{f' ({_middle_out(why)})' if why else ''}")
     # some tools say that all is well when it is not
     if step.proof is not None and not await holds(step.proof, stage.runner):
