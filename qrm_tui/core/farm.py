@@ -28,6 +28,8 @@ class Farm:
         self.revision = 0
         #: the ssh key that machines must accept which the server logs in to
         self.public_key = ""
+        #: its machines are simulated
+        self.practice = False
         self._items: dict[str, dict[str, Item]] = defaultdict(dict)
         self._clones: dict[str, set[str]] = defaultdict(set)
         self._images: dict[str, set[str]] = defaultdict(set)

@@ -70,7 +70,7 @@ class Qrmd:
         self.farm = Farm(clock)
         self.store = Store(database or f"sqlite:///{state / 'qrm.db'}", clock, durable=not practice)
         self.machines = Machines(self.farm, makes_runners)
-        self.farm.public_key = self.machines.public_key
+        self.farm.public_key, self.farm.practice = self.machines.public_key, practice
         self.changes = Changes(self.farm)
         self.records = Records(self.farm, self.store)
         self.installing = Installing(self.farm, self.machines, state, installer)

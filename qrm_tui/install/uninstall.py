@@ -132,7 +132,7 @@ def plan_uninstall_all(call: Call) -> Draft:
     _Removal(call, draft, names).plan()
     if not draft.steps:
         draft.notes.append("no component is set up: nothing is to be done")
-    draft.afterwards += _farewell(data=call.arguments["data"])
+    draft.afterwards += _farewell(call.reading.farm.practice, data=call.arguments["data"])
     return draft
 
 
@@ -142,9 +142,11 @@ def _database(call: Call, names: Collection[str]) -> list[str]:
             "restart qrmd"] if "mysql" in names and settings and uses.holds_database(settings.content) else []
 
 
-def _farewell(*, data: bool) -> list[str]:
+def _farewell(practice: bool, *, data: bool) -> list[str]:
     """How qrmd goes, which runs the plan, and so cannot take itself away."""
-    program = f"rm -r {shlex.quote(sys.prefix)} /usr/local/bin/qrm*" if sys.prefix != sys.base_prefix else \
+    # the program that practises is somebody's checkout
+    place = "/opt/qrm" if practice else sys.prefix
+    program = f"rm -r {shlex.quote(place)} /usr/local/bin/qrm*" if place != sys.base_prefix else \
         f"{shlex.quote(str(Path(sys.executable)))} -m pip uninstall qrm-tui"
     told = ["qrmd itself still runs, with all that it knows: what runs this cannot take itself away. It goes with:",
             "    systemctl disable --now qrmd && rm /etc/systemd/system/qrmd.service && systemctl daemon-reload",

@@ -81,6 +81,7 @@ async def test_all_go_and_the_server_is_what_it_was(world: World) -> None:
     assert not world.qrmd.farm.count("component")
     told = [line.text async for line in world.qrmd.jobs.log(number).read(0, follow=False)]
     assert told[-1].strip() == "rm -r /etc/qrm /var/lib/qrm /var/log/qrm"
+    assert any("rm -r /opt/qrm " in line for line in told)
     assert any("systemctl disable --now qrmd" in line for line in told)
     assert (await plan(world, "install.uninstall")).steps == ()
     await install(world)
