@@ -18,13 +18,16 @@ from qrm_tui.runners.local import LocalRunner
 #: Folders that are the room's own.
 OWN = ("/etc", "/opt", "/run", "/srv", "/tmp", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/qrm",
        "/var/cache/apt", "/var/log")
+PROGRAM = Path(__file__).parents[2]
+"""The checkout, with its environment, which may lie in one of these."""
 MAKE = r"""
 set -e
-url=$1; shift
+url=$1 program=$2; shift 2
 mount --make-rprivate /
 keep=/mnt
 mount -t tmpfs -o size=64m,mode=755 own $keep
-mkdir $keep/etc
+mkdir $keep/etc $keep/program
+mount --bind "$program" $keep/program
 for file in passwd group nsswitch.conf hosts ld.so.cache ld.so.conf ld.so.conf.d alternatives; do
     [ ! -e "/etc/$file" ] || cp -R -P "/etc/$file" $keep/etc/
 done
@@ -33,6 +36,10 @@ for folder; do
     mkdir -p "$keep$folder"
     mount --bind "$keep$folder" "$folder"
 done
+if [ ! -d "$program" ]; then
+    mkdir -p "$program"
+    mount --bind $keep/program "$program"
+fi
 mount -o remount,bind,ro /
 mkdir -p /etc/apt/apt.conf.d /etc/apt/preferences.d /etc/apt/trusted.gpg.d /etc/apt/sources.list.d /etc/dpkg \
     /var/lib/dpkg/info /var/lib/dpkg/updates /var/lib/dpkg/triggers /var/lib/dpkg/alternatives \
@@ -147,7 +154,7 @@ class Room(LocalRunner):
     def __init__(self, mirror: Mirror) -> None:
         super().__init__("qrmd")
         argv = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
-        self._keeper = subprocess.Popen([*argv, "sh", "-c", MAKE, "room", mirror.url, *OWN], stdin=subprocess.PIPE,
+        self._keeper = subprocess.Popen([*argv, "sh", "-c", MAKE, "room", mirror.url, str(PROGRAM), *OWN], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         assert self._keeper.stdout
         assert self._keeper.stdout.readline() == "made\n", "the room could not be made: see above"
