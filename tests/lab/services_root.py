@@ -23,8 +23,8 @@ from tests.lab.cache import cached
 from tests.lab.debian import bootstrap, host_suite
 from tests.lab.namespace import Namespace
 
-PACKAGES = ("isc-dhcp-server", "tftpd-hpa", "apache2", "pxelinux", "syslinux-common", "ipxe", "curl", "iproute2",
-            "systemd", "nfs-kernel-server")
+PACKAGES = ("isc-dhcp-server", "tftpd-hpa", "apache2", "pxelinux", "syslinux-common", "ipxe", "busybox-static",
+            "curl", "iproute2", "systemd", "nfs-kernel-server")
 #: Folders of the root that are a copy of ours in each use; nothing else is written to.
 WRITTEN = ("etc", "srv", "run", "var/lib/dhcp", "var/log", "tmp")
 #: Mounts are this process's own (unshare) and end with it.
