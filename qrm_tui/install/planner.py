@@ -56,6 +56,7 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
         files=(OS_RELEASE, answers.FILE, own_packages.INSTALLED, *fixing.files, *files,
                *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
+               *(entry.path for component in all_of for entry in component.files if entry.once),
                *(folder for component in all_of for folder in component.folders)),
         downloads=_asked_for(arguments), packages=tuple(sorted({*packages, *fixing.packages})),
         units=(*fixing.units, *(unit for component in all_of for unit in component.services)),
@@ -370,9 +371,12 @@ class _Setup:
         active = any(self._facts.units.get(unit) == "active" for unit in component.services)
         tells = steps.start_again(component.services) if active else ()
         for entry in component.files:
+            # what others keep up to date may change at any moment: it is there, or not
+            if entry.once and self._reading.ask(HERE, "path", entry.path) != "absent":
+                continue
             there = self._reading.file(HERE, entry.path)
             content = self._site.file_text(component.name, entry)
-            if there and (entry.once or (there.content == content and there.mode == entry.mode)):
+            if there and there.content == content and there.mode == entry.mode:
                 continue
             if there and there.content != content and recorded.get(entry.path) != digest(there.content):
                 written.append(self._keep_by_hand(component, entry, there.content))

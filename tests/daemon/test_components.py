@@ -167,6 +167,16 @@ async def test_edited_between_plan_and_run_nothing_is_done(world: World) -> None
     assert place.read_text().endswith("# just now\n")
 
 
+async def test_what_others_keep_up_to_date_may_change_between_plan_and_run(world: World) -> None:
+    await install(world)
+    made = await plan(world, "component.configure", name="dhcpd", settings={"lease": "9999"})
+    place = world.server.folder / "etc/dhcp/qrm-hosts.conf"
+    place.write_text(place.read_text() + "# a machine came\n")
+    job = (await world.qrmd.run(made.id, ADMIN, Role.administrator))["job"]
+    assert (await world.qrmd.jobs.wait(job["id"])).state == "done"
+    assert place.read_text().endswith("# a machine came\n")
+
+
 async def test_the_admins_own_file_is_taken_in_and_never_changed(world: World) -> None:
     await install(world)
     mine = world.server.folder / "etc/dhcp/local.conf"

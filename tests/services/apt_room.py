@@ -154,8 +154,8 @@ class Room(LocalRunner):
     def __init__(self, mirror: Mirror) -> None:
         super().__init__("qrmd")
         argv = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
-        self._keeper = subprocess.Popen([*argv, "sh", "-c", MAKE, "room", mirror.url, str(PROGRAM), *OWN], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+        self._keeper = subprocess.Popen([*argv, "sh", "-c", MAKE, "room", mirror.url, str(PROGRAM), *OWN],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._keeper.stdout
         assert self._keeper.stdout.readline() == "made\n", "the room could not be made: see above"
         #: what a command begins with that runs there
