@@ -31,7 +31,8 @@ if mkdir "$folder/started" 2>/dev/null; then
         # systemd takes every two dollars of a command line for one
         for word do shift; set -- "$@" "$(printf %s "$word" | sed 's/\$/$$/g')"; done
         body=$(printf %s "$body" | sed 's/\$/$$/g')
-        systemd-run --quiet --collect --unit="$name" --property=KillMode=mixed -- \
+        # a description of its own: else it is the command, whose lines systemd would read as settings at its next reload
+        systemd-run --quiet --collect --unit="$name" --description="qrm: $name" --property=KillMode=mixed -- \
             setsid --wait sh -c "$body" "$folder" "$@" || { rm -rf "$folder"; exit 1; }
     else
         # twice forked: as a child of this shell it would stay a zombie, which looks alive
@@ -40,7 +41,8 @@ if mkdir "$folder/started" 2>/dev/null; then
 fi
 printed=0
 show() {
-    size=$(wc -c <"$folder/out" 2>/dev/null) || return
+    [ -e "$folder/out" ] || return
+    size=$(wc -c <"$folder/out")
     [ "$size" -gt "$printed" ] || return
     tail -c "+$((printed + 1))" "$folder/out" | head -c "$((size - printed))"
     printed=$size

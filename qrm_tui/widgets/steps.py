@@ -50,6 +50,8 @@ class Steps(CursorPage):
         self._clock = clock
         self._live = live
         self._steps: Sequence[Step] = ()
+        #: until they are told, nothing is said of them
+        self._known = False
         self._no_return: int | None = None
         self._notes: Sequence[Span] = ()
         self._open: set[int] = set()
@@ -57,7 +59,7 @@ class Steps(CursorPage):
 
     def show(self, steps: Sequence[Step], no_return: int | None, notes: Sequence[Span] = ()) -> None:
         """Show these steps; `notes` are texts with their style, said before them."""
-        self._steps, self._no_return, self._notes = steps, no_return, notes
+        self._steps, self._no_return, self._notes, self._known = steps, no_return, notes, True
         self._cursor = max(0, min(self._cursor, len(steps) - 1))
         self.rebuild()
 
@@ -97,7 +99,7 @@ class Steps(CursorPage):
             add(self._head(place, step, width), place)
             if place in self._open or step.get("error"):
                 add(self._body(step, width, whole=place in self._open))
-        if not self._steps:
+        if self._known and not self._steps:
             add([line((" no steps: only records of our own change", "muted"))])
         self._step_at = owner
         return lines

@@ -129,7 +129,7 @@ class Console:
             self._line.log_in()
             self._apart += len(self._line.sent) - sent
             self._line.type("qrm-tui\r")
-            self._sees("[Install]")
+            self._sees("[Install]", " running ")
             assert self._shown_job(self._line.screen()) == self._job, self._line.screen()
             row.proof("on the console by qrm-tui")
 
