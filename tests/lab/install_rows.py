@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qrm_tui.client.connection import Client
+from qrm_tui.install.steps import INSTALL_SCRIPT
 from tests.lab.machine import Machine
 from tests.lab.manager import ADDRESS, GROUP, INTERFACE, Manager
 from tests.lab.namespace import Namespace
@@ -32,8 +33,8 @@ ls /etc/nfs.conf.d/qrm.conf 2>/dev/null || true
 dpkg-query -W -f '${db:Status-Status}\n' nfs-kernel-server 2>/dev/null || true
 """
 """What is there of it."""
-APT = "apt-get", "dpkg"
-"""Programs whose steps are apt's time."""
+APT = "apt-get", INSTALL_SCRIPT
+"""Words of steps that are apt's time."""
 PASSWORD = "pine tree and 1 lamp"
 SCREEN_SECONDS = 60.0
 """Until the next screen must be there: Python starts slowly in user-mode-linux, and the machine is looked at."""

@@ -59,8 +59,8 @@ def _typed(rows: Rows, server: ServerImage, *, keep: bool) -> tuple[set[str], st
             console.log_in()
             watch = stack.enter_context(Watch(socket.socket, ("resource", "job")))
             farm = NetbootFarm(namespace, manager, socket, watch, [machine], (), image())
-            install_rows.netboot(rows, farm)
             install_rows.again(rows, manager)
+            install_rows.netboot(rows, farm)
             install_rows.removed(rows, manager, socket)
             return found, answers
         except BaseException:
