@@ -36,7 +36,7 @@ find /etc /srv /usr/local -xdev ! -type f ! -path '/etc/lvm/*' -printf 'path %p 
 find /etc /srv /usr/local -xdev -type f ! -path '/etc/lvm/*' ! -name 'shadow*' ! -path /etc/dhcp/qrm-key.conf \
     ! -path '/srv/packages/*' -exec sha256sum {} + | sed 's/^/file /'
 find /etc/dhcp/qrm-key.conf -printf 'path %p %M %u\n'
-systemctl list-unit-files --no-legend --no-pager | awk '{print "unit file", $1, $2}'
+systemctl list-unit-files --no-legend --no-pager | awk '$2 != "transient" {print "unit file", $1, $2}'
 systemctl list-units --all --plain --no-legend --no-pager --type service,socket,mount,target,timer |
     awk '$1 !~ /ttyS0|^run-|^dev-|timedated|hostnamed/ {print "unit", $1, $3, $4}'
 exportfs -s | sed 's/^/export /'
