@@ -79,6 +79,7 @@ def test_bios_machines_load_over_http_unless_their_firmware_is_too_old() -> None
     http, tftp = (text_of("dhcpd", dhcpd.CONFIGURATION, dhcpd={"bios_http": word}) for word in ("yes", "no"))
     assert 'filename "lpxelinux.0"' in http
     assert 'option path-prefix "http://10.77.0.1/qrm/boot/";' in http
+    assert all("option reboot-time 30;" in text and ", d2, d3);" in text for text in (http, tftp))
     assert 'filename "pxelinux.0"' in tftp
     assert "path-prefix \"" not in tftp
 
