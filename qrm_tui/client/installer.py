@@ -16,9 +16,9 @@ from qrm_tui.core.errors import Refused, StepFailed
 
 UNIT, SERVICE = "qrm-installer.service", "qrmd.service"
 #: As the unit of qrmd has them (templates/systemd/qrmd.service.j2).
-_PROPERTIES = ("Type=notify", "RuntimeDirectory=qrm", "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes",
-               "StateDirectory=qrm", "StateDirectoryMode=0700", "LogsDirectory=qrm", "ConfigurationDirectory=qrm",
-               "TimeoutStopSec=15")
+_PROPERTIES = ("Type=notify", "Restart=on-failure", "RestartSec=1", "RuntimeDirectory=qrm",
+               "RuntimeDirectoryMode=0755", "RuntimeDirectoryPreserve=yes", "StateDirectory=qrm",
+               "StateDirectoryMode=0700", "LogsDirectory=qrm", "ConfigurationDirectory=qrm", "TimeoutStopSec=15")
 #: Seconds that systemd may take; qrmd says when it is ready.
 _PATIENCE = 60
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qrm_tui.client.connection import Client
+from qrm_tui.client.installer import UNIT
+from qrm_tui.core.time_left import amount_words
 from qrm_tui.install.steps import INSTALL_SCRIPT
 from tests.lab.machine import Machine
 from tests.lab.manager import ADDRESS, GROUP, INTERFACE, Manager
@@ -20,7 +22,7 @@ from tests.lab.serial_line import SerialLine
 from tests.lab.server_inventory import difference, inventory, state
 from tests.lab.uml import DATA_DEVICE
 from tests.on_terminal import OnTerminal
-from tests.services.command_line import CommandLine, until
+from tests.services.command_line import CommandLine, Row, until
 
 ENTER, ESCAPE, TAB, SPACE, DOWN = "\r", "\x1b", "\t", " ", "\x1b[B"
 ANSWERS = "/etc/qrm/answers.toml"
@@ -33,6 +35,8 @@ ls /etc/nfs.conf.d/qrm.conf 2>/dev/null || true
 dpkg-query -W -f '${db:Status-Status}\n' nfs-kernel-server 2>/dev/null || true
 """
 """What is there of it."""
+AT_WORK = f"systemctl show --property MainPID --value {UNIT}; pidof -s apt-get"
+"""The processes of the installer's qrmd and of apt."""
 APT = "apt-get", INSTALL_SCRIPT
 """Words of steps that are apt's time."""
 PASSWORD = "pine tree and 1 lamp"
@@ -59,7 +63,7 @@ class Console:
 
     def install(self) -> None:
         """From the shell's prompt to the farm, by keys alone."""
-        for step in (self.open, self.checks, self.group, self.choose, self.plan, self.drop, self.done):
+        for step in (self.open, self.checks, self.group, self.choose, self.plan, self.drop, self.killed, self.done):
             step()
 
     def open(self) -> None:
@@ -138,6 +142,25 @@ class Console:
         """Whether getty asks for a name on the console."""
         self._line.read(0.1)
         return "login:" in self._line.screen()
+
+    def killed(self) -> None:
+        what = "qrmd is killed while apt unpacks: it starts again, and the same run goes on beside the same apt"
+        with self._rows.row("H4", what) as row:
+            self._line.wait_until(lambda: bool(re.search(r"[1-9]\d* of \d+ packages", self._line.screen())),
+                                  "apt unpacks nothing", INSTALL_SECONDS)  # fmt: skip
+            before = self._manager.shell(AT_WORK).stdout.split()
+            assert len(before) == 2, before
+            self._manager.ssh("systemctl", "kill", "--signal=KILL", "--kill-whom=main", UNIT)
+            after = until("qrmd is there again", lambda: self._other_process(before[0]))
+            assert after[1:] == before[1:], (before, after)
+            self._sees("[Install]", " running ")
+            assert self._shown_job(self._line.screen()) == self._job, self._line.screen()
+            row.proof(f"qrmd {before[0]}, now {after[0]}; apt-get {after[1]}")
+
+    def _other_process(self, former: str) -> list[str]:
+        """Processes at work, once qrmd's is another one; empty before."""
+        found = self._manager.shell(AT_WORK).stdout.split()
+        return found if len(found) == 2 and found[0] not in ("0", former) else []
 
     def done(self) -> None:
         with self._rows.row("H4", "it is installed, and told what comes next", began=self._began) as row:
@@ -280,7 +303,7 @@ def removed(rows: Rows, manager: Manager, line: CommandLine) -> None:
 
 
 def by_answers(rows: Rows, manager: Manager, answers: str) -> set[str]:
-    """A second fresh machine, without a screen; the state that it is in then."""
+    """A second fresh machine, without a screen, and with a power cut; the state that it is in then."""
     with rows.row("H4", "another fresh machine from the answers file that was kept") as row:
         began = time.monotonic()
         manager.begin()
@@ -288,9 +311,21 @@ def by_answers(rows: Rows, manager: Manager, answers: str) -> set[str]:
         file.write_text(answers)
         with manager.line() as line:
             line.do("install", "fix", "group")
-            line.do("install", "run", "--answers", str(file), "--fix", "names")
-        row.proof(f"{time.monotonic() - began:.0f} s")
+            job = line.begin("install", "run", "--answers", str(file), "--fix", "names")
+            amount = until("apt unpacks", lambda: _unpacked(line.job(job)), INSTALL_SECONDS)
+        manager.power_cut()
+        row.proof(f"its power is cut after {time.monotonic() - began:.0f} s, with {amount}")
+        manager.boot()
+        with manager.line() as line:
+            assert line.ended(job)["state"] == "done", line.job_log(job)
+        row.proof(f"it goes on by itself, and is done after {time.monotonic() - began:.0f} s")
     return state(manager)
+
+
+def _unpacked(job: Row) -> str:
+    """How many packages apt is through with, once it has begun with them; empty before."""
+    amount = job.get("amount") or {"unit": "", "done": 0}
+    return amount_words(job) if amount["unit"] == "packages" and amount["done"] >= 1 else ""
 
 
 def compared(rows: Rows, typed: set[str], answered: set[str]) -> None:
