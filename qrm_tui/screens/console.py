@@ -386,7 +386,7 @@ class ConsoleScreen(FarmScreen[None]):
         self.terminal.action_page(-1)
 
     def action_search(self) -> None:
-        self.query_one(Prompt).open("/", self.terminal.words)
+        self.query_one(Prompt).open("/")
 
     @on(Prompt.Accepted)
     def _searched(self, event: Prompt.Accepted) -> None:
@@ -426,8 +426,8 @@ class ConsoleScreen(FarmScreen[None]):
     # keys
 
     def action_back(self) -> None:
-        """Back to the end, and then out."""
-        if self.terminal.back:
+        """Back to the end, and no words any more; and then out."""
+        if self.terminal.back or self.terminal.words:
             self.terminal.action_live()
         else:
             self.action_leave()
