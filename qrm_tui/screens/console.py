@@ -226,6 +226,8 @@ class ConsoleScreen(FarmScreen[None]):
         self.set_class(self.live.line == "lost", "-stale")
         if "hello" in what:
             self.refresh_bindings()
+        if "partition" in what:
+            self._show_title()
 
     def tick(self) -> None:
         if self._rang_at and self.live.clock() - self._rang_at >= 2:
@@ -251,7 +253,8 @@ class ConsoleScreen(FarmScreen[None]):
         terminal = self.terminal
         self.query_one("#console-title", Page).set_lines([title(
             self.app.size.width, self.machine, self.source, "LINE LOST" if self._lost else self.status,
-            typing=terminal.typing, named=terminal.emulator.title, rings=bool(self._rang_at), back=terminal.back)])
+            typing=terminal.typing, named=terminal.emulator.title, rings=bool(self._rang_at), back=terminal.back,
+            paused=(self.live.row("partition", self.machine) or {}).get("state") == "paused")])
 
     # typing
 

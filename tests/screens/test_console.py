@@ -18,7 +18,7 @@ from qrm_tui.screens.message import Question
 from qrm_tui.screens.sysrq import SysRq
 from qrm_tui.widgets.terminal import Terminal
 from tests.screens.driver import Driver, running
-from tests.screens.fake_client import NOW
+from tests.screens.fake_client import NOW, partition
 from tests.screens.fake_console import OURS, ConsoleClient
 
 LEAVE, WATCH = "ctrl+right_square_bracket", "ctrl+circumflex_accent"
@@ -306,7 +306,9 @@ async def test_bell_and_title_are_shown() -> None:
     async with console() as c:
         await c.say("\x07\x1b]0;root@r1: ~\x07")
         await c.d.until(lambda: "BELL" in c.title)
-        assert '"root@r1: ~"' in c.title
+        assert '"root@r1: ~"' in c.title and "PAUSED" not in c.title
+        c.client.push({"partition": [partition("r1", "paused")]})
+        await c.d.until(lambda: "r1  PAUSED" in c.title, "nothing there hears what is typed")
 
 
 async def test_nothing_of_a_flood_is_lost_and_frames_are_skipped() -> None:
