@@ -97,22 +97,29 @@ def _mac(technology: str, identity: str, taken: set[str]) -> str:
     raise Refused("no MAC address is free for it")
 
 
-def _need_room(host: Item, count: int, arguments: Mapping[str, Any], draft: Draft) -> None:
+def _need_processors(host: Item, cpus: int, mhz: int) -> None:
     seen: HostSeen = host.seen
-    cpus, memory = arguments["cpus"], arguments["memory"]
     if seen.cpus and cpus > seen.cpus:
-        raise Refused(f"host {host.name} has {seen.cpus} CPUs, {cpus} are wanted of each partition")
-    if arguments["mhz"] and seen.mhz and arguments["mhz"] > seen.mhz:
-        raise Refused(f"host {host.name} has CPUs of {seen.mhz} MHz, {arguments['mhz']} are wanted")
-    free = seen.memory_free
+        raise Refused(f"host {host.name} has {seen.cpus} CPUs, {cpus} are wanted")
+    if seen.mhz and mhz > seen.mhz:
+        raise Refused(f"host {host.name} has CPUs of {seen.mhz} MHz, {mhz} are wanted")
+
+
+def _warn_of_little(memory: int, draft: Draft) -> None:
+    if memory < LEAST_MEMORY:
+        draft.warnings.append(f"{format_size(memory)} is little: today's kernels want {format_size(LEAST_MEMORY)} to "
+                              "boot")
+
+
+def _need_room(host: Item, count: int, arguments: Mapping[str, Any], draft: Draft) -> None:
+    memory, free = arguments["memory"], host.seen.memory_free
+    _need_processors(host, arguments["cpus"], arguments["mhz"] or 0)
     if free and count * memory > free:
         fit = free // memory
         raise Refused(f"host {host.name} has {format_size(free)} of its memory free: " + (
             f"{fit} of {format_size(memory)} would fit, {count} are wanted" if fit else
             f"none of {format_size(memory)} fits"))
-    if memory < LEAST_MEMORY:
-        draft.warnings.append(f"{format_size(memory)} is little: today's kernels want {format_size(LEAST_MEMORY)} to "
-                              "boot")
+    _warn_of_little(memory, draft)
 
 
 def plan_create(call: Call) -> Draft:
@@ -316,8 +323,8 @@ def plan_resize(call: Call) -> Draft:
     more = changed.memory - wanted.memory
     if host.seen.memory_free and more > host.seen.memory_free:
         raise Refused(f"host {host.name} has {format_size(host.seen.memory_free)} of its memory free")
-    if host.seen.cpus and changed.cpus > host.seen.cpus:
-        raise Refused(f"host {host.name} has {host.seen.cpus} CPUs")
+    _need_processors(host, changed.cpus, changed.mhz)
+    _warn_of_little(changed.memory, draft)
     root = call.reading.farm.get("resource", item.name).wanted.ve
     if root and wanted.technology not in NETBOOTING:
         draft.notes.append(f"it runs VE {root}: its definition is left as it is, and what it has now is changed")

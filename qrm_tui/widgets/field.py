@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Label
 
 from qrm_tui.core.operations.arguments import TYPES, Argument, parse_value
-from qrm_tui.core.units import format_size
+from qrm_tui.core.units import write_size
 from qrm_tui.widgets.chooser import Chooser
 from qrm_tui.widgets.lineinput import LineInput
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, wrap
@@ -210,5 +210,5 @@ def as_text(argument: Argument, value: Any) -> str:
     if argument.type == "share" and isinstance(value, float):
         return f"{value:.0%}"
     if argument.type == "size" and isinstance(value, int):
-        return format_size(value)
+        return write_size(value)
     return str(value)

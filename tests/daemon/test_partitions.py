@@ -7,6 +7,7 @@ import pytest
 
 from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.model import Item
+from qrm_tui.core.operations.declarations import Role
 from qrm_tui.practice.rack import inject
 from tests.daemon.world import World
 
@@ -67,6 +68,12 @@ async def test_paused_resumed_stopped_and_started(world: World) -> None:
     assert await make(world, name) == "done"
     made = f"{name}-1"
     await idle(world, made)
+    for more, words in (({"mhz": 99999}, "99999 are wanted"), ({"cpus": 999}, "999 are wanted"),
+                        ({"memory": "900T"}, "of its memory free")):
+        with pytest.raises(Refused, match=words):
+            await world.do("partition.resize", name=made, **more)
+    plan = await world.qrmd.plan("partition.resize", {"name": made, "memory": "9M"}, Role.administrator)
+    assert "9M is little" in plan.warnings[0]
     for operation, state in (("pause", "paused"), ("resume", "running"), ("reset", "running"), ("stop", "off"),
                              ("start", "running")):
         assert await world.do(f"partition.{operation}", name=made) == "done", operation

@@ -136,6 +136,19 @@ async def test_the_form_from_a_host_has_it_filled_in_and_tells_what_fits() -> No
         assert d.called("plan") == [("partition.create", {"host": "r1", "count": "2", "cpus": "2", "memory": "2G"})]
 
 
+async def test_who_resizes_sees_what_it_has() -> None:
+    async with running(farm()) as d:
+        await d.press("4", "z")
+        form = await d.at(Form)
+        assert [field(d, name).text for name in ("cpus", "mhz", "memory")] == ["2", "600", "2G"]
+        assert field(d, "cpus").has_focus_within and form.arguments == {"name": "r1-1"}
+        await d.press("enter")
+        assert "nothing was changed" in d.page("#form-trouble") and not d.called("plan")
+        await d.press("backspace", "4", "enter")
+        await d.at(PlanScreen)
+        assert d.called("plan") == [("partition.resize", {"name": "r1-1", "cpus": "4"})]
+
+
 def domain(name: str, state: str) -> dict[str, object]:
     """A foreign domain's row."""
     return {"name": name, "state": state, "since": NOW - 900, "seen_at": NOW - 4, "revision": 1, "host": "lxc1",
