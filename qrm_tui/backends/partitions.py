@@ -314,6 +314,8 @@ def plan_resize(call: Call) -> Draft:
     host = need_host(call, item.wanted.host)
     wanted: PartitionWanted = item.wanted
     given = {name: arguments[name] for name in ("cpus", "mhz", "memory") if arguments[name]}
+    if not given:
+        raise BadInput("say what it is to have: cpus, mhz or memory")
     changed = msgspec.structs.replace(wanted, **given)
     draft = _draft(item, Inverse("partition.resize", {"name": item.name, "cpus": wanted.cpus, "memory": wanted.memory,
                                                       "mhz": wanted.mhz or None}))

@@ -40,6 +40,8 @@ class Field(Vertical):
     Field:focus-within .pointer { visibility: visible; }
     Field Input { width: 1fr; max-width: 64; }
     Field Chooser { max-width: 64; }
+    /* the button, and a label's blanks that Textual (8.2.8) does not count where it is empty */
+    Field Checkbox { width: 7; }
     Field > Page { height: auto; margin-left: 21; }
     """
 

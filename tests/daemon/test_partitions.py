@@ -72,6 +72,8 @@ async def test_paused_resumed_stopped_and_started(world: World) -> None:
                         ({"memory": "900T"}, "of its memory free")):
         with pytest.raises(Refused, match=words):
             await world.do("partition.resize", name=made, **more)
+    with pytest.raises(BadInput, match="say what it is to have"):
+        await world.do("partition.resize", name=made)
     plan = await world.qrmd.plan("partition.resize", {"name": made, "memory": "9M"}, Role.administrator)
     assert "9M is little" in plan.warnings[0]
     for operation, state in (("pause", "paused"), ("resume", "running"), ("reset", "running"), ("stop", "off"),

@@ -149,6 +149,16 @@ async def test_who_resizes_sees_what_it_has() -> None:
         assert d.called("plan") == [("partition.resize", {"name": "r1-1", "cpus": "4"})]
 
 
+async def test_a_stop_can_be_forced_and_its_form_shows_so() -> None:
+    async with running(farm()) as d:
+        await d.press("4", "x")
+        form = await d.at(Form)
+        before = d.text()
+        await d.press("space")
+        assert form.arguments == {"name": "r1-1", "force": True}
+        assert before != d.text() and "…" not in before + d.text()
+
+
 def domain(name: str, state: str) -> dict[str, object]:
     """A foreign domain's row."""
     return {"name": name, "state": state, "since": NOW - 900, "seen_at": NOW - 4, "revision": 1, "host": "lxc1",
