@@ -213,6 +213,9 @@ class Listing(Container):
         if not self._live.may(operation):
             return False
         row = self.row if self.is_mounted else None
+        only = self.view.only.get(operation.name)
+        if only is not None and row is not None and not self.table.marked and not only(row):
+            return False
         if operation.subject is None:
             return operation.kind == self.view.kind or row is not None
         if operation.sort == "session" and row is not None and not self.subjects_of(operation):

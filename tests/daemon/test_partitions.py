@@ -139,6 +139,8 @@ async def test_a_paused_one_stands_still_and_is_no_alert(world: World) -> None:
     assert await world.do("partition.pause", name=made) == "done"
     row = await world.qrmd.show("resource", made)
     assert (row["state"], row["next"]) == ("unknown", f"qrm partition resume {made}")
+    await world.qrmd.hosts.look(name)
+    assert partition(world, made).seen_at == world.qrmd.farm.get("host", name).seen_at
     assert not [alert for alert in world.qrmd.status()["alerts"] if alert["name"] == made]
 
 
