@@ -402,7 +402,7 @@ def back_step(call: Call, name: str) -> Domain:
 
 def need_none_on(call: Call, host: str, ve: str) -> None:
     """Refused while partitions run on a machine that is about to leave its VE."""
-    on = [item.name for item in call.reading.farm.partitions_on(host) if item.state in ("running", "paused")]
+    on = [item.name for item in call.reading.farm.partitions_up(host)]
     if on:
         raise Refused(f"{host} hosts {', '.join(on[:6])}{' ...' if len(on) > 6 else ''}: stop or remove them before VE "
                       f"{ve} is taken from it (qrm partition stop {on[0]})")

@@ -55,6 +55,8 @@ async def test_one_is_deployed_like_any_machine_and_goes_back_to_idle(world: Wor
                    technology="xen", memory="256M")
     assert await world.do("ve.start", name="customer1") == "done"
     assert resource(world, made).state == "active"
+    plan = await world.qrmd.plan("resource.power", {"name": name, "action": "off"}, Role.administrator)
+    assert plan.warnings[-1] == f"its partitions go down with it: {made} (VE customer1)"
     with pytest.raises(Refused, match="belongs to VE customer1"):
         await world.do("partition.remove", name=made)
     with pytest.raises(Refused, match=f"hosts {made}"):
