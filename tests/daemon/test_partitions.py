@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from qrm_tui.core.errors import BadInput, Refused
+from qrm_tui.core.errors import BadInput, Refused, Unreachable
 from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.practice.rack import inject
@@ -156,6 +156,29 @@ async def test_a_plug_that_is_pulled_is_seen_at_the_host(world: World) -> None:
     assert (await world.qrmd.show("resource", made))["next"] == f"qrm partition start {made}"
     with pytest.raises(BadInput, match="has no button"):
         await world.rack.simulated.power_on([made])
+
+
+async def test_a_host_that_loses_power_is_one_alert_and_its_partitions_are_off_when_it_is_back(world: World) -> None:
+    name = await world.host()
+    assert await make(world, name, count=2) == "done"
+    made = [f"{name}-1", f"{name}-2"]
+    for one in made:
+        await idle(world, one)
+    await world.do("resource.maintenance", name=made, off=True)
+    node = world.rack.simulated.by_mac(resource(world, name).wanted.mac)
+    assert node is not None
+    await node.unplug()
+    with pytest.raises(Unreachable):
+        await world.qrmd.hosts.look(name)
+    assert [partition(world, one).state for one in made] == ["unknown", "unknown"]
+    (alert,) = world.qrmd.status()["alerts"]
+    assert (alert["kind"], alert["name"]) == ("host", name)
+    assert alert["why"].endswith("no answer on ssh; nothing is known of its 2 partitions")
+    node.power_on()
+    await world.rack.until(lambda: {partition(world, one).state for one in made} == {"off"})
+    assert (await world.qrmd.show("partition", made[0]))["why"] == "it went off by itself"
+    assert await world.do("partition.start", name=made[0]) == "done"
+    await idle(world, made[0])
 
 
 async def test_rows_tell_what_is_used(world: World) -> None:
