@@ -97,22 +97,29 @@ def _mac(technology: str, identity: str, taken: set[str]) -> str:
     raise Refused("no MAC address is free for it")
 
 
-def _need_room(host: Item, count: int, arguments: Mapping[str, Any], draft: Draft) -> None:
+def _need_processors(host: Item, cpus: int, mhz: int) -> None:
     seen: HostSeen = host.seen
-    cpus, memory = arguments["cpus"], arguments["memory"]
     if seen.cpus and cpus > seen.cpus:
-        raise Refused(f"host {host.name} has {seen.cpus} CPUs, {cpus} are wanted of each partition")
-    if arguments["mhz"] and seen.mhz and arguments["mhz"] > seen.mhz:
-        raise Refused(f"host {host.name} has CPUs of {seen.mhz} MHz, {arguments['mhz']} are wanted")
-    free = seen.memory_free
+        raise Refused(f"host {host.name} has {seen.cpus} CPUs, {cpus} are wanted")
+    if seen.mhz and mhz > seen.mhz:
+        raise Refused(f"host {host.name} has CPUs of {seen.mhz} MHz, {mhz} are wanted")
+
+
+def _warn_of_little(memory: int, draft: Draft) -> None:
+    if memory < LEAST_MEMORY:
+        draft.warnings.append(f"{format_size(memory)} is little: today's kernels want {format_size(LEAST_MEMORY)} to "
+                              "boot")
+
+
+def _need_room(host: Item, count: int, arguments: Mapping[str, Any], draft: Draft) -> None:
+    memory, free = arguments["memory"], host.seen.memory_free
+    _need_processors(host, arguments["cpus"], arguments["mhz"] or 0)
     if free and count * memory > free:
         fit = free // memory
         raise Refused(f"host {host.name} has {format_size(free)} of its memory free: " + (
             f"{fit} of {format_size(memory)} would fit, {count} are wanted" if fit else
             f"none of {format_size(memory)} fits"))
-    if memory < LEAST_MEMORY:
-        draft.warnings.append(f"{format_size(memory)} is little: today's kernels want {format_size(LEAST_MEMORY)} to "
-                              "boot")
+    _warn_of_little(memory, draft)
 
 
 def plan_create(call: Call) -> Draft:
@@ -307,6 +314,8 @@ def plan_resize(call: Call) -> Draft:
     host = need_host(call, item.wanted.host)
     wanted: PartitionWanted = item.wanted
     given = {name: arguments[name] for name in ("cpus", "mhz", "memory") if arguments[name]}
+    if not given:
+        raise BadInput("say what it is to have: cpus, mhz or memory")
     changed = msgspec.structs.replace(wanted, **given)
     draft = _draft(item, Inverse("partition.resize", {"name": item.name, "cpus": wanted.cpus, "memory": wanted.memory,
                                                       "mhz": wanted.mhz or None}))
@@ -316,8 +325,8 @@ def plan_resize(call: Call) -> Draft:
     more = changed.memory - wanted.memory
     if host.seen.memory_free and more > host.seen.memory_free:
         raise Refused(f"host {host.name} has {format_size(host.seen.memory_free)} of its memory free")
-    if host.seen.cpus and changed.cpus > host.seen.cpus:
-        raise Refused(f"host {host.name} has {host.seen.cpus} CPUs")
+    _need_processors(host, changed.cpus, changed.mhz)
+    _warn_of_little(changed.memory, draft)
     root = call.reading.farm.get("resource", item.name).wanted.ve
     if root and wanted.technology not in NETBOOTING:
         draft.notes.append(f"it runs VE {root}: its definition is left as it is, and what it has now is changed")
@@ -393,7 +402,7 @@ def back_step(call: Call, name: str) -> Domain:
 
 def need_none_on(call: Call, host: str, ve: str) -> None:
     """Refused while partitions run on a machine that is about to leave its VE."""
-    on = [item.name for item in call.reading.farm.partitions_on(host) if item.state in ("running", "paused")]
+    on = [item.name for item in call.reading.farm.partitions_up(host)]
     if on:
         raise Refused(f"{host} hosts {', '.join(on[:6])}{' ...' if len(on) > 6 else ''}: stop or remove them before VE "
                       f"{ve} is taken from it (qrm partition stop {on[0]})")

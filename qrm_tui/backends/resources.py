@@ -17,6 +17,9 @@ from qrm_tui.core.netboot import broadcast_address
 from qrm_tui.core.plan import HERE, Await, Change, Check, Inverse, Lock, Record, Run
 from qrm_tui.core.resources import Power, ResourceWanted
 
+#: Partitions that a warning names.
+_TOLD = 6
+
 
 def record(item: Item, wanted: ResourceWanted | None, summary: str) -> Record:
     """A change of what is wanted of a resource."""
@@ -77,7 +80,16 @@ def plan_power(call: Call) -> Draft:
             ve = call.reading.find("ve", item.wanted.ve)
             if ve is not None and ve.wanted.same_for_all:
                 draft.warnings.append(shared_roots.lost([item.name]))
+        hosted = [_with_ve(call.reading.farm, other.name) for other in call.reading.farm.partitions_up(item.name)]
+        if hosted:
+            more = f" and {len(hosted) - _TOLD} more" if len(hosted) > _TOLD else ""
+            draft.warnings.append(f"its partitions go down with it: {', '.join(hosted[:_TOLD])}{more}")
     return draft
+
+
+def _with_ve(farm: Farm, name: str) -> str:
+    ve = farm.get("resource", name).wanted.ve
+    return f"{name} (VE {ve})" if ve else name
 
 
 def _back(call: Call, item: Item) -> Await:

@@ -20,8 +20,8 @@ from qrm_tui.core.errors import NoServer, QrmError
 
 #: ctrl+], and the seconds that it waits for another key before it leaves.
 PREFIX, _WAITS = 0x1D, 0.8
-#: Seconds until a lost line to the server is tried again.
-_AGAIN = 1.0
+#: Seconds until a lost line to the server is tried again; and of silence until what has scrolled away is told again.
+_AGAIN, _QUIET = 1.0, 0.3
 _HELP = "ctrl+] leaves, ctrl+] t takes over, ctrl+] b sends a break, ctrl+] ctrl+] types one"
 
 
@@ -64,6 +64,9 @@ class Attachment:
         self._stands = ""
         self._types = False
         self._said = ""
+        #: lines that came since the keys were told, until that was seen to
+        self._lines_since: int | None = None
+        self._reminder: asyncio.TimerHandle | None = None
         self._keys: asyncio.Queue[bytes] = asyncio.Queue()
         self._left = asyncio.Event()
 
@@ -83,6 +86,8 @@ class Attachment:
             await asyncio.wait({showing, leaving, typing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             loop.remove_reader(0)
+            if self._reminder is not None:
+                self._reminder.cancel()
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH):
                 loop.remove_signal_handler(number)
             for task in (showing, leaving, typing):
@@ -124,6 +129,9 @@ class Attachment:
         if isinstance(event, Output):
             emit_bytes(self._guard.feed(event.data))
             self._offset = event.offset + len(event.data)
+            if self._lines_since is not None:
+                self._lines_since += event.data.count(b"\n")
+                self._remind_later()
         elif isinstance(event, Gap):
             self._notice(gap_text(event))
         else:
@@ -135,6 +143,7 @@ class Attachment:
         types = status.typist is not None and status.typist.session == status.session
         if fresh:
             self._notice(f"{self._name}: {_HELP}")
+            self._lines_since = 0
         if types and not self._types:
             self._keys.put_nowait(b"")
         self._types = self._guard.may_answer = types
@@ -145,6 +154,19 @@ class Attachment:
             if self._stands or stands != "connected":
                 self._notice(stands)
             self._stands = stands
+
+    def _remind_later(self) -> None:
+        """What was recorded goes by at once, and the keys with it: they are told again when it is through."""
+        if self._reminder is not None:
+            self._reminder.cancel()
+        self._reminder = asyncio.get_running_loop().call_later(_QUIET, self._remind)
+
+    def _remind(self) -> None:
+        came, self._lines_since = self._lines_since or 0, None
+        with contextlib.suppress(OSError):  # the terminal is gone
+            if came > (os.get_terminal_size(1).lines or 24) - 3:
+                self._said = ""
+                self._notice(f"{self._name}: {_HELP}")
 
     def _notice(self, text: str) -> None:
         """A line of our own, told once."""

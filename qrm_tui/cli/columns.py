@@ -57,6 +57,8 @@ COLUMNS = {
 TITLES = {"maintenance": "MAINT", "boot_image": "BOOT-IMAGE"}
 #: Shares from 0 to 1.
 _SHARES = frozenset(("fill", "busy", "progress", "pool_data", "pool_metadata"))
+#: Of which each part is a size.
+_SIZES_BY_NAME = frozenset(("groups",))
 #: States that a person should look at.
 STATE_STYLES = {"error": "red", "failed": "red", "crashed": "red", "warning": "yellow", "degraded": "yellow",
                 "undone": "yellow", "unknown": "yellow"}
@@ -75,10 +77,14 @@ def for_people(field: str, value: Any, clock: float | None = None) -> str:
     if number and field in TIMES:
         past = (time.time() if clock is None else clock) - value
         return format_age(past) if past >= 0 else f"in {format_age(-past)}"
-    if number and field in SIZES:
+    if number and (field in SIZES or field in _SIZES_BY_NAME):
         return format_size(value)
     if number and field in _SHARES:
         return f"{value:.0%}"
+    if isinstance(value, dict):
+        parts = {key: part if part == "" else for_people(field if field in _SIZES_BY_NAME else key, part, clock)
+                 for key, part in value.items()}
+        return _text(parts, ", ")
     return _text(value, ", ")
 
 

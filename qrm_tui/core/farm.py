@@ -82,6 +82,10 @@ class Farm:
         """The partitions of a virtualization host."""
         return [self._items["partition"][name] for name in sorted(self._hosted.get(host, ()))]
 
+    def partitions_up(self, host: str) -> list[Item]:
+        """Those of them that run, or stand still in its memory."""
+        return [item for item in self.partitions_on(host) if item.state in ("running", "paused")]
+
     def resource_of(self, mac: str) -> Item | None:
         """The resource that boots from the network card with this address."""
         name = self._macs.get(mac)

@@ -71,9 +71,15 @@ PARTITION: Sequence[Rule] = (
          "it went off by itself", lambda i, f: f"qrm partition start {i.name}"),
 )
 
+def _host_silent(item: Item, farm: Farm) -> str:
+    count = len(farm.partitions_on(item.name))
+    return f"its libvirtd does not answer: {item.seen.silent}" + (
+        f"; nothing is known of its {count} partition{'s' if count != 1 else ''}" if count else "")
+
+
 HOST: Sequence[Rule] = (
     Rule("unknown", lambda i, f: i.seen is None, lambda i, f: "its libvirtd was not asked yet"),
-    Rule("error", lambda i, f: i.seen.silent, lambda i, f: f"its libvirtd does not answer: {i.seen.silent}",
+    Rule("error", lambda i, f: i.seen.silent, _host_silent,
          lambda i, f: f"is it on, and its network? Look at {i.wanted.address}" if i.wanted.technology else
          f"systemctl status libvirtd there; qrm resource why {i.name}"),
     Rule("ok", lambda i, f: i.wanted.technology,

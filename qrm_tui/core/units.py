@@ -40,6 +40,12 @@ def format_size(size: int | float | None) -> str:
     return f"{value:.{digits}f}{_UNITS[unit]}"
 
 
+def write_size(size: int) -> str:
+    """A size as one would type it, exactly: `256M`, `5000M`, `4097`."""
+    unit = next((unit for unit in (4, 3, 2, 1) if size and size % 1024 ** unit == 0), 0)
+    return f"{size // 1024 ** unit}{_UNITS[unit] if unit else ''}"
+
+
 def format_age(seconds: float) -> str:
     """`45s`, `12m`, `3h05m`, `4d`: short enough for a column."""
     seconds = max(0, int(seconds))

@@ -168,6 +168,8 @@ class Hosts:
                                   unheld=self._holding.unheld.get(partition.name, ""))
             if partition.seen != shown:
                 self._farm.put(msgspec.structs.replace(partition, seen=shown, seen_at=now))
+            else:
+                partition.seen_at = now
             self._tell_resource(partition.name, domain, forgets=keeps_no_domains(item, self._farm))
 
     def _show_foreign(self, name: str, seen: HostSeen) -> None:

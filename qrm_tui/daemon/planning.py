@@ -15,6 +15,7 @@ from qrm_tui.core.operations.arguments import TYPES, check_arguments
 from qrm_tui.core.operations.declarations import Operation, Role
 from qrm_tui.core.operations.registry import find
 from qrm_tui.core.plan import HERE, OFF_RUNNER, Plan, describe_step
+from qrm_tui.core.units import write_size
 from qrm_tui.daemon.machines import Machines
 from qrm_tui.daemon.planners import PLANNERS
 from qrm_tui.runners import ssh
@@ -45,9 +46,8 @@ def command_of(operation: Operation, arguments: Mapping[str, Any]) -> str:
         values = [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else \
             value if isinstance(value, list) else [value]
         for one in values:
-            if argument.type == "document":
-                one = "FILE"
-            shown = f"{round(one * 100)}%" if argument.type == "share" else str(one)
+            shown = f"{round(one * 100)}%" if argument.type == "share" else \
+                write_size(one) if argument.type == "size" else str(one)
             words += [shown] if argument.positional else [argument.option, shown]
     return shlex.join(words)
 

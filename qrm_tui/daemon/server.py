@@ -281,7 +281,7 @@ class Qrmd:
         # somebody may have switched it off to mend it, or has paused it
         meant = item.kind == "resource" and item.state == "unknown" and (
             item.wanted.maintenance or is_paused(item, self.farm))
-        bad = item.state in _BAD and not meant
+        bad = item.state in _BAD and not meant and not self._follows(item)
         threatened = any(threat.holds(item, self.farm) for threat in WARNINGS.get(item.kind, ()))
         if item.kind == "job" or not (bad or threatened):
             return None
@@ -289,6 +289,11 @@ class Qrmd:
         why = judge(item, self.farm).warning or detail["why"]
         return {"kind": item.kind, "name": item.name, "state": item.state, "why": why, "next": detail["next"],
                 "since": item.since}
+
+    def _follows(self, item: Item) -> bool:
+        """Whether nothing is known of it because its virtualization host does not answer, which is told once."""
+        host = self.farm.find("host", item.wanted.host) if item.kind in ("partition", "domain", "resource") else None
+        return item.state == "unknown" and host is not None and host.state == "error"
 
     def _machines(self) -> dict[str, int]:
         """Machines that a VE can start on, with what they have together; and how many are in maintenance."""

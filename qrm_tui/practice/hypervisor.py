@@ -136,7 +136,7 @@ class PracticeHypervisor(LibvirtHypervisor):
 
         async def answers(what: str, function: object, seconds: float = SHORT, **more: object) -> object:
             if node.stage != "system":
-                raise Unreachable(f"{node.address or self.name} does not answer: its libvirtd is not there")
+                raise Unreachable("no answer on ssh")
             return await call(what, function, seconds, **more)  # type: ignore[arg-type]
 
         self.line.call = answers  # type: ignore[assignment,method-assign]

@@ -232,7 +232,7 @@ class Bulk(FarmScreen[Outcome]):
         if isinstance(self.focused, Input):
             self.query_one(VirtualTable).focus()
         else:
-            self.dismiss(Outcome(changed={}) if self._sent else None)
+            self.dismiss(Outcome() if self._sent else None)
 
     def action_help(self) -> None:
         self.qrm.open_help()

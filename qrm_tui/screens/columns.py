@@ -63,6 +63,8 @@ class View:
     hidden: frozenset[str] = frozenset()
     #: operations that only make sense in some states
     applies: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: operations that only make sense on some rows
+    only: Mapping[str, Callable[[Row], bool]] = field(default_factory=dict)
     #: what a form begins with, by operation and the state of its object
     begins: Mapping[str, Mapping[str, Row]] = field(default_factory=dict)
     #: what `enter` does

@@ -226,6 +226,8 @@ class ConsoleScreen(FarmScreen[None]):
         self.set_class(self.live.line == "lost", "-stale")
         if "hello" in what:
             self.refresh_bindings()
+        if "partition" in what:
+            self._show_title()
 
     def tick(self) -> None:
         if self._rang_at and self.live.clock() - self._rang_at >= 2:
@@ -251,7 +253,8 @@ class ConsoleScreen(FarmScreen[None]):
         terminal = self.terminal
         self.query_one("#console-title", Page).set_lines([title(
             self.app.size.width, self.machine, self.source, "LINE LOST" if self._lost else self.status,
-            typing=terminal.typing, named=terminal.emulator.title, rings=bool(self._rang_at), back=terminal.back)])
+            typing=terminal.typing, named=terminal.emulator.title, rings=bool(self._rang_at), back=terminal.back,
+            paused=(self.live.row("partition", self.machine) or {}).get("state") == "paused")])
 
     # typing
 
@@ -386,7 +389,7 @@ class ConsoleScreen(FarmScreen[None]):
         self.terminal.action_page(-1)
 
     def action_search(self) -> None:
-        self.query_one(Prompt).open("/", self.terminal.words)
+        self.query_one(Prompt).open("/")
 
     @on(Prompt.Accepted)
     def _searched(self, event: Prompt.Accepted) -> None:
@@ -426,8 +429,8 @@ class ConsoleScreen(FarmScreen[None]):
     # keys
 
     def action_back(self) -> None:
-        """Back to the end, and then out."""
-        if self.terminal.back:
+        """Back to the end, and no words any more; and then out."""
+        if self.terminal.back or self.terminal.words:
             self.terminal.action_live()
         else:
             self.action_leave()

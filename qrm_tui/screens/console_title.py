@@ -11,10 +11,11 @@ from qrm_tui.widgets.page import PageLine, line, width_of
 
 
 def title(width: int, name: str, source: str, status: Status | str | None, *, typing: bool, named: str, rings: bool,
-          back: int) -> PageLine:
+          back: int, paused: bool = False) -> PageLine:
     """Name, source, state, watchers and typist; `named` is what the machine calls itself, `back` how many lines before
-    the end one looks at. `status` is a word where the line is lost, None before it is known."""
-    parts = [name, source]
+    the end one looks at. `status` is a word where the line is lost, None before it is known. `paused`: nothing there
+    hears what is typed."""
+    parts = [name, "PAUSED" if paused else "", source]
     if isinstance(status, Status):
         parts.append(status.state + (f" ({status.reason})" if status.reason else ""))
         parts.append(f"{status.watchers} watch" if status.watchers != 1 else "1 watches")

@@ -77,8 +77,8 @@ def _settings(argument: Argument, given: Row, settings: Row) -> list[Entry]:
 
 
 def _present(operation: Operation, argument: Argument, row: Row | None) -> Any:
-    """What an edited object has now."""
-    if operation.verb != "edit" or row is None or argument.name == operation.subject:
+    """What an object that is changed has now."""
+    if operation.verb not in ("edit", "resize") or row is None or argument.required:
         return None
     if argument.choices and isinstance(row.get(argument.name), bool):
         return "yes" if row[argument.name] else "no"

@@ -108,6 +108,8 @@ class Listing(Container):
         #: what the keys shown depend on
         self._keys_for: tuple[object, ...] = ()
         self._stop: Callable[[], None] | None = None
+        #: there are rows, and a filter lets none through
+        self._filtered = False
         for operation in offered_on(view.kind):
             if operation.key:
                 self._bindings.key_to_bindings.setdefault(operation.key, []).insert(0, Binding(
@@ -127,7 +129,7 @@ class Listing(Container):
         with Vertical(id="list"):
             if self.view.kind == "alert":
                 yield Overview(self._live)
-            yield VirtualTable(self.view.columns, source, placeholder=self.view.placeholder, clock=self._live.clock)
+            yield VirtualTable(self.view.columns, source, placeholder=self._none, clock=self._live.clock)
         with Vertical(id="about"):
             yield Page(id="about-title")
             yield Detail(self._details)
@@ -175,6 +177,19 @@ class Listing(Container):
         """Whether the details have the focus."""
         return self.has_class("-details")
 
+    @property
+    def _none(self) -> str:
+        """What is said where no row is."""
+        if self.view.kind not in self._live.heard:
+            return "waiting for the server ..."
+        return "no row matches; esc shows all" if self._filtered else self.view.placeholder
+
+    def filter(self, holds: Callable[[Mapping[str, Any]], bool] | None) -> None:
+        """Show only rows for which it holds; None: all."""
+        self._filtered = holds is not None
+        self._live.sources[self.view.kind].filter(holds)
+        self.table.placeholder = self._none
+
     def subjects(self) -> tuple[str, ...]:
         """Names of what an operation works on, in the order of the list."""
         table, source = self.table, self._live.sources[self.view.kind]
@@ -198,6 +213,9 @@ class Listing(Container):
         if not self._live.may(operation):
             return False
         row = self.row if self.is_mounted else None
+        only = self.view.only.get(operation.name)
+        if only is not None and row is not None and not self.table.marked and not only(row):
+            return False
         if operation.subject is None:
             return operation.kind == self.view.kind or row is not None
         if operation.sort == "session" and row is not None and not self.subjects_of(operation):
@@ -210,6 +228,8 @@ class Listing(Container):
     def _changed(self, what: frozenset[str]) -> None:
         if self.view.kind in what or "farm" in what:
             self.set_class(not len(self.table.source), "-empty")
+            if self.table.placeholder != self._none:
+                self.table.placeholder = self._none
         if what & {self.view.kind, "line", "hello"} and self.display:
             self._show_row()
             self._refresh_keys()

@@ -41,6 +41,8 @@ class Live:
         self.rows: dict[str, dict[str, Row]] = {kind: {} for kind in WATCHED}
         self.sources = {"alert": ListSource("key"), **{kind: ListSource() for kind in (*WATCHED, "journal")}}
         self.states = {kind: Counter[str]() for kind in WATCHED}
+        #: kinds of which the server has told all there is, or that there is none
+        self.heard: set[str] = set()
         #: names of the resources that boot, or are stuck in it
         self.boots: set[str] = set()
         self._snapshots: dict[str, list[Row]] = {}
@@ -117,12 +119,14 @@ class Live:
         if farm == self.farm:
             return
         self.farm = farm
+        self.heard.add("alert")
         alerts = [{**alert, "key": f"{alert['kind']}/{alert['name']}"} for alert in self.alerts]
         self.sources["alert"].set(alerts)
         self._tell("farm")
 
     def journal(self, rows: list[Row]) -> None:
         """The newest entries of the journal."""
+        self.heard.add("journal")
         self.sources["journal"].set(rows)
         self._tell("journal")
 
@@ -151,6 +155,7 @@ class Live:
         self._snapshots.setdefault(kind, []).extend(rows)
         if last:
             whole = self._snapshots.pop(kind)
+            self.heard.add(kind)
             self.rows[kind] = {row["name"]: row for row in whole}
             if kind == "resource":
                 self.boots = {row["name"] for row in whole if boots.is_booting(row)}

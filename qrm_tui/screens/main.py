@@ -138,7 +138,7 @@ class MainScreen(FarmScreen[None]):
             self.query_one("#banner", Page).set_lines(wrap(text, self.size.width - 1, "", " "))
 
     def _show_views(self) -> None:
-        counts = {kind: str(len(rows)) for kind, rows in self.live.rows.items()}
+        counts = {kind: str(len(self.live.rows[kind])) for kind in self.live.rows if kind in self.live.heard}
         items = [Item(view.key or ":", view.title, view.short, counts.get(view.kind, "")) for view in VIEWS
                  if view.key or view is self.view]
         self.query_one(ViewLine).show(items, self.view.title, self._note())
@@ -343,12 +343,11 @@ class MainScreen(FarmScreen[None]):
 
             rows = self.live.rows.get(self.view.kind)
             sample = next(iter(rows.values() if rows else source.rows(0, 1)), None)
-            source.filter(compile_filter(text, frozenset(sample) if sample else None, self.live.clock))
+            self.shown.filter(compile_filter(text, frozenset(sample) if sample else None, self.live.clock))
             self._filtered[self.view.name] = text
         else:
             self._filtered.pop(self.view.name, None)
-            source.filter(None)
-        self.shown.table.placeholder = "no row matches; esc shows all" if text else self.view.placeholder
+            self.shown.filter(None)
         self._show_views()
         self.refresh_bindings()
 

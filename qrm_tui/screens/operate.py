@@ -70,7 +70,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a request: a job, changed records, or reasons why not; none of them where it was left."""
+    """What came of a request: a job, changed records, or reasons why not; none of them where that was shown already."""
 
     job: Mapping[str, Any] | None = None
     changed: Mapping[str, Any] | None = None

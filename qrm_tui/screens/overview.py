@@ -85,9 +85,9 @@ class Overview(Page):
 
     def build(self, width: int) -> list[PageLine]:
         counts = [self._counts(kind, width) for kind in _WORDS
-                  if kind not in _IF_ANY or self._live.rows[kind]]
+                  if kind in self._live.heard and (kind not in _IF_ANY or self._live.rows[kind])]
         parts = [part for part in (self._room(), self._boots(width), self._at_work(width)) if part[1]]
-        if self._live.line == "up" and not self._live.rows["storage"]:
+        if "storage" in self._live.heard and not self._live.rows["storage"]:
             parts.append(("", wrap("A storage server is the first thing a farm needs: 6, then a.", width - 1, "strong",
                                    " "), ""))
         lines = [*counts, EMPTY]

@@ -68,8 +68,13 @@ class SysRq(FarmWindow[str]):
         if not loses:
             self.dismiss(letter)
             return
-        asked = Question(f"SysRq {letter}: {words}?", f"{self._machine} does so at once, and asks nobody.")
-        self.app.push_screen(asked, lambda yes: self.dismiss(letter) if yes else None)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.dismiss(letter)
+
+        self.app.push_screen(
+            Question(f"SysRq {letter}: {words}?", f"{self._machine} does so at once, and asks nobody."), answered)
 
     def action_leave(self) -> None:
         self.dismiss(None)

@@ -86,6 +86,11 @@ def _given(row: Row) -> str:
     return f"{row['cpus_given']} of {row['cpus']}" if row.get("cpus") else ""
 
 
+def _booted_here(row: Row) -> bool:
+    """Of a virtualization host: it runs a VE, and was not added as it is."""
+    return not row.get("added")
+
+
 def _memory_taken(row: Row) -> float | None:
     return 1 - row["memory_free"] / row["memory"] if row.get("memory") else None
 
@@ -227,10 +232,12 @@ VIEWS: tuple[View, ...] = (
         "no partitions yet: a makes some, on a virtualization host (:hosts lists them)", short="Part",
         fields=("host", "technology", "cpus", "memory", Fact("MHz at most", lambda row: str(row["mhz"] or "no limit"),
                                                              ("mhz",)), "resource", "ve", "address", "mac", "device",
-                Fact("disk", _disk, ("disk", "disk_group")), "seen_at"),
-        hidden=frozenset(("id", "revision", "power", "busy", "memory_share")),
+                Fact("disk", _disk, ("disk", "disk_group"))),
+        # when it was seen is its host's
+        hidden=frozenset(("id", "revision", "power", "busy", "memory_share", "seen_at")),
         leads=(Lead("resource"),),
-        applies={"partition.start": frozenset(("off", "defined", "crashed")),
+        # one that somebody undefined on its host is unknown, and started anew
+        applies={"partition.start": frozenset(("off", "defined", "crashed", "unknown")),
                  "partition.stop": frozenset(("running", "paused")), "partition.pause": frozenset(("running",)),
                  "partition.resume": frozenset(("paused",)), "partition.reset": frozenset(("running", "paused")),
                  "partition.resize": frozenset(("running", "paused", "off", "defined", "crashed"))},
@@ -261,7 +268,9 @@ VIEWS: tuple[View, ...] = (
                 Fact("free for disks", _groups, ("groups", "disk_free")), "foreign", "libvirt",
                 "hypervisor", "seen_at"),
         hidden=frozenset(("revision", "busy")),
-        leads=(Lead("partition", filter="host={name}", when=lambda row: not row.get("added")),
+        only={"partition.create": _booted_here, "console.attach": _booted_here,
+              "host.remove": lambda row: not _booted_here(row)},
+        leads=(Lead("partition", filter="host={name}", when=_booted_here),
                Lead("domain", filter="host={name}", when=lambda row: bool(row.get("foreign")))),
     ),
     View(

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Label
 
 from qrm_tui.core.operations.arguments import TYPES, Argument, parse_value
-from qrm_tui.core.units import format_size
+from qrm_tui.core.units import write_size
 from qrm_tui.widgets.chooser import Chooser
 from qrm_tui.widgets.lineinput import LineInput
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, wrap
@@ -40,6 +40,8 @@ class Field(Vertical):
     Field:focus-within .pointer { visibility: visible; }
     Field Input { width: 1fr; max-width: 64; }
     Field Chooser { max-width: 64; }
+    /* the button, and a label's blanks that Textual (8.2.8) does not count where it is empty */
+    Field Checkbox { width: 7; }
     Field > Page { height: auto; margin-left: 21; }
     """
 
@@ -210,5 +212,5 @@ def as_text(argument: Argument, value: Any) -> str:
     if argument.type == "share" and isinstance(value, float):
         return f"{value:.0%}"
     if argument.type == "size" and isinstance(value, int):
-        return format_size(value)
+        return write_size(value)
     return str(value)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from typing import ClassVar, TypeGuard
 
 from rich.style import Style
 from textual import events
@@ -101,6 +101,8 @@ class Terminal(Widget, can_focus=True):
         self.words = ""
         #: number of the line on top while one looks back
         self._top: int | None = None
+        #: number of the line that was found last
+        self._found_at: int | None = None
         self._chosen: int | None = None
         self._painted: dict[int, Shown] = {}
         self._strips: dict[Shown, Strip] = {}
@@ -202,8 +204,8 @@ class Terminal(Widget, can_focus=True):
         place = None
         if cursor and number == lines.screen + cursor[1] and self._top is None:
             place = cursor[0] if cursor[0] + len(gutter) < self.size.width else None
-        words = self.words if self._top is not None else ""
-        return Shown(line.runs, gutter, line.mark, chosen, place, words, number >= lines.screen and emulator.reversed)
+        return Shown(line.runs, gutter, line.mark, chosen, place, self.words,
+                     number >= lines.screen and emulator.reversed)
 
     def _last(self, top: int) -> int:
         return min(top + self.size.height, self.lines.end) - 1
@@ -362,21 +364,31 @@ class Terminal(Widget, can_focus=True):
     def find(self, words: str) -> bool:
         """Look for words, from the last line back; False where there are none."""
         self.words = words
-        return self._found(self.lines.end - 1, -1) if words else True
+        if words and not self._found(self.lines.end - 1, -1):
+            self.words = ""
+            return False
+        return True
 
     def action_find_next(self, step: int) -> None:
-        if self.words and not self._found(self.top + step, step):
-            self.app.bell()
+        start = self._found_at if self._shows(self._found_at) else self.top
+        if self.words and not self._found(start + step, step):
+            self.notify(f"{self.words!r} is nowhere further {'back' if step < 0 else 'on'}", markup=False)
 
     def _found(self, start: int, step: int) -> bool:
+        """Show the next line with the words: where it is if that is live, else on top."""
         number = self.lines.find(self.words, start, step)
         if number is not None:
             self._forget_paint()
-            self._top = min(number, max(self.lines.first, self.lines.end - 1))
+            self._found_at, self._top = number, None
+            if not self._shows(number):
+                self._top = number
             self.post_message(self.Moved(self.back))
             self._settle()
             self.refresh()
         return number is not None
+
+    def _shows(self, number: int | None) -> TypeGuard[int]:
+        return number is not None and self.top <= number < self.top + self.size.height
 
     def copied(self) -> str:
         """What is to be copied: from the chosen line to the last one shown, else what is shown."""

@@ -367,3 +367,5 @@ async def test_defaults_for_the_answers_are_computed_on_the_server(world: World)
 
 def test_a_documents_text_is_not_in_the_command_that_does_the_same() -> None:
     assert command_of(find("install.run"), {"answers": ANSWERS}) == "qrm install run --answers FILE"
+    assert command_of(find("partition.resize"), {"name": "p", "memory": 4000 << 20}) == \
+        "qrm partition resize p --memory 4000M"

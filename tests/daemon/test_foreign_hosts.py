@@ -57,6 +57,7 @@ async def test_one_that_does_not_answer_leaves_its_domains_unknown(world: World,
         await world.qrmd.hosts.look("lxc1")
     row = await world.qrmd.show("domain", "lxc1.web")
     assert (row["state"], row["next"]) == ("unknown", "qrm host why lxc1") and "no answer within" in row["why"]
+    assert [alert["name"] for alert in world.qrmd.status()["alerts"] if alert["kind"] != "user"] == ["lxc1"]
     assert (await world.qrmd.show("host", "lxc1"))["next"] == "is it on, and its network? Look at 10.0.0.9"
     with pytest.raises(Refused, match="lxc1 is error: no answer"):
         await world.do("domain.start", name="lxc1.web")

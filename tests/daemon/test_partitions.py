@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from qrm_tui.core.errors import BadInput, Refused
+from qrm_tui.core.errors import BadInput, Refused, Unreachable
 from qrm_tui.core.model import Item
+from qrm_tui.core.operations.declarations import Role
 from qrm_tui.practice.rack import inject
 from tests.daemon.world import World
 
@@ -54,6 +55,8 @@ async def test_one_is_deployed_like_any_machine_and_goes_back_to_idle(world: Wor
                    technology="xen", memory="256M")
     assert await world.do("ve.start", name="customer1") == "done"
     assert resource(world, made).state == "active"
+    plan = await world.qrmd.plan("resource.power", {"name": name, "action": "off"}, Role.administrator)
+    assert plan.warnings[-1] == f"its partitions go down with it: {made} (VE customer1)"
     with pytest.raises(Refused, match="belongs to VE customer1"):
         await world.do("partition.remove", name=made)
     with pytest.raises(Refused, match=f"hosts {made}"):
@@ -67,6 +70,14 @@ async def test_paused_resumed_stopped_and_started(world: World) -> None:
     assert await make(world, name) == "done"
     made = f"{name}-1"
     await idle(world, made)
+    for more, words in (({"mhz": 99999}, "99999 are wanted"), ({"cpus": 999}, "999 are wanted"),
+                        ({"memory": "900T"}, "of its memory free")):
+        with pytest.raises(Refused, match=words):
+            await world.do("partition.resize", name=made, **more)
+    with pytest.raises(BadInput, match="say what it is to have"):
+        await world.do("partition.resize", name=made)
+    plan = await world.qrmd.plan("partition.resize", {"name": made, "memory": "9M"}, Role.administrator)
+    assert "9M is little" in plan.warnings[0]
     for operation, state in (("pause", "paused"), ("resume", "running"), ("reset", "running"), ("stop", "off"),
                              ("start", "running")):
         assert await world.do(f"partition.{operation}", name=made) == "done", operation
@@ -130,6 +141,8 @@ async def test_a_paused_one_stands_still_and_is_no_alert(world: World) -> None:
     assert await world.do("partition.pause", name=made) == "done"
     row = await world.qrmd.show("resource", made)
     assert (row["state"], row["next"]) == ("unknown", f"qrm partition resume {made}")
+    await world.qrmd.hosts.look(name)
+    assert partition(world, made).seen_at == world.qrmd.farm.get("host", name).seen_at
     assert not [alert for alert in world.qrmd.status()["alerts"] if alert["name"] == made]
 
 
@@ -143,6 +156,29 @@ async def test_a_plug_that_is_pulled_is_seen_at_the_host(world: World) -> None:
     assert (await world.qrmd.show("resource", made))["next"] == f"qrm partition start {made}"
     with pytest.raises(BadInput, match="has no button"):
         await world.rack.simulated.power_on([made])
+
+
+async def test_a_host_that_loses_power_is_one_alert_and_its_partitions_are_off_when_it_is_back(world: World) -> None:
+    name = await world.host()
+    assert await make(world, name, count=2) == "done"
+    made = [f"{name}-1", f"{name}-2"]
+    for one in made:
+        await idle(world, one)
+    await world.do("resource.maintenance", name=made, off=True)
+    node = world.rack.simulated.by_mac(resource(world, name).wanted.mac)
+    assert node is not None
+    await node.unplug()
+    with pytest.raises(Unreachable):
+        await world.qrmd.hosts.look(name)
+    assert [partition(world, one).state for one in made] == ["unknown", "unknown"]
+    (alert,) = world.qrmd.status()["alerts"]
+    assert (alert["kind"], alert["name"]) == ("host", name)
+    assert alert["why"].endswith("no answer on ssh; nothing is known of its 2 partitions")
+    node.power_on()
+    await world.rack.until(lambda: {partition(world, one).state for one in made} == {"off"})
+    assert (await world.qrmd.show("partition", made[0]))["why"] == "it went off by itself"
+    assert await world.do("partition.start", name=made[0]) == "done"
+    await idle(world, made[0])
 
 
 async def test_rows_tell_what_is_used(world: World) -> None:

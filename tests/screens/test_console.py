@@ -18,7 +18,7 @@ from qrm_tui.screens.message import Question
 from qrm_tui.screens.sysrq import SysRq
 from qrm_tui.widgets.terminal import Terminal
 from tests.screens.driver import Driver, running
-from tests.screens.fake_client import NOW
+from tests.screens.fake_client import NOW, partition
 from tests.screens.fake_console import OURS, ConsoleClient
 
 LEAVE, WATCH = "ctrl+right_square_bracket", "ctrl+circumflex_accent"
@@ -200,10 +200,21 @@ async def test_search_goes_back_and_on() -> None:
         assert "line 10 Kernel panic" in c.d.text().splitlines()[1]
         await c.d.press("N")
         assert "line 50 Kernel panic" in c.d.text().splitlines()[1]
-        await c.d.press("slash", "end")
-        await c.d.type(" nowhere")
+        await c.d.press("n", "n")
+        assert "'kernel panic' is nowhere further back" in c.d.said() and "line 10" in c.d.text().splitlines()[1]
+        await c.d.press("slash")
+        await c.d.type("nowhere")
         await c.d.press("enter")
-        assert "is in none of" in c.d.said()
+        assert "'nowhere' is in none of" in c.d.said()
+        # what is on the last screen is found there, and what comes is seen as before
+        await c.d.press("slash")
+        await c.d.type("line 97")
+        await c.d.press("enter")
+        assert "lines back" not in c.title
+        await c.say("more\r\nand more\r\n")
+        await c.sees("and more")
+        await c.d.press("escape")
+        assert c.d.app.screen is c.screen, "first the words go"
 
 
 async def test_times_are_shown_beside_the_lines() -> None:
@@ -263,6 +274,10 @@ async def test_break_and_sysrq() -> None:
         await c.d.press("n")
         await c.d.at(SysRq)
         assert bytes(c.client.typed) == b"s"
+        await c.d.press("b")
+        await c.d.at(Question)
+        await c.d.press("y")
+        await c.d.until(lambda: bytes(c.client.typed) == b"sb" and c.d.app.screen is c.screen)
 
 
 async def test_a_break_that_the_source_has_not_is_told() -> None:
@@ -291,7 +306,9 @@ async def test_bell_and_title_are_shown() -> None:
     async with console() as c:
         await c.say("\x07\x1b]0;root@r1: ~\x07")
         await c.d.until(lambda: "BELL" in c.title)
-        assert '"root@r1: ~"' in c.title
+        assert '"root@r1: ~"' in c.title and "PAUSED" not in c.title
+        c.client.push({"partition": [partition("r1", "paused")]})
+        await c.d.until(lambda: "r1  PAUSED" in c.title, "nothing there hears what is typed")
 
 
 async def test_nothing_of_a_flood_is_lost_and_frames_are_skipped() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from qrm_tui.screens import application
 from qrm_tui.screens.application import QrmApp
 from qrm_tui.screens.welcome import Welcome
-from tests.screens.driver import running
+from tests.screens.driver import Driver, build, running
 from tests.screens.fake_client import FakeClient, image
 
 
@@ -49,6 +52,27 @@ async def test_another_server_is_heard_from_the_start() -> None:
         d.client.mend()
         await d.until(lambda: len(d.called("watch")) > 1)
         assert d.called("watch")[-1] is None
+
+
+async def test_until_the_server_has_answered_nothing_is_claimed() -> None:
+    client = FakeClient()
+    answers, hello = asyncio.Event(), client.hello
+
+    async def slow() -> dict[str, Any]:
+        await answers.wait()
+        return await hello()
+
+    client.hello = slow  # type: ignore[method-assign]
+    async with build(client).run_test(size=(80, 24)) as pilot:
+        d = Driver(pilot.app, pilot, client, [])  # type: ignore[arg-type]
+        await d.until(lambda: "waiting for the server" in d.text())
+        assert not any(word in d.text() for word in ("resources", "nothing needs attention", "storage server is"))
+        await d.press("4")
+        assert "waiting for the server" in d.text()
+        answers.set()
+        await d.until(lambda: "waiting for the server" not in d.text() and d.app.live.rows["image"])
+        await d.press("1")
+        await d.until(lambda: "resources" in d.text())
 
 
 async def test_an_operation_without_a_line_says_so() -> None:

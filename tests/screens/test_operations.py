@@ -207,6 +207,9 @@ async def test_marked_rows_are_planned_shown_and_run_together() -> None:
         await d.until(lambda: len(d.called("run")) == 2)
         await d.until(lambda: "2 of 2 asked for" in d.page("#bulk-title"))
         assert [call[1]["name"] for call in d.called("plan")] == ["customer1", "customer2"]
+        await d.press("escape")
+        await d.until(lambda: d.app.screen is d.app.main)
+        assert not d.said(), "jobs that were asked for are not done"
 
 
 async def test_one_refusal_does_not_stop_the_others() -> None:

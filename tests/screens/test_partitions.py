@@ -40,7 +40,7 @@ async def test_at_a_large_size_also_the_share_of_their_host_s_memory() -> None:
     ("r1-1", {"stop", "pause", "reset", "resize"}, {"start", "resume"}),
     ("r1-3", {"resume", "stop", "reset"}, {"start", "pause"}),
     ("r1-4", {"start"}, {"stop", "pause", "resume", "reset"}),
-    ("r13-1", {"remove", "create"}, {"start", "stop", "pause", "resume", "reset", "resize"}),
+    ("r13-1", {"start", "remove", "create"}, {"stop", "pause", "resume", "reset", "resize"}),
 ])
 async def test_operations_by_state(name: str, offered: set[str], others: set[str]) -> None:
     async with running(farm(), size=(160, 50)) as d:
@@ -105,6 +105,10 @@ async def test_hosts_show_what_is_left() -> None:
                                             "6G"]
         await d.until(lambda: "its libvirtd answers" in d.about())
         assert "rescue" in d.about(), "foreign domains are told"
+        assert {"new partition", "console"} <= set(d.offered()) and "remove" not in d.offered()
+        d.client.push({"host": [host("r1", added=True)]})
+        await d.until(lambda: "remove" in d.offered())
+        assert not {"new partition", "console"} & set(d.offered()), "it was added as it is"
 
 
 async def test_the_form_from_a_host_has_it_filled_in_and_tells_what_fits() -> None:
@@ -134,6 +138,29 @@ async def test_the_form_from_a_host_has_it_filled_in_and_tells_what_fits() -> No
         await d.press("backspace", "2", "enter")
         await d.at(PlanScreen)
         assert d.called("plan") == [("partition.create", {"host": "r1", "count": "2", "cpus": "2", "memory": "2G"})]
+
+
+async def test_who_resizes_sees_what_it_has() -> None:
+    async with running(farm()) as d:
+        await d.press("4", "z")
+        form = await d.at(Form)
+        assert [field(d, name).text for name in ("cpus", "mhz", "memory")] == ["2", "600", "2G"]
+        assert field(d, "cpus").has_focus_within and form.arguments == {"name": "r1-1"}
+        await d.press("enter")
+        assert "nothing was changed" in d.page("#form-trouble") and not d.called("plan")
+        await d.press("backspace", "4", "enter")
+        await d.at(PlanScreen)
+        assert d.called("plan") == [("partition.resize", {"name": "r1-1", "cpus": "4"})]
+
+
+async def test_a_stop_can_be_forced_and_its_form_shows_so() -> None:
+    async with running(farm()) as d:
+        await d.press("4", "x")
+        form = await d.at(Form)
+        before = d.text()
+        await d.press("space")
+        assert form.arguments == {"name": "r1-1", "force": True}
+        assert before != d.text() and "…" not in before + d.text()
 
 
 def domain(name: str, state: str) -> dict[str, object]:

@@ -154,6 +154,17 @@ def test_ctrl_bracket_alone_leaves(fake: FakeQrmd, attached: Attached) -> None:
     assert attached.ends() == 0
 
 
+def test_keys_that_have_scrolled_away_are_told_again(fake: FakeQrmd) -> None:
+    fake.answers[STREAM] = streams(status(), output_frame(0, 0, b"line\r\n" * 40 + b"r1 login: "), hangs=True)
+    attached = Attached()
+    assert b"ctrl+] leaves" in attached.shows(b"login: ")
+    attached.shows(b"ctrl+] leaves")
+    attached.types(b"\x1d")
+    assert attached.ends() == 0
+    os.close(attached.master)
+    os.close(attached.slave)
+
+
 def test_what_is_refused_is_a_line(fake: FakeQrmd, attached: Attached) -> None:
     attached.shows(b"not running")
     fake.refuse("POST /v1/consoles/r1/input", "refused", "operator7 types on the console of r1: take over first")

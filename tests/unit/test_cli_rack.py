@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qrm_tui.cli.columns import COLUMNS
+from qrm_tui.cli.columns import COLUMNS, for_people, for_scripts
 from qrm_tui.cli.table import table
 from qrm_tui.core.kinds import WORDS
 from tests.screens.fake_client import rack
@@ -28,6 +28,13 @@ PROMISED = {
     "resource": "name state maintenance kind virtualization host mac address cpus mhz memory ve stage since",
     "ve": "name state boot_image image resources profile since",
 }
+
+
+def test_what_has_parts_has_units_too() -> None:
+    assert for_people("profile", {"cpus": 2, "memory": 4 << 30}) == "cpus=2, memory=4G"
+    assert for_people("groups", {"local": 200 << 30}) == "local=200G"
+    assert for_people("settings", {"domain": "", "port": 80}) == "domain=, port=80"
+    assert for_scripts("profile", {"cpus": 2, "memory": 4 << 30}) == "cpus=2,memory=4294967296"
 
 
 @pytest.mark.parametrize("kind", PROMISED)

@@ -68,6 +68,7 @@ def test_a_shown_size_is_near_and_short(size: int) -> None:
     shown = units.format_size(size)
     assert len(shown) <= 5
     assert abs(units.parse_size(shown) - size) <= size * 0.06
+    assert units.parse_size(units.write_size(size)) == size
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0s"), (59, "59s"), (60, "1m"), (3599, "59m"), (3600, "1h00m"),
