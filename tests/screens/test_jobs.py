@@ -25,7 +25,7 @@ async def test_steps_have_states_and_clocks_and_the_bar_says_how_far() -> None:
         await opened(d, "14")
         text = d.page("Steps")
         assert "done        3s  take a snapshot" in text and "running     1m  seal it" in text and "waits" in text
-        assert "30%  step 3 of 8: make the file system" in d.page("#progress")
+        assert "44%  step 3 of 8: make the file system" in d.page("#progress")
         assert "ticket 4711" in d.page("#job-title") and "Job 14  running 1m" in d.page("#job-title")
 
 
