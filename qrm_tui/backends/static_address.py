@@ -16,6 +16,8 @@ from qrm_tui.core.places import templates_folder
 from qrm_tui.core.plan import HERE, Check, Run, Step, WriteFile
 
 INTERFACES = "/etc/network/interfaces"
+#: Around what is ours in hosts(5).
+BEGIN, END = "# begin qrm", "# end qrm"
 #: Keeps an address that dhclient would let go, without a moment without it; arguments: interface, address.
 KEEP_SCRIPT = (templates_folder() / "network/keep-address.sh").read_text()
 
@@ -168,9 +170,8 @@ def _network_manager(wanted: Wanted, connection: str) -> list[Step]:
 
 def with_host(text: str, address: str, names: list[str]) -> str:
     """hosts(5) with a line for the server's own names in our block; what else is there stays."""
-    begin, end = "# begin qrm", "# end qrm"
     # a mark without its other one is somebody's, and so is what lies between it and ours
-    kept = re.sub(rf"^{begin}\n(?:(?!{begin}$|{end}$).*\n)*{end}(?:\n|\Z)", "", text, flags=re.MULTILINE)
+    kept = re.sub(rf"^{BEGIN}\n(?:(?!{BEGIN}$|{END}$).*\n)*{END}(?:\n|\Z)", "", text, flags=re.MULTILINE)
     if kept and not kept.endswith("\n"):
         kept += "\n"
-    return f"{kept}{begin}\n{IPv4Interface(address).ip}\t{' '.join(names)}\n{end}\n"
+    return f"{kept}{BEGIN}\n{IPv4Interface(address).ip}\t{' '.join(names)}\n{END}\n"

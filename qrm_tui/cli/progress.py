@@ -47,7 +47,7 @@ class Progress:
     def _line(self, row: dict[str, Any], what: str) -> str:
         steps, step, share = row.get("steps") or 0, row.get("step") or 0, row.get("progress")
         number = f"[{min(step + 1, steps)}/{steps}] " if steps else ""
-        state = "undoing: " if row.get("state") == "undoing" else "waiting: " if row.get("waits_for") else ""
+        state = "undoing: " if row.get("state") == "undoing" else ""   # a job that waits says so itself
         amount = amount_words(row)
         percent = f"  {amount}" if amount else f"  {share:.0%}" if isinstance(share, (int, float)) else ""
         return harmless(f"{number}{state}{what}{percent}")

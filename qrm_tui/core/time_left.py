@@ -1,5 +1,5 @@
-"""How long a job still takes: what is fetched at the rate seen, packages at theirs, and the other steps by what such
-steps typically take, at the pace that this machine showed so far."""
+"""How far a job is, and how long it still takes: what is fetched at the rate seen, packages at theirs, and the other
+steps by what such steps typically take, at the pace that this machine showed so far."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,15 @@ from typing import Any
 from qrm_tui.core.units import format_size
 
 #: Seconds that a package takes to be unpacked and set up, before any was seen to.
-_PACKAGE = 0.9
-#: Seconds that a step takes, by its kind; of a long one that tells nothing of itself; of a kind that is not here.
-_TYPICAL: Mapping[str, float] = {"write": 0.1, "remove": 0.1, "record": 0.1, "tell": 1, "wait": 2, "run": 0.7}
-_LONG, _OTHER = 8.0, 1.0
+_PACKAGE = 0.6
+#: Seconds that a step takes, by its kind, and by the program where one is run; of a kind that is not here.
+_TYPICAL: Mapping[str, float] = {"write": 0.05, "remove": 0.05, "record": 0.05, "tell": 0.5, "wait": 0.3, "run": 0.1}
+_PROGRAMS: Mapping[str, float] = {"systemctl": 0.5, "apt-get": 5.0}
+_OTHER = 1.0
+#: Seconds of a long step: of one that tells how far it is, and of one that does not.
+_TELLING, _LONG = 30.0, 8.0
 #: Seconds of typical steps that are believed in beside those that were seen.
-_BELIEF = 4.0
+_BELIEF = 1.0
 #: Seconds after which a rate is one.
 _SEEN = 2.0
 
@@ -31,8 +34,25 @@ def seconds_left(job: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], now
     return max(0.0, pace * _typical(steps[at]) - (now - (steps[at].get("started") or now))) + later
 
 
+def share_done(job: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> float:
+    """How much of a job is done, from 0 to 1: each step counts by what it typically takes, and the one that runs as far
+    as it tells. Without its steps, all count the same."""
+    if job["state"] == "done":
+        return 1.0
+    at, within = int(job.get("step") or 0), float(job.get("progress") or 0)
+    weights = [_typical(step) for step in steps] or [1.0] * int(job.get("steps") or 0)
+    if at >= len(weights):
+        return float(bool(weights))
+    return min(1.0, (sum(weights[:at]) + within * weights[at]) / sum(weights))
+
+
 def _typical(step: Mapping[str, Any]) -> float:
-    return _LONG if step.get("long") else _TYPICAL.get(str(step.get("kind")), _OTHER)
+    program = _PROGRAMS.get(next(iter(step.get("argv") or ()), ""))
+    if program is not None:
+        return program
+    if step.get("long"):
+        return _LONG if step["long"] is True else _TELLING
+    return _TYPICAL.get(str(step.get("kind")), _OTHER)
 
 
 def _pace(done: Sequence[Mapping[str, Any]]) -> float:

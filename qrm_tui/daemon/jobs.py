@@ -419,9 +419,9 @@ class Jobs:
                 if loop.time() - begun >= self.patience:
                     raise StepFailed(f"{error}; that has not ended for {self.patience / 60:.0f} min: look at it there, "
                                      "and ask again") from None
-                self._waits(job, f"waits, and tries again: {error}")
+                self._waits(job, f"waits and tries again: {error}")
             except (Unreachable, Broken) as error:
-                self._waits(job, f"waits, and tries again: {error}")
+                self._waits(job, f"waits and tries again: {error}")
             else:
                 self._waits(job, "")
                 return result

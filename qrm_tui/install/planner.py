@@ -268,6 +268,8 @@ class _Setup:
                     self._reading.ask(HERE, "enabled", unit) in ("", "disabled", "masked"):
                 continue
             self._add(steps.disable(unit))
+            if self._reading.ask(HERE, "unit", unit) == "failed":
+                self._add(steps.forget_failure(unit))
         if former.enabled:
             self._record(name, msgspec.structs.replace(former, enabled=False), former)
 

@@ -19,6 +19,8 @@ UPDATE_ARGV = ("apt-get", "--yes", "update")
 RMDIR_SCRIPT = 'for path; do [ ! -d "$path" ] || rmdir --ignore-fail-on-non-empty -- "$path"; done'
 #: systemd reads its units anew, and services begin again with what they read before.
 START_AGAIN_SCRIPT = 'systemctl daemon-reload && systemctl restart -- "$@"'
+#: A service ends, and is not called failed for ever because it did not start.
+STOP_SCRIPT = 'systemctl stop -- "$1" && { systemctl reset-failed -- "$1" 2>/dev/null || :; }'
 
 
 def install_packages(packages: Sequence[str], services: Sequence[str], listed: File | None,
@@ -148,13 +150,18 @@ def restart(unit: str, *, was_active: bool, slow: bool = False, ports: Sequence[
     return Run(machine=HERE, summary=f"{'restart' if was_active else 'start'} {unit}",
                argv=("systemctl", "restart", "--", unit), long=slow,
                explain=("sh", "-c", WHY_SCRIPT, "qrm", unit, *ports),
-               undo=None if was_active else Undo(argv=("systemctl", "stop", "--", unit)))
+               undo=None if was_active else Undo(argv=("sh", "-c", STOP_SCRIPT, "qrm", unit)))
 
 
 def disable(unit: str) -> Run:
     """It ends, and does not start at the next boot."""
     return Run(machine=HERE, summary=f"stop {unit}, for good", argv=("systemctl", "disable", "--now", "--", unit),
                undo=Undo(argv=("systemctl", "enable", "--now", "--", unit)))
+
+
+def forget_failure(unit: str) -> Run:
+    """systemd calls it failed no longer; the step before ended it."""
+    return Run(machine=HERE, summary=f"forget that {unit} failed", argv=("systemctl", "reset-failed", "--", unit))
 
 
 def forget_link(unit: str) -> Run:

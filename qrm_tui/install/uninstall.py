@@ -24,7 +24,7 @@ from qrm_tui.core.errors import Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.plan import HERE, Change, Inverse, Record, RemoveFile, Step, WriteFile
 from qrm_tui.core.states import some
-from qrm_tui.install import closing, steps, uses
+from qrm_tui.install import closing, fixes, staying, steps, uses
 from qrm_tui.install.planner import OS_RELEASE, by_hand, digest, distribution_of, locks, present
 
 #: qrmd's own settings.
@@ -68,7 +68,7 @@ def probe_uninstall(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     images = [boot_images.place(item.name) for item in farm.all("boot-image")] if arguments["data"] else []
     return [*_probe_images(farm, arguments), Probe(
         HERE, asks=closing.ASKS,
-        files=(OS_RELEASE, _SETTINGS, answers.FILE, own_packages.INSTALLED, *closing.FILES, *files,
+        files=(OS_RELEASE, _SETTINGS, answers.FILE, own_packages.INSTALLED, fixes.HOSTS, *closing.FILES, *files,
                *(by_hand(path) for path in files)),
         paths=(*(component.key for component in going if component.key), *images,
                *(path for component in going for path in (*component.folders, *component.copies, *component.data))),
@@ -132,6 +132,8 @@ def plan_uninstall_all(call: Call) -> Draft:
     _Removal(call, draft, names).plan()
     if not draft.steps:
         draft.notes.append("no component is set up: nothing is to be done")
+    hosts = call.reading.file(HERE, fixes.HOSTS)
+    draft.afterwards += staying.told(call.reading.farm, hosts.content if hosts else "")
     draft.afterwards += _farewell(call.reading.farm.practice, data=call.arguments["data"])
     return draft
 
@@ -209,6 +211,7 @@ class _Removal:
                     self._draft.notes.append(f"{unit} goes on: it ran before {component.name} was set up")
                 else:
                     self._draft.steps.append(steps.disable(unit))
+                    self._draft.steps += [steps.forget_failure(unit)] if state == "failed" else []
         return kept_running
 
     def _files(self, component: Component, kept_running: Collection[str]) -> list[str]:
@@ -342,6 +345,7 @@ class _Removal:
             held = self._reading.ask(HERE, "removal", package)[1] if package in asked else ()
             reason = f"{staying[package]} needs them" if package in staying else \
                 "images lie in volumes of this server" if package not in asked else \
+                f"{own_packages.INSTALLED} is not there, which would tell what qrm installed" if listed is None else \
                 "qrm did not install them" if package not in ours else \
                 f"{some(held)} would go with them" if held else ""
             if reason:

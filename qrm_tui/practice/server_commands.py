@@ -17,7 +17,14 @@ from qrm_tui.backends.own_packages import GONE_SCRIPT
 from qrm_tui.backends.partition_boot import FETCH_SCRIPT
 from qrm_tui.backends.partition_filter import FILTER_SCRIPT
 from qrm_tui.backends.static_address import KEEP_SCRIPT
-from qrm_tui.install.steps import INSTALL_SCRIPT, REMOVE_SCRIPT, RMDIR_SCRIPT, START_AGAIN_SCRIPT, WHY_SCRIPT
+from qrm_tui.install.steps import (
+    INSTALL_SCRIPT,
+    REMOVE_SCRIPT,
+    RMDIR_SCRIPT,
+    START_AGAIN_SCRIPT,
+    STOP_SCRIPT,
+    WHY_SCRIPT,
+)
 from qrm_tui.practice import fix_commands, packages, services, units
 from qrm_tui.practice.effects import Effects, NotPractised, Point, bad, good, only
 from qrm_tui.practice.host import Host
@@ -277,6 +284,7 @@ def _why(host: Host, words: Sequence[str]) -> Completed:
 SCRIPTS: Mapping[str, Script] = {
     FETCH_SCRIPT: _fetch_boot_image, FILTER_SCRIPT: _filter,
     KEY_SCRIPT: _make_key, OMAPI_SCRIPT: _omapi, START_AGAIN_SCRIPT: services.restart,
+    STOP_SCRIPT: services.stop_and_forget,
     GONE_SCRIPT: packages.gone, RMDIR_SCRIPT: _remove_folders,
     KEEP_SCRIPT: fix_commands.keep_address, INSTALL_SCRIPT: packages.install,
     REMOVE_SCRIPT: packages.remove, WHY_SCRIPT: _why,

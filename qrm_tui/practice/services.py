@@ -147,7 +147,7 @@ def _link(host: Host, unit: str) -> bool:
 
 
 def systemctl(host: Host, argv: Sequence[str]) -> Completed | Effects:
-    """show, enable, disable, restart, stop."""
+    """show, enable, disable, restart, stop, reset-failed."""
     match argv:
         case ("systemctl", "show", "--property", "Id,LoadState,ActiveState,UnitFileState", "--", *units):
             return good("\n".join(_shown(host, unit) for unit in units))
@@ -160,10 +160,12 @@ def systemctl(host: Host, argv: Sequence[str]) -> Completed | Effects:
         case ("systemctl", "restart", "--", *units):
             return restart(host, units)
         case ("systemctl", "stop", "--", unit):
+            return stop(host, unit)
+        case ("systemctl", "reset-failed", "--", unit):
             if not exists(host, unit):
-                return bad(5, f"Failed to stop {unit}: Unit {unit} not loaded.\n")
-            host.software.active.discard(unit)
-            return only(f"systemctl stop {unit}: stopped", good())
+                return bad(1, f"Failed to reset failed state of unit {unit}: Unit {unit} not loaded.\n")
+            host.software.failed.discard(unit)
+            return only(f"systemctl reset-failed {unit}: forgotten", good())
     raise NotPractised("these arguments")
 
 
@@ -193,9 +195,25 @@ def _enabling(host: Host, verb: str, unit: str, now: bool) -> Effects:
         yield Point(f"systemctl {verb} {unit}: started")
     elif now:
         host.software.active.discard(unit)
-        host.software.failed.discard(unit)
         yield Point(f"systemctl {verb} {unit}: stopped")
     return good()
+
+
+def stop(host: Host, unit: str) -> Completed | Effects:
+    """It ends; one that failed stays so."""
+    if not exists(host, unit):
+        return bad(5, f"Failed to stop {unit}: Unit {unit} not loaded.\n")
+    host.software.active.discard(unit)
+    return only(f"systemctl stop {unit}: stopped", good())
+
+
+def stop_and_forget(host: Host, words: Sequence[str]) -> Completed | Effects:
+    """The script of plans: it ends, and did not fail."""
+    unit = words[0]
+    done = stop(host, unit)
+    if exists(host, unit):
+        host.software.failed.discard(unit)
+    return done
 
 
 def restart(host: Host, units: Sequence[str]) -> Completed | Effects:

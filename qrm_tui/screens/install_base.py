@@ -188,6 +188,25 @@ class Way(Page, inherit_bindings=False):
             for number, name in enumerate(WAY)))]
 
 
+class Told(Page):
+    """Text to be read; where it is longer than the screen, the keys tell how it scrolls."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "scroll_down", "more", key_display="down", id="install.more"),
+    ]
+
+    def rebuild(self) -> None:
+        super().rebuild()
+        self.call_after_refresh(self.refresh_bindings)
+
+    def resized(self) -> None:
+        super().resized()
+        self.call_after_refresh(self.refresh_bindings)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "scroll_down" or self.max_scroll_y > 0
+
+
 def paragraphs(width: int, *texts: tuple[str, str, str]) -> list[PageLine]:
     """Texts with a word before each: (word, text, style); empty ones are left out."""
     lines: list[PageLine] = []

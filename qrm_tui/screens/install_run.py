@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual import on, work
@@ -14,12 +14,13 @@ from textual.widgets import Input
 
 from qrm_tui.client.where import INSTALLED
 from qrm_tui.core.answers import FILE, read
+from qrm_tui.core.component_table import table
 from qrm_tui.core.errors import BadInput, QrmError
 from qrm_tui.core.operations.registry import OPERATIONS
 from qrm_tui.core.setup import Setup
 from qrm_tui.core.time_left import Calm, seconds_left
 from qrm_tui.screens.base import Sections
-from qrm_tui.screens.install_base import Found, InstallScreen, Way
+from qrm_tui.screens.install_base import Found, InstallScreen, Told, Way
 from qrm_tui.screens.job import JobScreen
 from qrm_tui.screens.operate import Request
 from qrm_tui.screens.plan import PlanScreen, _Planned
@@ -95,7 +96,7 @@ class InstallJob(JobScreen):
                 self.app.push_screen(InstallDone(found))
 
 
-class _Done(Page):
+class _Done(Told):
     """What is there now."""
 
     found: Found
@@ -105,13 +106,13 @@ class _Done(Page):
     def build(self, width: int) -> list[PageLine]:
         setup, room = self.found.setup, width - 2
         address = setup.value("dhcpd", "address") if "dhcpd" in setup.chosen else ""
-        texts = [("components", f"{', '.join(setup.names)}: set up, and each was seen to answer")]
+        texts = [("components", f"{', '.join(setup.names)}: set up{_seen(setup.names)}")]
         if setup.off:
             texts.append(("", f"{', '.join(setup.off)}: switched off; files and packages stay"))
         if address:
             wire = setup.value("dhcpd", "interface")
-            texts += [("machines", f"switch one on that boots from the network (PXE) on {wire}: it is listed in view 2 "
-                                   "within seconds, in maintenance"),
+            texts += [("machines", f"one that boots from the network (PXE) on {wire} is listed in view 2 within "
+                                   "seconds, in maintenance"),
                       ("addresses", f"{address}: DHCP, TFTP, HTTP on port {setup.value('apache', 'port')}, machines' "
                                     f"words on port {setup.value('node', 'port')}")]
         texts += [("log in", "qrm-tui, as root or as a member of qrm-admin, qrm-operator or qrm-viewer; from "
@@ -123,12 +124,20 @@ class _Done(Page):
                              "qrm image add"),
                   ("boot-image", "qrm boot-image create idle --package linux-image-amd64 makes what machines boot "
                                  "first"),
-                  ("kept", f"{FILE} sets up the next server the same way: qrm install run --answers"),
+                  ("kept", f"{FILE} sets up the next server the same way: qrm install run --answers FILE"),
                   ("later", "view 7 changes a component; a there opens these screens again")]
         lines: list[PageLine] = [line((" The server is set up.", "good")), EMPTY]
         for word, text in texts:
             lines += wrap(text, room, "", first=f" {word:<12}")
-        return [*lines, EMPTY, line(" enter", ("  goes to the farm", "muted"))]
+        return lines
+
+
+def _seen(names: Sequence[str]) -> str:
+    """How far these were seen to work; what runs the installation is the proof of itself."""
+    silent = [name for name in names if not table()[name].checks and not table()[name].itself]
+    if not silent:
+        return ", and each was seen to answer"
+    return f", and each was seen to answer, but for {', '.join(silent)}, which cannot be asked"
 
 
 class InstallDone(InstallScreen):
@@ -137,6 +146,9 @@ class InstallDone(InstallScreen):
     DEFAULT_CSS = """
     InstallDone > _Done { height: 1fr; }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "go_on", "to the farm", key_display="enter", id="install.go_on"),
+    ]
     place = "Done"
 
     def parts(self) -> list[Page]:

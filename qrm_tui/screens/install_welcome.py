@@ -13,8 +13,8 @@ from qrm_tui.core.errors import QrmError
 from qrm_tui.core.setup import Setup
 from qrm_tui.core.units import format_age
 from qrm_tui.screens.base import Answer, Sections
-from qrm_tui.screens.install_base import Found, InstallScreen
-from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
+from qrm_tui.screens.install_base import Found, InstallScreen, Told
+from qrm_tui.widgets.page import EMPTY, PageLine, line, wrap
 
 
 class _Met(Answer):
@@ -25,7 +25,7 @@ class _Met(Answer):
         self.found, self.reasons = found, reasons
 
 
-class _Text(Page):
+class _Text(Told):
     """What is said."""
 
     found: Found | None = None

@@ -191,6 +191,7 @@ class JobScreen(FarmScreen[None]):
         steps = self.query_one(Steps)
         steps.show(event.plan["steps"], event.plan.get("no_return"),
                    [(f"! {text}", "warning") for text in event.plan.get("warnings") or ()])
+        self._show_progress()
         running = next((place for place, step in enumerate(event.plan["steps"])
                         if step.get("state") in ("running", "failed")), None)
         # whoever went elsewhere looks at something
@@ -215,9 +216,13 @@ class JobScreen(FarmScreen[None]):
 
     def _show_row(self, row: Mapping[str, Any]) -> None:
         self._row = row
-        self.query_one(Progress).show(row)
+        self._show_progress()
         self._show_title()
         self.refresh_bindings()
+
+    def _show_progress(self) -> None:
+        if self._row:
+            self.query_one(Progress).show(self._row, self.query_one(Steps).steps)
 
     def _show_title(self) -> None:
         self.query_one("#job-title", Page).set_lines(self._title(self.app.size.width))

@@ -9,6 +9,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.events import Key
 from textual.widgets import Input, Label
 
 from qrm_tui.core.errors import QrmError, Stale
@@ -85,18 +86,19 @@ class PlanScreen(FarmScreen[Outcome]):
         self.request = request
         self.plan: dict[str, Any] | None = None
         self._sent = False
+        #: tab was pressed before the plan was there
+        self._goes_on = False
 
     def compose(self) -> ComposeResult:
-        operation = self.request.operation
         yield TopLine(self.live)
-        yield Page([line((f" {operation.kind} {operation.verb}", "title"), "  planning ..."), EMPTY], id="plan-title")
+        yield Page([self._planning("planning ..."), EMPTY], id="plan-title")
         yield Steps(self.live.clock)
         with Vertical(id="asks"):
             yield Page(id="plan-trouble")
             with Horizontal(id="reason-line"):
                 yield Label(">", classes="pointer", markup=False)
-                yield Label("reason, for the journal:", markup=False)
-                yield LineInput(self.request.reason, id="reason", placeholder="may be left out")
+                yield Label("reason:", markup=False)
+                yield LineInput(self.request.reason, id="reason", placeholder="for the journal, or none")
             with Horizontal(id="confirm-line"):
                 yield Label(">", classes="pointer", markup=False)
                 yield Label("", id="confirm-label", markup=False)
@@ -110,6 +112,20 @@ class PlanScreen(FarmScreen[Outcome]):
     def on_resize(self) -> None:
         if self.plan:
             self.query_one("#plan-title", Page).set_lines(title_lines(self.plan, self.app.size.width))
+
+    def _planning(self, words: str) -> PageLine:
+        operation = self.request.operation
+        return line((f" {operation.kind} {operation.verb}", "title"), f"  {words}")
+
+    def on_key(self, event: Key) -> None:
+        """Before the plan is there: tab counts then, and what would run it is told that nobody has seen it yet."""
+        if self.plan is not None or event.key not in ("r", "enter", "tab", "y", "e"):
+            return
+        event.stop()
+        self._goes_on |= event.key == "tab"
+        self.query_one("#plan-title", Page).set_lines([
+            self._planning("planning ..."),
+            line((" nothing can run before the plan is shown: some seconds more", "warning"))])
 
     # asking the server
 
@@ -136,6 +152,9 @@ class PlanScreen(FarmScreen[Outcome]):
         self.query_one("#confirm-label", Label).update(f"type {plan.get('confirm')} to do it:")
         self.add_class("-ready")
         self.refresh_bindings()
+        if self._goes_on:
+            self._goes_on = False
+            self.query_one("#reason", Input).focus()
 
     # running
 

@@ -9,7 +9,7 @@ from qrm_tui.widgets.page import Page, PageLine, Span, width_of
 #: Always shown: whoever knows only this key finds the others.
 _HELP = "help"
 #: What most people came for, and what is known on every screen and comes after what is special here.
-_EARLY = ("run", "go on", "confirm", "do it")
+_EARLY = ("run", "go on", "to the farm", "confirm", "do it")
 _LATE = ("why", "to it", "mark", "filter", "back", "command", "quit")
 
 

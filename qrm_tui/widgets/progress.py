@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qrm_tui.core.time_left import amount_words
+from qrm_tui.core.time_left import amount_words, share_done
+from qrm_tui.widgets.columns import fit
 from qrm_tui.widgets.page import Page, PageLine, line
 
 _BAR = 24
@@ -21,17 +22,18 @@ class Progress(Page, inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__(id="progress")
         self._job: Mapping[str, Any] = {}
+        self._steps: Sequence[Mapping[str, Any]] = ()
 
-    def show(self, job: Mapping[str, Any]) -> None:
-        """How far this job is."""
-        self._job = job
+    def show(self, job: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> None:
+        """How far this job is; `steps`: empty until they are known."""
+        self._job, self._steps = job, steps
         self.rebuild()
 
     def build(self, width: int) -> list[PageLine]:
         job = self._job
         if not job:
             return [line("")]
-        share = share_of(job)
+        share = share_done(job, self._steps)
         filled = round(share * _BAR)
         style = {"failed": "bad", "undone": "warning", "undoing": "warning", "done": "good"}.get(str(job["state"]), "")
         words = f" {share:>4.0%}"
@@ -41,13 +43,7 @@ class Progress(Page, inherit_bindings=False):
                      f"{job.get('doing', '')}"
         elif job.get("steps"):
             words += f"  {job['steps']} steps"
-        return [line(" [", ("#" * filled, style), ("." * (_BAR - filled), "muted"), "]", words)]
+        room = width - _BAR - 3
+        return [line(" [", ("#" * filled, style), ("." * (_BAR - filled), "muted"), "]",
+                     words if len(words) <= room else fit(words, room))]
 
-
-def share_of(job: Mapping[str, Any]) -> float:
-    """How much of a job is done, from 0 to 1: by steps, and within the step that runs where it can tell."""
-    if job["state"] == "done":
-        return 1.0
-    if not job.get("steps"):
-        return 0.0
-    return min(1.0, float(job["step"] + (job.get("progress") or 0)) / int(job["steps"]))

@@ -78,6 +78,22 @@ async def test_a_lent_address_stays_by_netplan(machine: Machine) -> None:
     assert await run(qrmd, made) == "done"
 
 
+async def test_what_fixes_set_is_told_when_all_is_taken_away(machine: Machine) -> None:
+    qrmd = await machine("debian12-lent-address")
+    assert "fixes" not in str((await plan(qrmd, "install.uninstall")).afterwards)
+    for arguments in ({"name": "address"}, {"name": "group"}):
+        assert await run(qrmd, await plan(qrmd, "install.fix", **arguments)) == "done"
+    told = (await plan(qrmd, "install.uninstall")).afterwards
+    assert told[0].startswith("what fixes of checks set stays")
+    assert told[1] == "    the interface has its address for good (job 1)"
+    assert told[2].startswith("    the volume group vol: vgremove takes it away, with all that lies in it (job 2)")
+    answers = (await qrmd.installing.answers(""))["answers"]
+    assert await run(qrmd, await plan(qrmd, "install.run", answers=answers, fix=["names"])) == "done"
+    told = (await plan(qrmd, "install.uninstall")).afterwards
+    assert told[1] == "    eth0 has 192.168.88.143 for good (job 1)"
+    assert "/etc/hosts" not in str(told), "that fix had nothing to do"
+
+
 async def test_network_manager_is_told_by_the_connections_id(machine: Machine) -> None:
     made = await plan(await machine("rocky9"), "install.fix", name="address")
     assert commands(made)[0].startswith("nmcli connection modify uuid 5fb06bd0-0bb0-7ffb-45f1-d6edd65f3e03 ipv4.method "

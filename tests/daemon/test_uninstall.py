@@ -6,7 +6,7 @@ import pytest
 
 from qrm_tui.backends.own_packages import INSTALLED
 from qrm_tui.core.answers import FILE
-from qrm_tui.core.errors import Refused, Stale
+from qrm_tui.core.errors import Refused, Stale, StepFailed
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.plan import Change, Plan, Run
 from qrm_tui.db.store import Write
@@ -130,6 +130,36 @@ async def test_packages_of_a_job_that_was_taken_back_are_known_to_be_ours(world:
     await ended(world, "install.uninstall")
     assert world.server.host.software.packages == {}
     assert not world.server.host.root.exists(INSTALLED)
+
+
+async def test_packages_stay_where_nobody_knows_which_are_ours(world: World) -> None:
+    await install(world)
+    world.server.folder.joinpath(INSTALLED.lstrip("/")).unlink()
+    note = next(note for note in (await plan(world, "install.uninstall")).notes if "packages that stay" in note)
+    assert note.startswith("packages that stay, since /etc/qrm/packages is not there, which would tell what qrm "
+                           "installed: apache2,")
+
+
+async def test_a_service_that_did_not_start_is_failed_no_longer_when_it_was_taken_back_or_away(world: World) -> None:
+    software = world.server.host.software
+    made = await plan(world, "install.run", answers=ANSWERS)
+
+    def on_point(point: str, job: object, step: int) -> None:
+        if point == "effect" and made.steps[step].summary == "start isc-dhcp-server.service":
+            software.active.discard("isc-dhcp-server.service")
+            software.failed.add("isc-dhcp-server.service")
+            raise StepFailed("it did not start")
+
+    world.qrmd.jobs.on_point = on_point  # type: ignore[assignment]
+    outcome = await world.qrmd.run(made.id, ADMIN, Role.administrator)
+    assert (await world.qrmd.jobs.wait(outcome["job"]["id"])).state == "undone"
+    assert software.failed == set()
+    world.qrmd.jobs.on_point = lambda point, job, step: None
+    await install(world)
+    software.active.discard("apache2.service")
+    software.failed.add("apache2.service")
+    await ended(world, "install.uninstall")
+    assert software.failed == set()
 
 
 async def test_packages_that_somebody_needs_stay_and_what_came_along_goes(world: World) -> None:

@@ -145,6 +145,12 @@ async def test_at_the_end_it_tells_of_the_user_that_everybody_knows() -> None:
         await run.app.push_screen(InstallDone(checks.found))
         await run.at(InstallDone)
         assert "user qrm, password qrm" in " ".join(run.text().split())
+        assert "view 7 changes a component" in run.text() and "down more" not in run.text()
+        checks.found.setup.choose("xen", True)
+        run.app.screen.query_one("_Done").rebuild()
+        assert "but for xen, which cannot be asked" in " ".join(run.text().split())
+        await run.pilot.resize_terminal(40, 10)
+        await run.until(lambda: "down more" in run.text())
 
 
 async def test_back_and_forward_keep_everything() -> None:

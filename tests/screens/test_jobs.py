@@ -25,7 +25,7 @@ async def test_steps_have_states_and_clocks_and_the_bar_says_how_far() -> None:
         await opened(d, "14")
         text = d.page("Steps")
         assert "done        3s  take a snapshot" in text and "running     1m  seal it" in text and "waits" in text
-        assert "30%  step 3 of 8: make the file system" in d.page("#progress")
+        assert "44%  step 3 of 8: make the file system" in d.page("#progress")
         assert "ticket 4711" in d.page("#job-title") and "Job 14  running 1m" in d.page("#job-title")
 
 
@@ -44,12 +44,12 @@ async def test_it_follows_the_job_and_its_log() -> None:
 
 
 async def test_whom_a_step_waits_for_is_told_whole_on_a_small_screen() -> None:
-    said = ("waits, and tries again: apt on qrmd: unattended-upgr (process 4711) is at it: it holds "
+    said = ("waits and tries again: apt on qrmd: unattended-upgr (process 4711) is at it: it holds "
             "/var/lib/dpkg/lock-frontend")
     async with running() as d:
         await opened(d, "14")
         d.client.push({"job": [job(14, "install.run", "component/all", "running", step=2, waits_for=said)]})
-        await d.until(lambda: "waits, and tries again" in d.page("#job-title"))
+        await d.until(lambda: "waits and tries again" in d.page("#job-title"))
         assert said in " ".join(d.page("#job-title").split())
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from textual.widgets import Input
 
 from qrm_tui.core.errors import BadInput, Refused, Stale
@@ -105,6 +108,25 @@ async def test_running_a_plan_leads_to_its_job() -> None:
         await d.press("escape")
         assert d.app.screen is d.app.main, "the form and the plan are done with"
         assert d.app.live.rows["job"]["17"]["state"] == "running"
+
+
+async def test_keys_that_come_before_the_plan_run_nothing_unseen_and_are_told_so() -> None:
+    async with running() as d:
+        come, ask = asyncio.Event(), d.client.plan
+
+        async def slow(*arguments: Any) -> Any:
+            await come.wait()
+            return await ask(*arguments)
+
+        d.client.plan = slow  # type: ignore[method-assign]
+        await d.press("5", "d")
+        plan = await d.at(PlanScreen)
+        await d.press("r", "tab", "enter")
+        assert "nothing can run before the plan is shown" in d.page("#plan-title")
+        come.set()
+        await d.until(lambda: plan.plan is not None)
+        await d.until(lambda: plan.focused is plan.query_one("#reason"), "tab counts")
+        assert not d.called("run") and "nothing can run" not in d.page("#plan-title")
 
 
 async def test_the_plan_tells_every_step_and_opens_it() -> None:

@@ -104,7 +104,7 @@ async def test_who_has_apts_lock_is_named_and_waited_for(server: Server) -> None
     number = await server.begin()
     await server.until(lambda: bool(server.job(number).waits_for))
     said = server.job(number).waits_for
-    assert said.startswith("waits, and tries again: apt on qrmd: apt-get (process "), said
+    assert said.startswith("waits and tries again: apt on qrmd: apt-get (process "), said
     assert said.endswith(") is at it: it holds /var/lib/dpkg/lock-frontend")
     qrmd.jobs.patience = 0.0
     ended = await qrmd.jobs.wait(number)
@@ -248,8 +248,8 @@ def test_no_room_for_the_journal_holds_the_job_up_until_there_is_some(mirror: Mi
                            stderr=subprocess.PIPE, text=True)
     room.sh("read -r _ </run/gate; dd if=/dev/zero of=/srv/full bs=1k 2>/dev/null || :; echo >/run/go")
     assert qrm.stderr
-    said = next(line for line in qrm.stderr if "waiting: " in line)
-    assert "waits, and tries again: the database cannot be used: " in said
+    said = next(line for line in qrm.stderr if "waits and" in line)
+    assert "] waits and tries again: the database cannot be used: " in said
     assert "if its disk is full, make room there" in said
     room.sh("rm /srv/full")
     qrm.communicate()
