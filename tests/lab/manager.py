@@ -103,3 +103,4 @@ class Manager(UmlMachine):
         finally:
             carrier.kill()
             carrier.wait()
+            socket.unlink(missing_ok=True)
