@@ -302,6 +302,17 @@ async def test_a_serial_line_is_taken_for_80x24_until_its_shell_is_told() -> Non
         assert (emulator.columns, emulator.rows) == (80, rows)
 
 
+async def test_on_a_small_screen_what_one_must_know_stays() -> None:
+    async with console(size=(40, 10)) as c:
+        assert c.title.split("  ")[0].strip() == "r1" and "you may type" in c.title
+        await c.d.press(WATCH, "z")
+        await c.d.at(Question)
+        assert "y yes" in c.d.text() and "stty rows" in c.d.text()
+        await c.d.press("n", "r")
+        await c.d.at(SysRq)
+        assert "esc leave" in c.d.text()
+
+
 async def test_bell_and_title_are_shown() -> None:
     async with console() as c:
         await c.say("\x07\x1b]0;root@r1: ~\x07")
