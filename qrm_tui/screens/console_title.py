@@ -9,7 +9,6 @@ from qrm_tui.client.console import Status
 from qrm_tui.widgets.columns import safe
 from qrm_tui.widgets.page import PageLine, line, width_of
 
-
 #: What goes first where it is narrow.
 _SPARED = ("named", "source", "watchers")
 

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.geometry import Region
 
 from qrm_tui.app import arguments
 from qrm_tui.core.errors import QrmError
 from qrm_tui.screens.console import ConsoleScreen
 from qrm_tui.screens.message import Question
 from qrm_tui.screens.sysrq import SysRq
+from qrm_tui.widgets.keys import Keys
+from qrm_tui.widgets.page import Page
 from qrm_tui.widgets.terminal import Terminal
 from tests.screens.driver import Driver, running
 from tests.screens.fake_client import NOW, partition
@@ -332,6 +335,21 @@ async def test_nothing_of_a_flood_is_lost_and_frames_are_skipped() -> None:
         kept = [c.terminal.lines.text(n)[:7] for n in range(c.terminal.lines.first, c.terminal.lines.end)]
         assert [number for number in kept if number] == [f"{n:07d}" for n in range(9000)]
         assert c.terminal.frames - before < 9000 / 24
+
+
+async def test_what_was_rendered_with_its_neighbours_and_not_sent_is_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with console() as c:
+        await c.say("one")
+        around = [c.screen.query_one("#console-title", Page), c.screen.query_one(Keys)]
+        c.terminal.emulator.feed(b"\r\ntwo", NOW)  # its frame is due a little later
+        for widget in around:
+            widget.refresh()
+        c.screen._compositor.update_widgets(set(around))
+        c.screen._compositor.render_update()  # the rectangle around both has the terminal in it
+        asked: list[Region] = []
+        monkeypatch.setattr(c.terminal, "refresh", lambda *regions: asked.extend(regions))
+        c.terminal.show_changes()
+        assert 1 in {region.y for region in asked}
 
 
 async def test_watching_is_no_change_and_is_there_read_only() -> None:
