@@ -14,11 +14,11 @@ _SPARED = ("named", "source", "watchers")
 
 
 def title(width: int, name: str, source: str, status: Status | str | None, *, typing: bool, named: str, rings: bool,
-          back: int, paused: bool = False) -> PageLine:
+          back: int, stands: str = "") -> PageLine:
     """Name, source, state, watchers and typist; `named` is what the machine calls itself, `back` how many lines before
-    the end one looks at. `status` is a word where the line is lost, None before it is known. `paused`: nothing there
-    hears what is typed."""
-    parts = {"name": name, "paused": "PAUSED" if paused else "", "source": source}
+    the end one looks at. `status` is a word where the line is lost, None before it is known. `stands`: why
+    nothing there hears what is typed."""
+    parts = {"name": name, "stands": stands.upper(), "source": source}
     if isinstance(status, Status):
         parts["state"] = status.state + (f" ({status.reason})" if status.reason else "")
         parts["watchers"] = f"{status.watchers} watch" if status.watchers != 1 else "1 watches"
