@@ -65,6 +65,8 @@ class QrmApp(LettingIn):
                 tooltip="ASCII and few bytes, for slow lines; again: back"),
     ]
 
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-low"), (18, "-high")]
+
     class Connected(Message):
         """The server said hello."""
 

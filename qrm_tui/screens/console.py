@@ -33,6 +33,8 @@ from qrm_tui.widgets.terminal import Terminal
 LINES = 2000
 #: Seconds between attempts to watch again; an answer to a question older than so many seconds is nobody's any more.
 BACKOFF, STALE = (0.5, 1, 2, 4, 8, 15), 5.0
+#: States of a partition or a resource that hears nothing.
+_DEAF = frozenset(("paused", "crashed", "off"))
 #: Bytes typed that wait for the server; and lines of a paste that are shown before it is sent.
 MOST_WAITING, PASTE_SHOWN = 1 << 16, 4
 
@@ -226,7 +228,7 @@ class ConsoleScreen(FarmScreen[None]):
         self.set_class(self.live.line == "lost", "-stale")
         if "hello" in what:
             self.refresh_bindings()
-        if "partition" in what:
+        if what & {"partition", "resource"}:
             self._show_title()
 
     def tick(self) -> None:
@@ -254,7 +256,12 @@ class ConsoleScreen(FarmScreen[None]):
         self.query_one("#console-title", Page).set_lines([title(
             self.app.size.width, self.machine, self.source, "LINE LOST" if self._lost else self.status,
             typing=terminal.typing, named=terminal.emulator.title, rings=bool(self._rang_at), back=terminal.back,
-            paused=(self.live.row("partition", self.machine) or {}).get("state") == "paused")])
+            stands=self._stands())])
+
+    def _stands(self) -> str:
+        """The state of a machine that hears nothing; empty of one that may."""
+        row = self.live.row("partition", self.machine) or self.live.row("resource", self.machine) or {}
+        return row["state"] if row.get("state") in _DEAF else ""
 
     # typing
 

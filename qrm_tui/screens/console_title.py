@@ -9,22 +9,30 @@ from qrm_tui.client.console import Status
 from qrm_tui.widgets.columns import safe
 from qrm_tui.widgets.page import PageLine, line, width_of
 
+#: What goes first where it is narrow.
+_SPARED = ("named", "source", "watchers")
+
 
 def title(width: int, name: str, source: str, status: Status | str | None, *, typing: bool, named: str, rings: bool,
-          back: int, paused: bool = False) -> PageLine:
+          back: int, stands: str = "") -> PageLine:
     """Name, source, state, watchers and typist; `named` is what the machine calls itself, `back` how many lines before
-    the end one looks at. `status` is a word where the line is lost, None before it is known. `paused`: nothing there
-    hears what is typed."""
-    parts = [name, "PAUSED" if paused else "", source]
+    the end one looks at. `status` is a word where the line is lost, None before it is known. `stands`: why
+    nothing there hears what is typed."""
+    parts = {"name": name, "stands": stands.upper(), "source": source}
     if isinstance(status, Status):
-        parts.append(status.state + (f" ({status.reason})" if status.reason else ""))
-        parts.append(f"{status.watchers} watch" if status.watchers != 1 else "1 watches")
-        parts.append(_typist(status, typing))
+        parts["state"] = status.state + (f" ({status.reason})" if status.reason else "")
+        parts["watchers"] = f"{status.watchers} watch" if status.watchers != 1 else "1 watches"
+        parts["typist"] = _typist(status, typing)
     else:
-        parts.append(status or "connecting")
-    parts.append(f'"{named}"' if named else "")
+        parts["state"] = status or "connecting"
+    parts["named"] = f'"{named}"' if named else ""
     right = (" BELL " if rings else "") + (f" {back} lines back " if back else "")
-    text, room = safe(" " + "  ".join(part for part in parts if part)), max(0, width - len(right))
+    room = max(0, width - len(right))
+    for spared in ("", *_SPARED):
+        parts.pop(spared, None)
+        text = safe(" " + "  ".join(part for part in parts.values() if part))
+        if width_of(line(text)) <= room:
+            break
     while width_of(line(text)) > room:
         text = text[:-2] + "~"
     shown = (text + " " * (room - width_of(line(text))), "")

@@ -21,6 +21,7 @@ from textual.timer import Timer
 
 from qrm_tui.widgets.columns import Column, Slot, layout
 from qrm_tui.widgets.lines import BLANK, Line, difference, header_line, line_strip, placeholder_line, row_line
+from qrm_tui.widgets.painted import Painted
 from qrm_tui.widgets.rows import Change, ListSource, Row, RowKey, RowSource, Sortable, Watchable
 
 __all__ = ["Column", "ListSource", "RowSource", "VirtualTable"]
@@ -119,7 +120,7 @@ class VirtualTable(ScrollView, can_focus=True):
         self._slots: list[Slot] = []
         self._slots_width = -1
         self._window: tuple[int, Sequence[Row]] = (0, ())
-        self._painted: dict[int, Line] = {}
+        self._painted: Painted[Line] = Painted()
         self._strips: dict[Line, Strip] = {}
         self._styles: dict[str, Style] = {}
         self._cursor = 0
@@ -323,7 +324,7 @@ class VirtualTable(ScrollView, can_focus=True):
     def _forget_paint(self) -> None:
         self._styles.clear()
         self._strips.clear()
-        self._painted.clear()
+        self._painted.forget()
 
     def _arrange(self) -> list[Slot]:
         """The columns that fit now, beside the scrollbar."""
@@ -338,9 +339,11 @@ class VirtualTable(ScrollView, can_focus=True):
         slots, width = self._arrange(), self._slots_width
         now = self._clock()
         for y in screen_lines:
-            start, stop = difference(self._painted.get(y), self._line(y, now), slots, width)
+            line = self._line(y, now)
+            start, stop = difference(self._painted.get(y), line, slots, width)
             if start < stop:
                 self.refresh(Region(start, y, stop - start, 1))
+                self._painted.asked(y, line)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Lines without Textual's decorations and its cache by line number.
@@ -357,13 +360,20 @@ class VirtualTable(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         self._arrange()
-        line = self._painted[y] = self._line(y, self._clock())
+        line = self._line(y, self._clock())
+        self._painted.rendered(y, line)
         painted = self._strips.get(line)
         if painted is None:
             if len(self._strips) >= _STRIPS:
                 self._strips.clear()
             painted = self._strips[line] = line_strip(line, self.size.width, self._style)
         return painted
+
+    def _exchange_repaint_regions(self) -> Collection[Region]:
+        self._arrange()
+        regions, now = super()._exchange_repaint_regions(), self._clock()
+        self._painted.sent(regions, self._slots_width, lambda y: self._line(y, now))
+        return regions
 
     def _line(self, y: int, now: float) -> Line:
         """What line `y` of the screen should say."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import ClassVar, TypeGuard
 
 from rich.style import Style
@@ -21,6 +22,7 @@ from textual.widget import Widget
 from qrm_tui.terminal.emulator import Emulator
 from qrm_tui.terminal.keys import key_bytes, pasted, wants_asking
 from qrm_tui.terminal.view import Lines, clock_text
+from qrm_tui.widgets.painted import Painted
 from qrm_tui.widgets.terminal_paint import Shown, difference, strip_of
 
 #: Seconds between two frames while bytes come, and that one slice takes.
@@ -104,7 +106,7 @@ class Terminal(Widget, can_focus=True):
         #: number of the line that was found last
         self._found_at: int | None = None
         self._chosen: int | None = None
-        self._painted: dict[int, Shown] = {}
+        self._painted: Painted[Shown] = Painted()
         self._strips: dict[Shown, Strip] = {}
         self._styles: dict[str, Style] = {}
         self._timer: Timer | None = None
@@ -169,7 +171,7 @@ class Terminal(Widget, can_focus=True):
         if not self.told:
             columns, rows = max(columns, ASSUMED.width), max(rows, ASSUMED.height)
         self.emulator.resize(columns, rows)
-        self._painted.clear()
+        self._painted.forget()
         self.refresh()
 
     # painting
@@ -227,9 +229,11 @@ class Terminal(Widget, can_focus=True):
         self.frames += 1
         top, width = self.top, self.size.width
         for y in range(self.size.height):
-            start, stop = difference(self._painted.get(y), self._shown(y, top), width)
+            shown = self._shown(y, top)
+            start, stop = difference(self._painted.get(y), shown, width)
             if start < stop:
                 self.refresh(Region(start, y, stop - start, 1))
+                self._painted.asked(y, shown)
 
     def _settled(self, started: float) -> None:
         """The frame is out: the next one is timed from here, and the dearer a frame is the fewer there are."""
@@ -243,7 +247,8 @@ class Terminal(Widget, can_focus=True):
         return self._strip(y, self.top, self.size.width)
 
     def _strip(self, y: int, top: int, width: int) -> Strip:
-        shown = self._painted[y] = self._shown(y, top)
+        shown = self._shown(y, top)
+        self._painted.rendered(y, shown)
         strip = self._strips.get(shown)
         if strip is None:
             if len(self._strips) >= _STRIPS:
@@ -260,6 +265,11 @@ class Terminal(Widget, can_focus=True):
             strips = [strip.apply_filter(line_filter, behind) for strip in strips]
         return [strip.crop(*crop.column_span) for strip in strips]
 
+    def _exchange_repaint_regions(self) -> Collection[Region]:
+        regions, top = super()._exchange_repaint_regions(), self.top
+        self._painted.sent(regions, self.size.width, lambda y: self._shown(y, top))
+        return regions
+
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._styles.clear()
@@ -267,7 +277,7 @@ class Terminal(Widget, can_focus=True):
 
     def _forget_paint(self) -> None:
         self._strips.clear()
-        self._painted.clear()
+        self._painted.forget()
 
     def _style(self, name: str) -> Style:
         style = self._styles.get(name)

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.geometry import Region
 
 from qrm_tui.app import arguments
 from qrm_tui.core.errors import QrmError
 from qrm_tui.screens.console import ConsoleScreen
 from qrm_tui.screens.message import Question
 from qrm_tui.screens.sysrq import SysRq
+from qrm_tui.widgets.keys import Keys
+from qrm_tui.widgets.page import Page
 from qrm_tui.widgets.terminal import Terminal
 from tests.screens.driver import Driver, running
 from tests.screens.fake_client import NOW, partition
@@ -302,6 +305,17 @@ async def test_a_serial_line_is_taken_for_80x24_until_its_shell_is_told() -> Non
         assert (emulator.columns, emulator.rows) == (80, rows)
 
 
+async def test_on_a_small_screen_what_one_must_know_stays() -> None:
+    async with console(size=(40, 10)) as c:
+        assert c.title.split("  ")[0].strip() == "r1" and "you may type" in c.title
+        await c.d.press(WATCH, "z")
+        await c.d.at(Question)
+        assert "y yes" in c.d.text() and "stty rows" in c.d.text()
+        await c.d.press("n", "r")
+        await c.d.at(SysRq)
+        assert "esc leave" in c.d.text()
+
+
 async def test_bell_and_title_are_shown() -> None:
     async with console() as c:
         await c.say("\x07\x1b]0;root@r1: ~\x07")
@@ -321,6 +335,21 @@ async def test_nothing_of_a_flood_is_lost_and_frames_are_skipped() -> None:
         kept = [c.terminal.lines.text(n)[:7] for n in range(c.terminal.lines.first, c.terminal.lines.end)]
         assert [number for number in kept if number] == [f"{n:07d}" for n in range(9000)]
         assert c.terminal.frames - before < 9000 / 24
+
+
+async def test_what_was_rendered_with_its_neighbours_and_not_sent_is_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with console() as c:
+        await c.say("one")
+        around = [c.screen.query_one("#console-title", Page), c.screen.query_one(Keys)]
+        c.terminal.emulator.feed(b"\r\ntwo", NOW)  # its frame is due a little later
+        for widget in around:
+            widget.refresh()
+        c.screen._compositor.update_widgets(set(around))
+        c.screen._compositor.render_update()  # the rectangle around both has the terminal in it
+        asked: list[Region] = []
+        monkeypatch.setattr(c.terminal, "refresh", lambda *regions: asked.extend(regions))
+        c.terminal.show_changes()
+        assert 1 in {region.y for region in asked}
 
 
 async def test_watching_is_no_change_and_is_there_read_only() -> None:
