@@ -34,7 +34,9 @@ def _used_by(row: Mapping[str, Any]) -> str:
     found = []
     for entry in _below(row):
         mounted = [str(place) for place in entry.get("mountpoints") or () if place]
-        if mounted:
+        if mounted == ["[SWAP]"]:
+            found.append("swap")
+        elif mounted:
             found.append(f"mounted at {', '.join(mounted)}")
         elif entry.get("fstype"):
             found.append(f"{entry['fstype']} on {entry['name']}")

@@ -52,6 +52,8 @@ def carry_out(session: Session, operation: Operation, given: dict[str, Any]) -> 
     else:
         for warning in plan.get("warnings", []):
             talk(harmless(f"warning: {warning}"))
+        for note in plan.get("notes", []) if not plan.get("steps") else ():
+            talk(harmless(note))
     if plan.get("destructive") or operation.destructive:
         _confirm(session, plan)
     revision = session.call(lambda client: client.hello()).get("revision")

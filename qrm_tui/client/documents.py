@@ -32,4 +32,6 @@ def load(operation: Operation, given: Mapping[str, Any]) -> dict[str, Any]:
             except (OSError, UnicodeDecodeError) as error:
                 reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
                 raise BadInput(f"{argument.name}: {path}: {reason}") from None
+            if not loaded[argument.name].strip():
+                raise BadInput(f"{argument.name}: {path}: it is empty")
     return loaded

@@ -58,6 +58,9 @@ def read(text: str, present: Mapping[str, Mapping[str, str]] | None = None) -> S
     given: Settings = {}
     refused: set[tuple[str, str]] = set()
     for name, value in data.items():
+        if isinstance(value, list) and name in table():
+            faults.append(Fault(0, f"[[{name}]] stands there: its settings are in one table, [{name}]"))
+            continue
         if not isinstance(value, dict):
             faults.append(Fault(_line(lines, name, ""), f"{printable(name)} stands outside of a table: settings are in "
                                                         f"[{'], ['.join(table())}]"))

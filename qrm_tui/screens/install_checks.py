@@ -29,7 +29,8 @@ class InstallChecks(InstallList):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.choices.go(next((number for number, row in enumerate(self.found.checks) if row["state"] != "ok"), 0))
+        places = {row["state"]: number for number, row in reversed(list(enumerate(self.found.checks)))}
+        self.choices.go(next((places[state] for state in ("error", "warning", "unknown") if state in places), 0))
 
     @property
     def row(self) -> dict[str, Any]:
@@ -57,6 +58,7 @@ class InstallChecks(InstallList):
         """A fix is wanted, or not; a volume group is a plan of its own, whose name is typed."""
         row = self.row
         if not row["fix"]:
+            self.notify("there is nothing to choose here", markup=False)
             return
         if row["choices"]:
             from qrm_tui.screens.plan import PlanScreen

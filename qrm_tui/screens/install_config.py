@@ -15,12 +15,12 @@ from qrm_tui.core.component_table import table
 from qrm_tui.core.errors import QrmError
 from qrm_tui.core.operations.arguments import Argument
 from qrm_tui.core.settings import TYPES, about
-from qrm_tui.core.setup import BASIC, Asked
+from qrm_tui.core.setup import BASIC, Asked, Setup
 from qrm_tui.screens.base import Answer, Sections
 from qrm_tui.screens.install_base import Found, InstallScreen
 from qrm_tui.screens.operate import Outcome
 from qrm_tui.widgets.chooser import Chooser
-from qrm_tui.widgets.field import Check, Field
+from qrm_tui.widgets.field import Field
 from qrm_tui.widgets.page import Page, wrap
 
 
@@ -35,11 +35,22 @@ class _Computed(Answer):
 class SettingField(Field):
     """One setting: checked by the same functions as the answers file."""
 
-    def __init__(self, asked: Asked, value: str, choices: Sequence[str], check: Check) -> None:
+    def __init__(self, asked: Asked, choices: Sequence[str], setup: Setup, page: str) -> None:
         setting = asked.setting
+        self.asked, self._setup, self._page = asked, setup, page
+        self._told = setup.value(asked.component, setting.name)
         super().__init__(Argument(setting.name, "choice" if choices else "text", setting.help,
-                                  required=not setting.optional, choices=tuple(choices)), value, check=check)
-        self.asked = asked
+                                  required=not setting.optional, choices=tuple(choices)), self._told, check=self._judge)
+
+    def take(self, text: str) -> None:
+        """What stands here was typed; one that only says itself anew types nothing: other defaults may have come."""
+        if text != self._told:
+            self._told = text
+            self._setup.type(self.asked.component, self.asked.setting.name, text)
+
+    def _judge(self, text: str) -> str:
+        self.take(text)
+        return self._setup.reasons(self._setup.asked(self._page)).get(self.asked.setting.name, "")
 
     @property
     def hint(self) -> str:
@@ -104,8 +115,7 @@ class InstallConfig(InstallScreen):
         setup, self._page = self.found.setup, page
         box = self.query_one("#fields", Vertical)
         await box.remove_children()
-        await box.mount(*(SettingField(asked, setup.value(asked.component, asked.setting.name), self._choices(asked),
-                                       self._check(asked)) for asked in setup.asked(page)))
+        await box.mount(*(SettingField(asked, self._choices(asked), setup, page) for asked in setup.asked(page)))
         wanted = next((field for field in self.fields if focus in ("first", field.argument.name)), None)
         if wanted is not None:
             wanted.editor.focus()
@@ -119,13 +129,6 @@ class InstallConfig(InstallScreen):
             now = self.found.setup.value(asked.component, asked.setting.name)
             return with_address if now in with_address else []
         return []
-
-    def _check(self, asked: Asked) -> Check:
-        def check(text: str) -> str:
-            self.found.setup.type(asked.component, asked.setting.name, text)
-            return self.found.setup.reasons(self.found.setup.asked(self._page)).get(asked.setting.name, "")
-
-        return check
 
     def _show_hint(self) -> None:
         field = next((field for field in self.fields if field.has_focus_within), None)
@@ -147,11 +150,13 @@ class InstallConfig(InstallScreen):
         field = event.field
         if not isinstance(field, SettingField):
             return
-        self.found.setup.type(field.asked.component, field.asked.setting.name, field.text.strip())
+        field.take(field.text.strip())
         self.keep()
         for other in self.fields:   # what fits together is told at each
             if other is not field:
                 other.say()
+        if field.has_focus_within:   # why it is not possible may take more lines than what it is
+            self.call_after_refresh(field.scroll_visible, animate=False)
         if field.asked.setting.type == "interface":
             self.compute(field.text)
 

@@ -55,21 +55,28 @@ class _Text(Told):
         for name in ("distribution", "address", "group", "memory"):
             lines += wrap(rows[name]["found"], room, "", f"   {rows[name]['title']:<14}")[:2]
         wrong, fixed = len(found.troubles), len(found.setup.fixes)
+        look = sum(row["state"] in ("warning", "unknown") and row["name"] not in found.setup.fixes
+                   for row in found.checks)
+        taken = rows["ports"]["found"] if rows["ports"]["state"] == "error" else ""
         lines += [EMPTY]
         if wrong:
             lines += wrap(f"{wrong} of {len(rows)} checks stand in the way: the next screen says what to do.", room,
                           "bad", " ! ")
-        if fixed:
+        if taken:
+            lines += wrap(f"{taken}: stop that, or leave the component out.", room, "bad", " ! ")
+        if fixed and not wrong:
             lines += wrap(f"{fixed} of {len(rows)} checks found something that the plan will put right.", room,
                           "warning", " ! ")
-        if not wrong and not fixed:
-            lines += [line((" Nothing stands in the way.", "good"))]
+        if not wrong and not fixed and not taken:
+            lines += [line((" Nothing stands in the way.", "good"),
+                           f" {look} of {len(rows)} checks found something to look at." if look else "")]
         if found.taken_up:
             age = format_age(max(0, self.clock() - found.taken_up))
             lines += [EMPTY, *wrap(f"What was chosen and typed {age} ago is here again; n begins anew.", room, "strong",
                                    " * ")]
             return [*lines, EMPTY, line(" enter", ("  goes on with that", "muted"))]
-        return [*lines, EMPTY, line(" enter", ("  goes on with what is suggested everywhere", "muted"))]
+        goes_on = "goes on with what is suggested everywhere" if not wrong else "shows what to do"
+        return [*lines, EMPTY, line(" enter", (f"  {goes_on}", "muted"))]
 
 
 class InstallWelcome(InstallScreen):

@@ -242,6 +242,10 @@ async def test_a_value_that_is_not_possible_says_why_and_no_plan_is_made() -> No
         config = await run.to(InstallConfig)
         await run.until(lambda: config.fields)
         next(field for field in config.fields if field.argument.name == "address").editor.focus()
+        await run.press("home", "ctrl+k")
+        await run.until(lambda: "! is needed" in run.text())
+        await run.press(*"192.168.88.5")
+        await run.until(lambda: "! " not in run.text())
         await run.press("end", *"9")
         await run.pilot.pause()
         assert "192.168.88.59 is in 192.168.88.10-192.168.88.99" in " ".join(run.text().split())
@@ -249,6 +253,9 @@ async def test_a_value_that_is_not_possible_says_why_and_no_plan_is_made() -> No
         await run.pilot.pause()
         assert isinstance(run.app.screen, InstallConfig)
         assert config.focused is next(field for field in config.fields if field.argument.name == "machines").editor
+        next(field for field in config.fields if field.argument.name == "domain").editor.focus()
+        await run.press("end", *"-_ x")
+        await run.until(lambda: "labels of letters, digits and '-'" in " ".join(run.text().split()))
 
 
 async def test_another_card_computes_its_own_network() -> None:
@@ -256,6 +263,11 @@ async def test_another_card_computes_its_own_network() -> None:
         config = await run.to(InstallConfig)
         await run.until(lambda: config.fields)
         assert "(*) eth0  ( ) eth1" in run.text()
+        former = list(config.fields)
+        config.found.setup.compute({**config.found.setup.settings(), "dhcpd": {"address": "10.20.0.1"}})
+        for field in former:
+            field.say()
+        assert config.found.setup.value("dhcpd", "address") == "10.20.0.1", "what is said anew is not typed"
         await run.press("right")
         await run.until(lambda: "10.20.0.0/24" in run.text())
         assert "10.20.0.100-10.20.0.199" in run.text()
@@ -266,8 +278,14 @@ async def test_another_card_computes_its_own_network() -> None:
         assert any("10.20.0.0" in step.get("diff", "") for step in plan.plan["steps"])
 
 
-async def test_pages_of_components_are_reached_by_the_arrows() -> None:
-    async with installer("debian12") as run:
+async def test_pages_of_components_are_reached_by_the_arrows_also_where_a_port_is_taken() -> None:
+    async with installer("debian12-dnsmasq") as run:
+        await run.welcomed()
+        assert "67/udp (dhcpd) is dnsmasq's: stop that, or leave" in run.text() and "Nothing stands" not in run.text()
+        await run.press("enter")
+        checks = await run.at(InstallChecks)
+        assert checks.row["name"] == "ports", "what is wrong comes first"
+        await run.press("escape")
         config = await run.to(InstallConfig)
         await run.until(lambda: config.fields)
         await run.press("up", "right", "right")
@@ -281,6 +299,7 @@ async def test_pages_of_components_are_reached_by_the_arrows() -> None:
 async def test_a_system_that_cannot_be_set_up_stops_at_the_checks() -> None:
     async with installer("rocky9") as run:
         await run.welcomed()
+        assert "will put right" not in run.text() and "enter  shows what to do" in run.text()
         await run.press("enter")
         await run.at(InstallChecks)
         await run.press("enter")

@@ -93,6 +93,11 @@ def test_nonsense_is_refused_in_words(text: str) -> None:
     assert all(line.startswith(("line ", "answers: ")) for line in faults(text))
 
 
+def test_a_table_that_is_written_as_a_list_is_told() -> None:
+    assert faults("[[apache]]\nport = 80\n") == ["answers: [[apache]] stands there: its settings are in one table, "
+                                                "[apache]"]
+
+
 def test_what_stands_there_twice_is_told_with_both_lines_and_hides_nothing_else() -> None:
     text = GOOD.replace("port = 8080", "port = 8080\nport = 80") + "port = 'x'\n[tftpd]\naddress = '10.77.0.9'\n"
     assert faults(text) == ["line 5: this stands in the file already, in line 4",

@@ -64,6 +64,12 @@ def test_what_no_job_can_do_is_told_when_it_is_done(qrm: Command, fake: FakeQrmd
     assert "rm -r" not in qrm("image", "clone", "webserver", "customer1").err
 
 
+def test_where_nothing_is_to_be_done_that_is_said(qrm: Command, fake: FakeQrmd) -> None:
+    fake.answers["POST /v1/plan"] = {**PLAN, "steps": [], "warnings": [], "notes": ["all is so: nothing is to be done"]}
+    fake.events = [delta(state="done")]
+    assert qrm("image", "clone", "webserver", "customer1").err.startswith("all is so: nothing is to be done\n")
+
+
 def test_a_finished_job_is_printed_as_json_and_plain(qrm: Command, fake: FakeQrmd) -> None:
     fake.events = [delta(state="done")]
     row = json.loads(qrm("image", "clone", "webserver", "customer1", "--json").out)
