@@ -91,7 +91,10 @@ class Hosts:
             self._farm.delete("host", name)
             self._holding.forget(name)
             known = None
-        if known is None and wanted is not None and item is not None and item.state == "active":
+        up = item is not None and item.state == "active"
+        if known is not None:
+            known.is_up(up)
+        elif wanted is not None and item is not None and up:
             self._begin(name, item, wanted)
 
     def _consider_added(self, name: str, item: Item | None) -> None:
@@ -324,6 +327,8 @@ class _Host:
         self._happened, self._looking, self._holding = asyncio.Event(), asyncio.Lock(), asyncio.Lock()
         self._forget = self.hypervisor.listen(self._befell)
         self._task: asyncio.Task[None] | None = None
+        #: its system runs, by what its agent says
+        self._up = True
         self._seen = HostSeen()
         self._used: dict[str, tuple[float, float]] = {}
         self._busy: dict[str, float] = {}
@@ -337,6 +342,12 @@ class _Host:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self.hypervisor.close()
+
+    def is_up(self, up: bool) -> None:
+        """Its agent says so; one that is back is looked at now."""
+        if up and not self._up:
+            self._happened.set()
+        self._up = up
 
     def _befell(self, event: DomainEvent) -> None:
         self._happened.set()

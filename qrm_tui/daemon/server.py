@@ -28,6 +28,7 @@ from qrm_tui.daemon.console_events import ConsoleEvents
 from qrm_tui.daemon.consoles import Consoles
 from qrm_tui.daemon.controllers import Controllers
 from qrm_tui.daemon.enlisting import Enlisting
+from qrm_tui.daemon.hosts import PAUSE as HOSTS_PAUSE
 from qrm_tui.daemon.hosts import Hosts
 from qrm_tui.daemon.installing import Installing
 from qrm_tui.daemon.jobs import FIRST_PAUSE, Jobs
@@ -63,7 +64,8 @@ class Qrmd:
     def __init__(self, state: Path, makes_runners: MakesRunners, *, name: str = "farm", practice: bool = False,
                  database: str = "", log_in: LogInSettings | None = None, installer: bool = False,
                  clock: Callable[[], float] = time.time,
-                 look_every: float = PAUSE, first_pause: float = FIRST_PAUSE) -> None:
+                 look_every: float = PAUSE, hosts_every: float = HOSTS_PAUSE,
+                 first_pause: float = FIRST_PAUSE) -> None:
         self.name, self.practice, self.clock = name, practice, clock
         self.started = clock()
         self.host = socket.gethostname()
@@ -86,7 +88,7 @@ class Qrmd:
         self.controllers = Controllers(self.farm, self.machines, self.rack)
         self.silence = Silence(self.farm, self.rack, self.machines.answers)
         self.hosts = Hosts(self.farm, self.machines, self.rack, lambda name: self.consoles.recorded(name),
-                           self.upkeep.addressed)
+                           self.upkeep.addressed, hosts_every)
         self.machines.partition_console = self.hosts.console
         self.jobs = Jobs(self.farm, self.store, self.machines, self.records, self.rack, self.hosts, state / "jobs",
                          check=self.planning.check, look=self.watchers.look, first_pause=first_pause)

@@ -121,16 +121,14 @@ class Store:
             connection.execute(sqlalchemy.insert(_OBJECTS), [_object_row(item) for item in put.values()])
         if what.seen:
             connection.execute(_SEEN, [_seen_of(item) for item in what.seen])
-        for kind, name in what.delete:
-            row = session.get(ObjectRow, (kind, name))
-            if row is not None:
-                session.delete(row)
+        if what.delete:
+            connection.execute(_DELETE, [{"of_kind": kind, "of_name": name} for kind, name in what.delete])
         if what.job is not None:
-            job = session.get(JobRow, what.job.id)
-            assert job is not None
-            job.state, job.record = what.job.state, _encode(what.job).decode()
-        for step in what.steps:
-            session.merge(step)
+            changed = connection.execute(_JOB, {"of_id": what.job.id, "new_state": what.job.state,
+                                                "new_record": _encode(what.job).decode()})
+            assert changed.rowcount == 1
+        if what.steps:
+            connection.execute(_STEP, [_step_of(step) for step in what.steps])
         end, lines = self._last, []
         for told in ([what.entry] if what.entry else []) + list(what.entries):
             lines.append(self._line(told, *end))
@@ -217,6 +215,13 @@ class Store:
 _OBJECTS, _JOURNAL = SQLModel.metadata.tables["object"], SQLModel.metadata.tables["journal"]
 _THAT = (_OBJECTS.c.kind == sqlalchemy.bindparam("of_kind"), _OBJECTS.c.name == sqlalchemy.bindparam("of_name"))
 _DELETE = sqlalchemy.delete(_OBJECTS).where(*_THAT)
+_JOBS, _STEPS = SQLModel.metadata.tables["job"], SQLModel.metadata.tables["step"]
+_JOB = sqlalchemy.update(_JOBS).where(_JOBS.c.id == sqlalchemy.bindparam("of_id")).values(
+    {field: sqlalchemy.bindparam(f"new_{field}") for field in ("state", "record")})
+#: its row is there since the job is
+_STEP = sqlalchemy.update(_STEPS).where(_STEPS.c.job == sqlalchemy.bindparam("of_job"),
+                                        _STEPS.c.number == sqlalchemy.bindparam("of_number")).values(
+    {field: sqlalchemy.bindparam(f"new_{field}") for field in ("state", "started", "ended", "error")})
 _SEEN = sqlalchemy.update(_OBJECTS).where(*_THAT).values(
     {field: sqlalchemy.bindparam(f"new_{field}") for field in ("seen", "seen_at", "state", "since")})
 
@@ -229,6 +234,11 @@ def _object_row(item: Item) -> dict[str, Any]:
     return {"kind": item.kind, "name": item.name, "wanted": _encode(item.wanted).decode(), "seen": _text_of(item.seen),
             "seen_at": item.seen_at, "state": item.state, "since": item.since, "revision": item.revision,
             "created": item.created}
+
+
+def _step_of(step: StepRow) -> dict[str, Any]:
+    return {"of_job": step.job, "of_number": step.number, "new_state": step.state, "new_started": step.started,
+            "new_ended": step.ended, "new_error": step.error}
 
 
 def _seen_of(item: Item) -> dict[str, Any]:

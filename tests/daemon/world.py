@@ -90,7 +90,7 @@ class World:
     def _make(self) -> Qrmd:
         farm = PracticeFarm("test", self.machines, [], self.server)
         return Qrmd(self.state, PracticeMachines(farm, self.rack.simulated), name="test", practice=True,
-                    look_every=NEVER, first_pause=0.01)
+                    look_every=NEVER, hosts_every=NEVER, first_pause=0.01)
 
     async def start(self) -> None:
         await self.qrmd.start()
