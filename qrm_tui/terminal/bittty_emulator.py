@@ -12,6 +12,7 @@ from qrm_tui.terminal.board import ConsoleBoard
 from qrm_tui.terminal.cells import runs_of, width
 from qrm_tui.terminal.emulator import LEAST_COLUMNS, LEAST_ROWS, MOST_COLUMNS, MOST_ROWS
 from qrm_tui.terminal.flood import Flood, keep
+from qrm_tui.terminal.interpreter import Interpreter
 from qrm_tui.terminal.looks import Runs, plain_runs
 from qrm_tui.terminal.scrollback import Kept, Scrollback
 
@@ -24,28 +25,32 @@ _MOVES = re.compile(r"(?:\x1b\[[0-9;?]{0,8}[HJhl])+")
 
 
 class BitttyEmulator:
-    """See `Emulator`. `flood` off: every byte goes through bittty, which a test compares with the short way."""
+    """See `Emulator`. `short` off: every byte goes through bittty, which a test compares with the short ways."""
 
     keeps_scrollback = True  # bittty asks for it
 
     def __init__(self, columns: int = 80, rows: int = 24, *, scrollback: Scrollback | None = None,
-                 flood: bool = True) -> None:
+                 short: bool = True) -> None:
         columns, rows = _bounded(columns, rows)
         self.scrollback = Scrollback() if scrollback is None else scrollback
         self.title = ""
         self.bells = 0
-        #: sequences that bittty could not stomach; there are none known
-        self.faults = 0
         self._replies = bytearray()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._board = ConsoleBoard(columns, rows)
         self._board.attach_display(self)
         self._board.host.attach(_Replies(self._replies))
-        self._flood = Flood(self._board, self.scrollback) if flood else None
+        self._flood = Flood(self._board, self.scrollback)
+        self._interpreter = Interpreter(self._board)
+        self._short = short
         self._seen = 0
         self._page: Any = None
 
     # what it shows
+
+    @property
+    def faults(self) -> int:
+        return self._board.faults
 
     @property
     def columns(self) -> int:
@@ -90,33 +95,32 @@ class BitttyEmulator:
     def feed(self, data: bytes, at: float) -> None:
         self._board.now = at
         text = self._decoder.decode(data)
+        if not self._short:
+            self._board.feed(text)
+            return
         place, size, step = 0, len(text), 0
         while place < size:
-            if self._flood is not None:
-                before, place = place, self._flood.take(text, place, at)
-                if place >= size:
-                    break
-                moves = _MOVES.match(text, place) if place > before or not step else None
-                if moves is not None:
-                    self._feed(moves.group())
-                    place, step = moves.end(), max(1, step)
-                    continue
-                # the short way opens after a line's end; where it does not, it is asked for ever more seldom
-                step = 0 if place > before else min(_PIECE, 2 * step + _ASKED)
-            stop = text.find("\r\n", place + step) + 2 if self._flood is not None else size
+            before, place = place, self._flood.take(text, place, at)
+            if place >= size:
+                break
+            # lines may be taken whole after a line's end; where they are not, that is asked for ever more seldom
+            step = 0 if place > before else min(_PIECE, 2 * step + _ASKED)
+            stop = text.find("\r\n", place + step) + 2
             if stop < 2:
                 stop = size
-            self._feed(text[place:stop])
+            self._read(text, place, stop)
             place = stop
 
-    def _feed(self, text: str) -> None:
-        parser = self._board.parser
-        try:
-            parser.feed(text)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            self.faults += 1
-            parser.reset()
-        parser.bound()
+    def _read(self, text: str, place: int, stop: int) -> None:
+        """Write what stands between these places."""
+        board = self._board
+        while place < stop:
+            if board.parser.idle:
+                place = self._interpreter.take(text, place, stop)
+            if place < stop:
+                end = text.find("\x1b", place + 1, stop)
+                board.feed(text[place:end if end >= 0 else stop])
+                place = end if end >= 0 else stop
 
     def take_replies(self) -> bytes:
         replies = bytes(self._replies)

@@ -16,7 +16,8 @@ from bittty.options import DEC_CHARACTER_EDITING, DEC_LINE_EDITING
 from bittty.parser.csi import parse_csi_operation
 
 from qrm_tui.terminal.cells import CONTINUATION, Row, Style, Styles, width
-from qrm_tui.terminal.draft import Draft, Ink
+from qrm_tui.terminal.draft import Draft
+from qrm_tui.terminal.ink import Ink, Sets, filled
 from qrm_tui.terminal.sgr import operation_of, shortened
 
 #: Characters of one control sequence, and of one string (a title, a clipboard ...).
@@ -60,6 +61,10 @@ def _model() -> Any:
 _MODEL = _model()
 
 
+#: What bittty might raise.
+_FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
 class _Memo(dict[str, Any]):
     """What bittty's parser remembers of control sequences: made here, so that long ones are never parsed."""
 
@@ -83,11 +88,6 @@ class _Memo(dict[str, Any]):
             operation = parse_csi_operation(shortened(sequence))
         handler = None if operation is None else self._registry.get(operation.name)
         return (_nothing, operation) if handler is None else (handler, operation)
-
-
-def filled(style: Style) -> bool:
-    """Whether what is erased in this style gets its background."""
-    return style.bg is not None and style.bg.mode != "default"
 
 
 def _nothing(operation: Any) -> None:
@@ -140,6 +140,8 @@ class ConsoleBoard(Board):  # type: ignore[misc]
     def __init__(self, columns: int, rows: int) -> None:
         self.styles = Styles()
         self.now = 0.0
+        #: sequences that bittty could not stomach; there are none known
+        self.faults = 0
         super().__init__(width=columns, height=rows, model=_MODEL)
         self._default = Style()
         self._cells = self.styles.cells(self._default)
@@ -151,6 +153,7 @@ class ConsoleBoard(Board):  # type: ignore[misc]
         registry["ICH"], registry["ECH"] = self._insert_blanks, self._erase_characters
         registry["ED"], registry["EL"] = self._erase_screen, self._erase_line
         registry["DECSED"], registry["DECSEL"] = registry["ED"], registry["EL"]  # nothing is protected here
+        self.modes.reconcile = lambda *effects, force=False: None  # tells displays of modes, and takes half of the time
         self.parser = _Parser(self, feed_lock=self._output_lock)
         self.ink = Ink(self.styles, lambda sequence: self.parser._csi_memo.get(sequence)[1], self._default)
         for page in self.blitter.videos:
@@ -213,6 +216,41 @@ class ConsoleBoard(Board):  # type: ignore[misc]
         cursor.cancel_pending_wrap()
         last = min(cursor.x + operation.args[0], self.width) - 1
         self.blitter.current_page.clear_region(cursor.x, cursor.y, last, cursor.y, self.style.background_ansi())
+
+    def feed(self, text: str) -> None:
+        """Have the parser read what came."""
+        parser = self.parser
+        try:
+            parser.feed(text)
+        except _FAULTS:
+            self.faults += 1
+            parser.reset()
+        parser.bound()
+
+    def perform(self, sequence: str) -> None:
+        """Perform a control sequence that is complete, as the parser does."""
+        handler, operation = self.parser._csi_memo.get(sequence)
+        try:
+            handler(operation)
+        except _FAULTS:
+            self.faults += 1
+        self.blitter.last_printed_char = None
+
+    @property
+    def sets(self) -> Sets:
+        """The sets of characters in use."""
+        charset = self.charset
+        return charset.current_charset, tuple(charset.charset_array)
+
+    @sets.setter
+    def sets(self, sets: Sets) -> None:
+        charset = self.charset
+        charset.restore((sets[0], charset.gr, sets[1]))
+
+    @property
+    def simple(self) -> bool:
+        """Whether text takes the place of what is there, in the sets of characters in use."""
+        return not self.modes.insert_mode and self.charset.single_shift is None
 
     @property
     def plain(self) -> bool:

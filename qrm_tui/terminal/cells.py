@@ -78,6 +78,7 @@ class Styles:
         self._looks: dict[int, tuple[Style, Look]] = {}
         self._cells: dict[int, SharedCells] = {}
         self._changes: dict[tuple[int, int], tuple[Style, Any, Style]] = {}
+        self._made: dict[Style, Style] = {}
 
     def look(self, style: Style) -> Look:
         """Colours and attributes of a style."""
@@ -106,6 +107,9 @@ class Styles:
             new = default if reset else style
             if addition is not None:
                 new = new.merge(addition)
+            if len(self._made) >= _STYLES:
+                self._made.clear()
+            new = self._made.setdefault(new, new)  # else each change of a change would be one more
             if len(self._changes) >= 4 * _STYLES:
                 self._changes.clear()
             known = self._changes[key] = (style, change, new)

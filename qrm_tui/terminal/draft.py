@@ -10,59 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from qrm_tui.terminal.cells import Cell, Row, Style, Styles
-from qrm_tui.terminal.looks import PLAIN, Look, Runs
-from qrm_tui.terminal.sgr import parts_of, read, runs_of_pieces
-
-Piece = tuple[str, Style, Look]
-#: A style, the one that a sequence makes of it, and how that looks.
-Step = tuple[Style, Style, Look]
-#: Changes of a style that are remembered.
-_STEPS = 4096
-
-
-class Ink:
-    """What sequences make of styles, and the cells of texts in them. `operation` gives that of a sequence."""
-
-    def __init__(self, styles: Styles, operation: Callable[[str], Any], default: Style) -> None:
-        self.styles, self.default = styles, default
-        self.blank = styles.cells(default)[" "]
-        self._operation = operation
-        self._steps: dict[tuple[int, str], Step] = {}
-
-    def _step(self, style: Style, sequence: str) -> Step:
-        """The style after a sequence, remembered: few of them come again and again."""
-        step = self._steps.get((id(style), sequence))
-        if step is None:
-            new = self.styles.after(style, self._operation(sequence), self.default)
-            if len(self._steps) >= _STEPS:
-                self._steps.clear()
-            step = (style, new, self.styles.look(new))  # holds the style: its id is its own
-            self._steps[id(style), sequence] = step
-        return step
-
-    def pieces(self, raw: str, style: Style) -> list[Piece]:
-        """The texts of a line that begins in this style."""
-        if "\x1b" not in raw:
-            return [(raw, style, self.styles.look(style))]
-        look = self.styles.look(style)
-        pieces = []
-        for number, part in enumerate(parts_of(raw)):
-            if number % 2:
-                _, style, look = self._step(style, part)
-            elif part:
-                pieces.append((part, style, look))
-        return pieces
-
-    def after(self, raw: str, style: Style) -> Style:
-        """The style behind a line that begins in this one: that of what stands behind its last reset."""
-        for reset in ("\x1b[0m", "\x1b[m"):
-            place = raw.rfind(reset)
-            if place >= 0:
-                raw, style = raw[place + len(reset):], self.default
-        if "\x1b" in raw:
-            for sequence in parts_of(raw)[1::2]:
-                style = self._step(style, sequence)[1]
-        return style
+from qrm_tui.terminal.ink import Ink
+from qrm_tui.terminal.looks import PLAIN, Runs
+from qrm_tui.terminal.sgr import read, runs_of_pieces
 
 
 class Draft(Row):

@@ -3,7 +3,7 @@
 A machine that boots, a program that prints for minutes, or one that paints its screen again and again, sends lines that
 nobody sees longer than a frame. Writing each of them cell by cell into a grid costs ten times what their text costs;
 here a row becomes a Draft, and those above the last screenful go into the scroll-back as they are. Taken is what bittty
-would end up with in the same way, which a test holds it to; everything else is left to bittty.
+would end up with in the same way, which a test holds it to; everything else is the interpreter's.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from qrm_tui.terminal.board import ConsoleBoard, filled
+from qrm_tui.terminal.board import ConsoleBoard
 from qrm_tui.terminal.cells import CONTINUATION, Row, Style, Styles, runs_of
 from qrm_tui.terminal.draft import Draft
+from qrm_tui.terminal.ink import filled
 from qrm_tui.terminal.looks import PLAIN
 from qrm_tui.terminal.scrollback import Kept, Scrollback
 from qrm_tui.terminal.sgr import SEQUENCE, runs_of_pieces

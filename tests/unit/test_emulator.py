@@ -160,19 +160,27 @@ def test_scrollback_is_bounded_in_lines_and_in_bytes_and_its_numbers_stay() -> N
 # the short way
 
 def alike(data: bytes, columns: int, rows: int, sizes: list[int]) -> None:
-    """The same screen, looks, lines left and cursor with the short way as without."""
-    short, long = (BitttyEmulator(columns, rows, flood=flood) for flood in (True, False))
+    """The same screens, looks, lines left and cursor with the short ways as without; rows that change tell it."""
+    short, long = (BitttyEmulator(columns, rows, short=short) for short in (True, False))
     place, number = 0, 0
     while place < len(data):
         size = sizes[number % len(sizes)]
         number += 1
+        before, _ = [short.line(row) for row in range(rows)], short.changed()
         for emulator in (short, long):
             emulator.feed(data[place:place + size], float(number))
+        differing = {row for row in range(rows) if short.line(row) != before[row]}
+        assert differing <= set(short.changed())
         place += size
-    for emulator in (short, long):
-        emulator.feed(b"\x1b[6nend", 0.0)
-    assert short.cursor == long.cursor and short.take_replies() == long.take_replies()
-    assert [short.line(row) for row in range(rows)] == [long.line(row) for row in range(rows)]
+    for ending in (b"", b"\x1b[2b\x1b[6nend", b"\x1b8x\x0ey"):
+        for emulator in (short, long):
+            emulator.feed(ending, 0.0)
+        assert short.cursor == long.cursor and short.take_replies() == long.take_replies()
+        assert [short.line(row) for row in range(rows)] == [long.line(row) for row in range(rows)]
+        for mine, theirs in zip(short._board.blitter.videos, long._board.blitter.videos, strict=True):
+            assert [list(row) for row in mine.grid] == [list(row) for row in theirs.grid]
+            assert mine.wrapped_lines == theirs.wrapped_lines
+        assert short._board.sets == long._board.sets
     assert ([(line.runs, line.wrapped) for line in short.scrollback]
             == [(line.runs, line.wrapped) for line in long.scrollback])
     assert short.faults == long.faults == 0
@@ -228,6 +236,46 @@ _WHOLE = st.sampled_from([
 @given(st.lists(st.one_of(_LINE, st.lists(_WHOLE, min_size=12, max_size=30).map("\r\n".join)), min_size=1, max_size=8))
 def test_the_short_way_ends_where_the_long_one_does_whatever_comes(lines: list[str]) -> None:
     alike("\r\n".join([*[""] * 6, *lines, ""]).encode(), 16, 5, [1 << 14])
+
+
+#: What a screen is like before something is written here and there: full, of wide characters, with a region ...
+_FULL = "".join(letter * 16 for letter in "abcde") + "\x1b[H"
+_BEFORE = ("", _FULL, "漢字" * 20 + "\x1b[3;4H", _FULL + "\x1b[2;4r", _FULL + "\x1b[2;4r\x1b[?6h",
+           "\x1b[?1049h" + _FULL, _FULL + "\x1b[20h", "\x1b[44m\x1b[2J", "\x1b[4mx" * 20,
+           "\x1b(0\x1b[31m", _FULL + "\x1b[5H")
+_MOVES = st.sampled_from([
+    *(f"\x1b[{to}H" for to in ("", "2;3", ";5", "9;99", "3", "0;0", "2;3;4", "02;003", "1000;1", "1;16", "5", "2;2")),
+    *(f"\x1b[{move}" for move in ("2;9f", "A", "3B", "2C", "99C", "0C", "D", "5D", "E", "2F", "4G", "3d", "2`", "a",
+                                  "e", "99;1C", "1000D", "?2A", "2;3d", "007B", "6n", "s", "u")),
+    "\n", "\r\n", "\r", "\b", "\t", "\x1bM", "\x1bD", "\x1bE", "\x1b7", "\x1b8", "\x1bH",
+])
+_CHANGES = st.sampled_from([f"\x1b[{change}" for change in (
+    "K", "0K", "1K", "2K", "?K", "X", "3X", "99X", "J", "1J", "2J", "L", "2M", "3P", "2@", "S", "2T", "5b", "r", "2;4r",
+    "3;3r", "4;2r", "0;0r", "3r", ";3r")])
+_LOOKS = st.sampled_from([
+    *(f"\x1b[{look}m" for look in ("", "0", "1", "4", "7", "27", "31", "44", "49", "39;49", "1;38;5;9", "48;5;21",
+                                   "48;2;1;2;3", "38:2::1:2:3", "30;46", "22;24", "58;5;1", "48")),
+    "\x1b(0", "\x1b(B", "\x1b)0", "\x1b)B", "\x0e", "\x0f", "\x1b(A", "\x1b*0", "\x1bn", "\x1bN", "\x1b(0lqk\x1b(B",
+])
+_MODES = st.sampled_from([
+    *(f"\x1b[{mode}" for mode in ("?25l", "?25h", "?7l", "?7h", "4h", "4l", "20h", "20l", "?6h", "?6l", "?1049h",
+                                  "?1049l", "?47h", "?47l", "!p", "?1h", "?12l")),
+    "\x1bc", "\x1b=", "\x07", "\x1b]2;title\x07", "\x1b]2;title\x1b\\", "\x1bPq\x1b\\", "\x9b2J", "\x84", "\x00",
+    "\x7f", "\x1b[", "\x1b", "\x18",
+])
+_WORDS = st.one_of(
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=25),
+    st.sampled_from(["─│┌", "█" * 17, "漢", "漢字" * 9, "e\u0301", "é", "q" * 16, "x" * 15, "lqqk", " " * 16,
+                     "y" * 40]))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(_BEFORE),
+       st.lists(st.one_of(_MOVES, _MOVES, _CHANGES, _LOOKS, _WORDS, _WORDS, _MODES), min_size=4, max_size=30),
+       st.lists(st.sampled_from([3, 20, 1 << 14]), min_size=1, max_size=3))
+def test_a_screen_written_here_and_there_is_the_one_of_the_long_way(
+        before: str, pieces: list[str], sizes: list[int]) -> None:
+    alike((before + "".join(pieces)).encode(), 16, 5, sizes)
 
 
 def test_the_short_way_is_taken() -> None:
