@@ -8,7 +8,7 @@ from qrm_tui.core.facts import File
 from qrm_tui.core.places import templates_folder
 from qrm_tui.core.plan import HERE, Check, RemoveFile, Run, Step, Tell, Undo, Wait, WriteFile
 
-#: Installs packages, and finishes what was left half done.
+#: Installs packages, and finishes what was left half done; arguments: units that wait meanwhile, and packages.
 INSTALL_SCRIPT = (templates_folder() / "apt/install.sh").read_text()
 #: Removes packages; arguments: `remove` or `purge`, and their names.
 REMOVE_SCRIPT = (templates_folder() / "apt/remove.sh").read_text()
@@ -30,7 +30,7 @@ def install_packages(packages: Sequence[str], services: Sequence[str], listed: F
 
     Their `services` do not start before they are set up: tftpd-hpa's first start would hand out another folder on every
     interface, and where the kernel has no IPv6 it fails, and the installation with it. invoke-rc.d starts nothing that
-    is masked; the mask is gone with the next boot, whatever happens.
+    is masked; the mask is gone with the next boot, whatever happens, and an installation that goes on then masks anew.
     """
     held = ("--runtime", "--", *services)
     made: list[Step] = [] if not services else [
@@ -49,7 +49,7 @@ def install_packages(packages: Sequence[str], services: Sequence[str], listed: F
     made.append(
         # progress on standard output: apt's README.progress-reporting
         Run(machine=HERE, summary=f"install {', '.join(packages)}", long=True, progress="apt",
-            argv=("sh", "-c", INSTALL_SCRIPT, "qrm", *packages),
+            argv=("sh", "-c", INSTALL_SCRIPT, "qrm", " ".join(services), *packages),
             done=Check(argv=("dpkg-query", "-W", "-f", "${db:Status-Status}\\n", *packages), expect="equals",
                        text="\n".join(["installed"] * len(packages)))))
     if services:

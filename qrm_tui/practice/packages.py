@@ -162,8 +162,9 @@ def _removing(host: Host, names: Sequence[str]) -> Effects:
     return good()
 
 
-def install(host: Host, names: Sequence[str]) -> Completed | Effects:
+def install(host: Host, words: Sequence[str]) -> Completed | Effects:
     """As templates/apt/install.sh does."""
+    names = words[1:]
     for name in names:
         if name not in _AVAILABLE:
             return bad(100, f"E: Unable to locate package {name}\n", "Reading package lists...\n")

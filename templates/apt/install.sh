@@ -1,6 +1,12 @@
-# PACKAGE...: they are installed. What a power cut or a full disk left half done is finished first: by dpkg, and by apt
-# where a package was cut while it was unpacked, or where what it depends on is not there yet.
+# UNITS PACKAGE...: packages are installed; the units (words of one argument, or none) do not start meanwhile. What a
+# power cut or a full disk left half done is finished first: by dpkg, and by apt where a package was cut while it was
+# unpacked, or where what it depends on is not there yet.
 export DEBIAN_FRONTEND=noninteractive
+units=$1
+shift
+# they were masked before, and a restart of the machine has taken that away
+# shellcheck disable=SC2086 # one word a unit
+[ -z "$units" ] || systemctl --quiet mask --runtime -- $units || exit
 apt() {
     apt-get --yes --no-remove --no-install-recommends -o Dpkg::Options::=--force-confold -o APT::Status-Fd=1 "$@"
 }
