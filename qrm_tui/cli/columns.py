@@ -71,7 +71,7 @@ def columns_of(kind: str, row: dict[str, Any]) -> Columns:
 
 def for_people(field: str, value: Any, clock: float | None = None) -> str:
     """A value in a table: sizes with units, ages, percentages."""
-    if value is None or value in ("", [], {}):
+    if value is None or value in ("", [], {}) or (field == "mhz" and value == 0):  # no limit, or not known
         return "-"
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if number and field in TIMES:

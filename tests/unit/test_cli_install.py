@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,12 @@ def test_checks_of_a_recorded_machine(capsys: pytest.CaptureFixture[str]) -> Non
     assert (found["system"], found["interface"]) == ("debian-12", "eth0")
 
 
-def test_a_file_that_is_no_recording_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_no_recording_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("machine.json").write_text("{}")
+    assert qrm("install", "check", "--machine", "machine.json") == 1
+    assert "this is no recorded machine" in capsys.readouterr().err
     assert qrm("install", "check", "--machine", str(FOLDER / "README.md")) == 1
     assert "this is no recorded machine" in capsys.readouterr().err
     assert qrm("install", "check", "--machine", "/nosuch") == 1

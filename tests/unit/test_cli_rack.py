@@ -34,6 +34,7 @@ def test_what_has_parts_has_units_too() -> None:
     assert for_people("profile", {"cpus": 2, "memory": 4 << 30}) == "cpus=2, memory=4G"
     assert for_people("groups", {"local": 200 << 30}) == "local=200G"
     assert for_people("settings", {"domain": "", "port": 80}) == "domain=, port=80"
+    assert for_people("mhz", 0) == "-" and for_people("cpus", 0) == "0" and for_scripts("mhz", 0) == "0"
     assert for_scripts("profile", {"cpus": 2, "memory": 4 << 30}) == "cpus=2,memory=4294967296"
 
 
