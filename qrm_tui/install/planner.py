@@ -350,7 +350,7 @@ class _Setup:
         named = ", ".join(f"{name} {format_size(found[name])}" for name in missing if name in found)
         others = [size for name, size in found.items() if name not in missing]
         more = f", and {len(others)} that they need, {format_size(sum(others))}" if others else ""
-        self._draft.notes.append(f"fetched are {format_size(sum(found.values()))}: {named}{more}")
+        self._draft.notes.append(f"{format_size(sum(found.values()))} are fetched: {named}{more}")
 
     def _os_release(self) -> str:
         file = self._facts.files.get(OS_RELEASE)

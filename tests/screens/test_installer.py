@@ -287,6 +287,7 @@ async def test_pages_of_components_are_reached_by_the_arrows_also_where_a_port_i
         assert checks.row["name"] == "ports", "what is wrong comes first"
         await run.press("escape")
         config = await run.to(InstallConfig)
+        await run.until(lambda: "dnsmasq's now: stop that, or leave dhcpd out (esc goes back)" in run.text())
         await run.until(lambda: config.fields)
         await run.press("up", "right", "right")
         await run.until(lambda: [field.argument.name for field in config.fields] == ["options", "hypervisor"])
@@ -306,6 +307,9 @@ async def test_a_system_that_cannot_be_set_up_stops_at_the_checks() -> None:
         await run.until(run.said)
         assert "system stands in the way: use debian-12" in run.said()
         assert isinstance(run.app.screen, InstallChecks)
+        await run.press("escape", "escape")
+        await run.at(MainScreen)
+        assert "This server is not set up yet: 7, then a." in run.text()
 
 
 async def test_what_is_in_the_way_is_in_the_plan_first_unless_one_does_not_want_it() -> None:
