@@ -141,6 +141,8 @@ class Jobs:
             raise Refused(f"job {number} is past its point of no return: it can only go on to its end")
         job.record.cancelling = True
         await self._write(job, Write(job=job.record))
+        if job.record.state not in FINISHED:
+            self._show(job.record)
         job.cancelled.set()
         return job.record
 

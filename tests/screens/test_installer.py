@@ -27,6 +27,7 @@ from qrm_tui.screens.plan import PlanScreen
 from qrm_tui.screens.practice import Practice
 from qrm_tui.styles import themes
 from qrm_tui.styles.themes import Look
+from qrm_tui.widgets.steps import Steps
 
 MACHINES = Path(__file__).parent.parent / "fixtures/machines"
 #: Seconds for the server to start, and for a job to end, on a busy machine.
@@ -422,6 +423,17 @@ async def test_every_screen_bears_a_terminal_that_grows_small_and_large_again() 
         assert "[Install]" in run.text()
         await run.pilot.resize_terminal(80, 24)
         await run.until(lambda: "steps/log" in run.text())
+        job = run.app.screen
+        await run.until(lambda: job._row.get("step", 0) > 2)   # packages come
+        await run.press("c")
+        cancel = await run.at(PlanScreen)
+        await run.until(lambda: cancel.plan)
+        await run.press("r")
+        await run.until(lambda: run.app.screen is job and job._row["state"] == "undone")
+        assert "job 1: it stops, and what it did is taken back" in run.said()
+        await run.until(lambda: "stays" in job.query_one(Steps).text)
+        assert "install openssh-client" in job.query_one(Steps).text.partition("stays")[2]
+        assert "esc goes back to the settings, where enter plans it again" in run.text()
 
 
 async def test_on_the_linux_console_every_word_that_matters_is_there() -> None:
