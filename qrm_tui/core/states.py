@@ -351,7 +351,7 @@ JOB: Sequence[Rule] = tuple(
         ("running", lambda i, f: i.wanted.waits_for or i.wanted.doing, lambda i, f: ""),
         ("undoing", lambda i, f: i.wanted.waits_for or f"it takes back what it did: {i.wanted.error}",
          lambda i, f: ""),
-        ("undone", lambda i, f: f"everything was taken back: {i.wanted.error}",
+        ("undone", lambda i, f: f"it was taken back: {i.wanted.error}",
          lambda i, f: "mend the cause and ask again"),
         ("failed", lambda i, f: i.wanted.error,
          lambda i, f: "mend the cause and ask again: what is left of it is found then"),

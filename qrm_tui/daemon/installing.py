@@ -17,8 +17,8 @@ from qrm_tui.daemon.look import look_at_network
 from qrm_tui.daemon.machines import Machines
 from qrm_tui.install import defaults, fixes, questions, recording
 from qrm_tui.install.checks import check_all
-from qrm_tui.install.planner import OS_RELEASE
 from qrm_tui.install.server import Server
+from qrm_tui.install.setting_up import OS_RELEASE
 
 
 class Installing:

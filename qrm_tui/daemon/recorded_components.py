@@ -7,7 +7,7 @@ from qrm_tui.core.component_table import table
 from qrm_tui.core.components import ComponentWanted
 from qrm_tui.core.settings import Settings
 from qrm_tui.install import steps
-from qrm_tui.install.planner import digest, programs
+from qrm_tui.install.setting_up import digest, programs
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.packages import content_of
 from qrm_tui.practice.server_commands import KEY_FILE

@@ -18,8 +18,8 @@ from qrm_tui.core.model import Item, StorageSeen
 from qrm_tui.core.plan import HERE
 from qrm_tui.daemon.machines import Machines
 from qrm_tui.db.store import Store, Write
-from qrm_tui.install import planner
 from qrm_tui.install import seen as components_seen
+from qrm_tui.install import setting_up
 
 _log = logging.getLogger("qrmd.watchers")
 
@@ -120,7 +120,7 @@ class Watchers:
             await self._look_at_boot_images()
         except (Unreachable, StepFailed) as error:
             _log.error("%s", error)
-        wanted = planner.present(self._farm)
+        wanted = setting_up.present(self._farm)
         if not wanted:
             return
         try:
@@ -130,7 +130,7 @@ class Watchers:
                 await self._seen(name, "component", ComponentSeen(troubles=(str(error),)), at=self._farm.clock())
             raise
         # settings may have been changed meanwhile: the look after that job tells
-        for name in planner.present(self._farm):
+        for name in setting_up.present(self._farm):
             if name in wanted:
                 await self._seen(name, "component", components_seen.see(name, wanted, facts, self._warnings_of(name)),
                                  at=self._farm.clock())

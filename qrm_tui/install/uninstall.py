@@ -25,7 +25,7 @@ from qrm_tui.core.farm import Farm
 from qrm_tui.core.plan import HERE, Change, Inverse, Record, RemoveFile, Step, WriteFile
 from qrm_tui.core.states import some
 from qrm_tui.install import closing, fixes, staying, steps, uses
-from qrm_tui.install.planner import OS_RELEASE, by_hand, digest, distribution_of, locks, present
+from qrm_tui.install.setting_up import OS_RELEASE, by_hand, digest, distribution_of, locks, present
 
 #: qrmd's own settings.
 _SETTINGS = "/etc/qrm/qrmd.toml"

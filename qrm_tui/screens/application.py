@@ -318,7 +318,9 @@ class QrmApp(LettingIn):
         elif outcome.job is not None:
             self.open_job(str(outcome.job["name"]))
         elif outcome.changed is not None:
-            words = [f"{row['name']}: {row.get('state', 'changed')}" for row in outcome.changed.get("changed", ())]
+            words = [f"{row['name']}: {row.get('state', 'changed')}" if not row.get("cancelling") else
+                     f"job {row['name']}: it stops, and what it did is taken back"
+                     for row in outcome.changed.get("changed", ())]
             words += [f"{kind} {name}: removed" for kind, name in outcome.changed.get("removed", ())]
             if len(words) > _TOLD:
                 words[_TOLD - 1:] = [f"and {len(words) - _TOLD + 1} more"]

@@ -64,6 +64,7 @@ class InstallConfig(InstallScreen):
     DEFAULT_CSS = """
     InstallConfig > #fields { height: 1fr; overflow-y: auto; }
     InstallConfig > #hint { height: 1; }
+    InstallConfig > #trouble { height: auto; max-height: 3; }
     InstallConfig > Chooser { background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -78,7 +79,8 @@ class InstallConfig(InstallScreen):
         self._page = BASIC
 
     def parts(self) -> Sequence[Widget]:
-        return [Chooser(self.found.setup.pages(), id="pages"), Vertical(id="fields"), Page(id="hint")]
+        return [Chooser(self.found.setup.pages(), id="pages"), Vertical(id="fields"), Page(id="trouble"),
+                Page(id="hint")]
 
     async def on_mount(self) -> None:
         super().on_mount()
@@ -87,6 +89,7 @@ class InstallConfig(InstallScreen):
     async def on_screen_resume(self) -> None:
         """Components may have been chosen otherwise meanwhile."""
         pages = self.query_one("#pages", Chooser)
+        self._show_trouble()
         if pages.choices != tuple(self.found.setup.pages()):
             await self._rebuild_pages()
 
@@ -102,6 +105,7 @@ class InstallConfig(InstallScreen):
         if self.gone:
             return
         self._show_hint()
+        self._show_trouble()
         focused = next((field for field in self.fields if field.has_focus_within), None)
         if focused is not None:
             self.call_after_refresh(focused.scroll_visible, animate=False)
@@ -120,6 +124,7 @@ class InstallConfig(InstallScreen):
         if wanted is not None:
             wanted.editor.focus()
         self._show_hint()
+        self._show_trouble()
 
     def _choices(self, asked: Asked) -> list[str]:
         if asked.setting.type == "yesno":
@@ -134,6 +139,12 @@ class InstallConfig(InstallScreen):
         field = next((field for field in self.fields if field.has_focus_within), None)
         text = field.hint if field else "left and right: other pages; what stands there may be accepted as it is"
         self.query_one("#hint", Page).set_lines(wrap(text, self.app.size.width - 2, "muted", " ")[:1])
+
+    def _show_trouble(self) -> None:
+        """What stands in the way, and no field here can settle."""
+        self.query_one("#trouble", Page).set_lines([
+            part for one in self.found.setup.wrong() if not one.key
+            for part in wrap(f"{one.reason} (esc goes back)", self.app.size.width - 2, "bad", " ! ")])
 
     def on_descendant_focus(self) -> None:
         self._show_hint()
@@ -155,6 +166,7 @@ class InstallConfig(InstallScreen):
         for other in self.fields:   # what fits together is told at each
             if other is not field:
                 other.say()
+        self._show_trouble()
         if field.has_focus_within:   # why it is not possible may take more lines than what it is
             self.call_after_refresh(field.scroll_visible, animate=False)
         if field.asked.setting.type == "interface":

@@ -85,6 +85,9 @@ class InstallJob(JobScreen):
         if row.get("state") == "running":
             words = self._calm.words(seconds_left(row, self.query_one(Steps).steps, now), now)
             lines.append(line((f" {words or _NOT_YET}", "muted")))
+        elif row.get("state") in ("undone", "failed") and self.found is not None:
+            lines += wrap("esc goes back to the settings, where enter plans it again: what is there already is not "
+                          "done twice", width - 1, "strong", " ")
         return lines
 
     def _show_row(self, row: Mapping[str, Any]) -> None:

@@ -87,9 +87,10 @@ class Overview(Page):
         counts = [self._counts(kind, width) for kind in _WORDS
                   if kind in self._live.heard and (kind not in _IF_ANY or self._live.rows[kind])]
         parts = [part for part in (self._room(), self._boots(width), self._at_work(width)) if part[1]]
-        if "storage" in self._live.heard and not self._live.rows["storage"]:
-            parts.append(("", wrap("A storage server is the first thing a farm needs: 6, then a.", width - 1, "strong",
-                                   " "), ""))
+        if {"storage", "component"} <= self._live.heard and not self._live.rows["storage"]:
+            first = "This server is not set up yet: 7, then a." if not self._live.rows["component"] else \
+                "A storage server is the first thing a farm needs: 6, then a."
+            parts.append(("", wrap(first, width - 1, "strong", " "), ""))
         lines = [*counts, EMPTY]
         for (label, whole, more), size in zip(parts, self._share(parts, len(lines)), strict=True):
             shown = list(whole[:size])

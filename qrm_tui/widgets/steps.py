@@ -24,6 +24,10 @@ STATES: Mapping[str, tuple[str, str]] = {
     "undone": ("undone", "warning"),
     "skipped": ("skipped", "muted"),
 }
+#: Of a job that went back, a step whose effect has no undo: packages stay installed.
+_STAYS = ("stays", "warning")
+#: Kinds of steps that have an effect on a machine.
+_EFFECTS = ("run", "write")
 NO_RETURN = " from here on it cannot be undone "
 
 
@@ -109,6 +113,8 @@ class Steps(CursorPage):
         number = f" {mark} {place + 1:>2} "
         if self._live:
             word, style = STATES.get(step.get("state", "pending"), (str(step.get("state")), ""))
+            if step.get("state") == "undone" and step["kind"] in _EFFECTS and not step.get("undo"):
+                word, style = _STAYS
             before: PageLine = ((number, "muted"), (f"{word:<8}", style), (f"{self._took(step):>6}  ", ""))
         else:
             before = ((number, "muted"), (fit(str(step["kind"]), 7), "muted"))

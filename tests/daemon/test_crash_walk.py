@@ -14,7 +14,7 @@ from qrm_tui.core.errors import StepFailed
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.operations.registry import OPERATIONS
 from qrm_tui.core.plan import Record, Step
-from qrm_tui.daemon.jobs import Job
+from qrm_tui.daemon.driving import Job
 from qrm_tui.daemon.planners import JOB_CONTROLS
 from tests.daemon.scenarios import SCENARIOS
 from tests.daemon.world import ServerKilled, World

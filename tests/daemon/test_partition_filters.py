@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from qrm_tui.core.errors import Refused
-from qrm_tui.daemon.jobs import Job
+from qrm_tui.daemon.driving import Job
 from tests.daemon.scenarios import SCENARIOS
 from tests.daemon.test_partitions import idle, make, partition, resource
 from tests.daemon.world import World

@@ -27,6 +27,7 @@ from qrm_tui.screens.plan import PlanScreen
 from qrm_tui.screens.practice import Practice
 from qrm_tui.styles import themes
 from qrm_tui.styles.themes import Look
+from qrm_tui.widgets.steps import Steps
 
 MACHINES = Path(__file__).parent.parent / "fixtures/machines"
 #: Seconds for the server to start, and for a job to end, on a busy machine.
@@ -287,6 +288,7 @@ async def test_pages_of_components_are_reached_by_the_arrows_also_where_a_port_i
         assert checks.row["name"] == "ports", "what is wrong comes first"
         await run.press("escape")
         config = await run.to(InstallConfig)
+        await run.until(lambda: "dnsmasq's now: stop that, or leave dhcpd out (esc goes back)" in run.text())
         await run.until(lambda: config.fields)
         await run.press("up", "right", "right")
         await run.until(lambda: [field.argument.name for field in config.fields] == ["options", "hypervisor"])
@@ -306,6 +308,9 @@ async def test_a_system_that_cannot_be_set_up_stops_at_the_checks() -> None:
         await run.until(run.said)
         assert "system stands in the way: use debian-12" in run.said()
         assert isinstance(run.app.screen, InstallChecks)
+        await run.press("escape", "escape")
+        await run.at(MainScreen)
+        assert "This server is not set up yet: 7, then a." in run.text()
 
 
 async def test_what_is_in_the_way_is_in_the_plan_first_unless_one_does_not_want_it() -> None:
@@ -418,6 +423,17 @@ async def test_every_screen_bears_a_terminal_that_grows_small_and_large_again() 
         assert "[Install]" in run.text()
         await run.pilot.resize_terminal(80, 24)
         await run.until(lambda: "steps/log" in run.text())
+        job = run.app.screen
+        await run.until(lambda: job._row.get("step", 0) > 2)   # packages come
+        await run.press("c")
+        cancel = await run.at(PlanScreen)
+        await run.until(lambda: cancel.plan)
+        await run.press("r")
+        await run.until(lambda: run.app.screen is job and job._row["state"] == "undone")
+        assert "job 1: it stops, and what it did is taken back" in run.said()
+        await run.until(lambda: "stays" in job.query_one(Steps).text)
+        assert "install openssh-client" in job.query_one(Steps).text.partition("stays")[2]
+        assert "esc goes back to the settings, where enter plans it again" in run.text()
 
 
 async def test_on_the_linux_console_every_word_that_matters_is_there() -> None:

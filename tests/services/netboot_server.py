@@ -9,7 +9,7 @@ from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item, convert_wanted
 from qrm_tui.core.plan import HERE, Record
 from qrm_tui.daemon.look import look_here
-from qrm_tui.install import planner, seen
+from qrm_tui.install import planner, seen, setting_up
 from qrm_tui.runners import steps
 from tests.lab.namespace import BRIDGE, BRIDGE_ADDRESS
 from tests.lab.services_root import Services
@@ -60,7 +60,7 @@ class Server:
         return draft
 
     async def see(self, name: str) -> Any:
-        wanted = planner.present(self.farm)
+        wanted = setting_up.present(self.farm)
         return seen.see(name, wanted, await look_here(self.services, seen.probe(wanted)))
 
     async def fetch(self, url: str) -> tuple[int, str]:
