@@ -1,6 +1,7 @@
 """What is pictured: programs, and in each the screens one after the other, with the keys that lead there.
 
-Another screen is a line here. Keys are written as they are sent; `seen` is what must be on the screen then.
+Another screen is a line here. Keys are written as they are sent, a word that is typed in one piece; `seen` is what must
+be on the screen then.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ FARM = Program("farm", (sys.executable, "-m", "tests.pictures.farm"), (
     Scene("ve-form", ("a",), "define a virtual environment"),
     Scene("partitions", (ESCAPE, ESCAPE, "4", DOWN, DOWN, DOWN), "its kernel panicked"),
     Scene("images", ("5", DOWN, DOWN), "give it more now"),
-    Scene("filter", ("/", *"state=error"), "1 of"),
+    Scene("filter", ("/", "state=error"), "1 of"),
     Scene("clone-form", (ESCAPE, "c"), "the golden image"),
-    Scene("form-wrong", (*"new", DOWN, *"no_host"), "is no host name"),
+    Scene("form-wrong", ("new", DOWN, "no_host"), "is no host name"),
     Scene("plan", (ESCAPE, "y", "d"), "cannot be undone"),
     Scene("plan-step", (ENTER,), "undo"),
     Scene("storage", (ESCAPE, "6"), "archive"),
@@ -48,14 +49,14 @@ FARM = Program("farm", (sys.executable, "-m", "tests.pictures.farm"), (
     Scene("jobs", ("8",), "ticket"),
     Scene("job", (DOWN, DOWN, ENTER), "block group 29"),
     Scene("journal", (ESCAPE, "9"), "image.clone"),
-    Scene("palette", (CTRL_P, *"clone"), "image clone"),
+    Scene("palette", (CTRL_P, "clone"), "image clone"),
     Scene("help", (ESCAPE, "?"), "Keys"),
     Scene("command", (ESCAPE, ":"), "view 2"),
-    Scene("command-words", tuple("image "), "clone an image"),
+    Scene("command-words", ("image ",), "clone an image"),
     Scene("resources-again", (ESCAPE, "2"), "xen on r1"),
     Scene("console", ("s",), "login:"),
     Scene("console-keys", ("\x1e",), "SysRq"),
-    Scene("wall", (LEAVE, ":", *"wall", ENTER), "Kernel panic - not"),
+    Scene("wall", (LEAVE, ":", "wall", ENTER), "Kernel panic - not"),
     Scene("left", (ESCAPE, "q"), ""),
 ))
 
@@ -67,7 +68,7 @@ INSTALLER = Program("installer", (sys.executable, "-m", "qrm_tui.app", "--machin
     Scene("components", (ENTER,), "336K"),
     Scene("components-nagios", (*(DOWN,) * 10, SPACE), "nagios takes its"),
     Scene("config", (ENTER,), "the router that machines"),
-    Scene("config-wrong", (TAB, *"9"), "! "),
+    Scene("config-wrong", (TAB, "9"), "! "),
     Scene("config-page", (BACKSPACE, UP, UP, RIGHT, RIGHT), "hypervisor"),
     Scene("config-help", (F1,), "Keys"),
     Scene("plan", (ESCAPE, ENTER), "99-zz-qrm.yaml"),
