@@ -190,7 +190,9 @@ class SimulatedConsole:
         return self._clock()
 
 
-class _PracticeLine:
+class PracticeLine:
+    """A line to a simulated machine's console."""
+
     def __init__(self, console: SimulatedConsole) -> None:
         self._console = console
 
@@ -214,7 +216,7 @@ class PracticeSource:
     console: SimulatedConsole
     kind: str = field(default="practice", init=False)
 
-    async def open(self, received: Received, ended: Ended) -> _PracticeLine:
+    async def open(self, received: Received, ended: Ended) -> PracticeLine:
         """At once."""
         self.console.plug(received)
-        return _PracticeLine(self.console)
+        return PracticeLine(self.console)

@@ -22,12 +22,13 @@ from qrm_tui.backends.partition_boot import FOLDER as BOOT_FOLDER
 from qrm_tui.backends.partition_filter import FOLDER
 from qrm_tui.core.errors import QrmError, Unreachable
 from qrm_tui.core.partitions import HostSeen
-from qrm_tui.practice.console import PracticeSource
+from qrm_tui.practice.console import PracticeLine
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.node import AGAIN, Model, Network, SimulatedNode, Wire
 from qrm_tui.practice.volumes import SimulatedGroup
-from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, Received
+from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, NotTaken, Received
 from qrm_tui.runners.libvirt import LibvirtHypervisor, LocalReach
+from qrm_tui.runners.libvirt_console import NO_BREAK
 from qrm_tui.runners.libvirt_line import SHORT
 
 if TYPE_CHECKING:
@@ -100,6 +101,13 @@ class PartitionNode(SimulatedNode):
         self.gone()
 
 
+class _GuestLine(PracticeLine):
+    """As libvirt has it."""
+
+    async def send_break(self) -> None:
+        raise NotTaken(NO_BREAK)
+
+
 class _GuestSource:
     """The console of a domain, from its definition on."""
 
@@ -113,7 +121,8 @@ class _GuestSource:
         guest = self._guests.get(self._uuid)
         if guest is None:
             raise NoLine("there is no such domain")
-        return await PracticeSource(guest.console).open(received, ended)
+        guest.console.plug(received)
+        return _GuestLine(guest.console)
 
     async def worth_trying(self) -> None:
         """Until it is defined."""

@@ -33,6 +33,7 @@ _READ, _WRITE = libvirt.VIR_STREAM_EVENT_READABLE, libvirt.VIR_STREAM_EVENT_WRIT
 _GONE = libvirt.VIR_STREAM_EVENT_ERROR | libvirt.VIR_STREAM_EVENT_HANGUP
 #: what virStreamRecv and virStreamSend return where they would have to wait
 _LATER = -2
+NO_BREAK = "libvirt has no break on a partition's console"
 _OVER = "it was switched off or started anew, or somebody else has taken its console"
 
 
@@ -189,7 +190,7 @@ class LibvirtLine:
 
     async def send_break(self) -> None:
         """libvirt has no way for it."""
-        raise NotTaken("libvirt has no break on a partition's console")
+        raise NotTaken(NO_BREAK)
 
     def resize(self, columns: int, rows: int) -> None:
         """A serial line knows no size."""

@@ -33,6 +33,8 @@ from qrm_tui.widgets.terminal import Terminal
 LINES = 2000
 #: Seconds between attempts to watch again; an answer to a question older than so many seconds is nobody's any more.
 BACKOFF, STALE = (0.5, 1, 2, 4, 8, 15), 5.0
+#: Sources that have no break, however one asks.
+_NO_BREAK = frozenset(("libvirt",))
 #: States of a partition or a resource that hears nothing.
 _DEAF = frozenset(("paused", "crashed", "off"))
 #: Bytes typed that wait for the server; and lines of a paste that are shown before it is sent.
@@ -223,6 +225,7 @@ class ConsoleScreen(FarmScreen[None]):
     def _source(self, event: Source) -> None:
         self.source = event.source
         self._show_title()
+        self.refresh_bindings()
 
     def farm_changed(self, what: frozenset[str]) -> None:
         self.set_class(self.live.line == "lost", "-stale")
@@ -455,6 +458,8 @@ class ConsoleScreen(FarmScreen[None]):
         if action == "watch":
             return typing
         if typing or (self.is_mounted and self.query_one(Prompt).is_open):
+            return False
+        if action in ("break", "sysrq") and self.source in _NO_BREAK:
             return False
         if action in ("type", "break", "sysrq", "size"):
             return self.may_type and self.status is not None and (action != "size" or not self.terminal.told)

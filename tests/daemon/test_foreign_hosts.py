@@ -81,6 +81,11 @@ async def test_domains_on_our_own_hosts_are_shown_and_never_touched(world: World
         await world.do("domain.start", name=item.name)
     with pytest.raises(Refused, match="qrm ve stop hosts"):
         await world.do("host.remove", name=name)
+    await hypervisor.line.call("define", lambda connection: connection.defineXML(
+        "<domain type='test'><name>web</name><memory>65536</memory><os><type>hvm</type></os></domain>"))
+    await world.qrmd.hosts.look(name)
+    with pytest.raises(Refused, match="has a domain web that is none of ours"):
+        await make(world, name, name="web")
 
 
 @pytest.mark.parametrize(("given", "words"), [

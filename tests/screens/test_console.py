@@ -291,6 +291,15 @@ async def test_a_break_that_the_source_has_not_is_told() -> None:
         await c.d.until(lambda: "has no break" in c.d.said())
 
 
+async def test_where_nobody_can_send_a_break_none_is_offered() -> None:
+    async with console() as c:
+        await c.d.press(WATCH)
+        await c.d.until(lambda: {"break", "SysRq"} <= set(c.d.offered()))
+        c.screen.post_message(c.screen.Source("libvirt"))
+        await c.d.until(lambda: not {"break", "SysRq"} & set(c.d.offered()))
+        assert "size" in c.d.offered()
+
+
 async def test_a_serial_line_is_taken_for_80x24_until_its_shell_is_told() -> None:
     async with console() as c:
         emulator = c.terminal.emulator
