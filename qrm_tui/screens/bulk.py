@@ -89,8 +89,8 @@ class Bulk(FarmScreen[Outcome]):
         with Vertical(id="asks"):
             with Horizontal(id="reason-line"):
                 yield Label(">", classes="pointer", markup=False)
-                yield Label("reason, for the journal:", markup=False)
-                yield LineInput(self.request.reason, id="reason", placeholder="may be left out; one for all")
+                yield Label("reason:", markup=False)
+                yield LineInput(self.request.reason, id="reason", placeholder="for the journal, one for all, or none")
             with Horizontal(id="confirm-line"):
                 yield Label(">", classes="pointer", markup=False)
                 yield Label("", id="confirm-label", markup=False)

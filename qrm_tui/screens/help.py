@@ -58,6 +58,7 @@ class Help(FarmScreen[None]):
     Help { layout: vertical; }
     Help > #help { height: 1fr; }
     """
+    AUTO_FOCUS = "*"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "leave", "back", key_display="esc", id="help.leave"),
     ]

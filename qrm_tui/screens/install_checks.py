@@ -49,7 +49,8 @@ class InstallChecks(InstallList):
     def _line(self, row: dict[str, Any], width: int) -> PageLine:
         word, style = STATES[row["state"]]
         mark = "   " if not row["fix"] else "[x]" if row["name"] in self.found.setup.fixes else "[ ]"
-        told: PageLine = ((f" {mark} ", "key"), (f"{word:<6}", style), (fit(row["title"], 20), ""))
+        told: PageLine = ((" ", ""), (mark, "key" if row["fix"] else ""), (f" {word:<6}", style),
+                          (fit(row["title"], 20), ""))
         room = width - 33
         return told if room < _LEAST else (*told, (fit(row["found"], room), "muted" if row["state"] == "ok" else ""))
 

@@ -76,8 +76,9 @@ class InstallComponents(InstallList):
         chosen = one.name in self.found.setup.chosen
         mark = "   " if one.lacking else "[x]" if chosen else "[ ]"
         state, style = self._state(one)
-        told: PageLine = ((f" {mark} ", "key"), (fit(one.name, 9), "strong" if chosen else ""),
-                          (fit(state, 13), style), (f"{self._fetched(one):>6}  ", "muted"))
+        told: PageLine = ((" ", ""), (mark, "" if one.lacking else "key"), (" ", ""),
+                          (fit(one.name, 9), "strong" if chosen else ""), (fit(state, 13), style),
+                          (f"{self._fetched(one):>6}  ", "muted"))
         room = width - 36
         return told if room < _LEAST else (*told, (fit(one.what, room), "" if chosen else "muted"))
 

@@ -21,7 +21,7 @@ from qrm_tui.screens.install_base import Found, InstallScreen
 from qrm_tui.screens.operate import Outcome
 from qrm_tui.widgets.chooser import Chooser
 from qrm_tui.widgets.field import Field
-from qrm_tui.widgets.page import Page, wrap
+from qrm_tui.widgets.page import Page, PageLine, wrap
 
 
 class _Computed(Answer):
@@ -58,6 +58,18 @@ class SettingField(Field):
         return text[:1].upper() + text[1:]
 
 
+class _Pages(Chooser):
+    """The pages, with the pointer that fields have."""
+
+    def build(self, width: int) -> list[PageLine]:
+        (blank, *words), = super().build(width)
+        return [((">", "strong") if self.has_focus and blank[0] == " " else blank, *words)]
+
+    def watch_has_focus(self, value: bool) -> None:
+        super().watch_has_focus(value)
+        self.rebuild()
+
+
 class InstallConfig(InstallScreen):
     """Every value may be accepted as it is."""
 
@@ -79,7 +91,7 @@ class InstallConfig(InstallScreen):
         self._page = BASIC
 
     def parts(self) -> Sequence[Widget]:
-        return [Chooser(self.found.setup.pages(), id="pages"), Vertical(id="fields"), Page(id="trouble"),
+        return [_Pages(self.found.setup.pages(), id="pages"), Vertical(id="fields"), Page(id="trouble"),
                 Page(id="hint")]
 
     async def on_mount(self) -> None:
@@ -95,7 +107,7 @@ class InstallConfig(InstallScreen):
 
     async def _rebuild_pages(self) -> None:
         former = self.query_one("#pages", Chooser)
-        made = Chooser(self.found.setup.pages(), former.value, id="pages")
+        made = _Pages(self.found.setup.pages(), former.value, id="pages")
         await former.remove()
         await self.mount(made, before="#fields")
         await self.show(made.value)

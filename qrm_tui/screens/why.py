@@ -30,6 +30,7 @@ class Why(FarmWindow[None]):
     Why > Vertical { width: 76 !important; }
     Why #why { max-height: 18; background: $surface; margin: 0 1; }
     """
+    AUTO_FOCUS = "*"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,w,enter,q", "leave", "close", key_display="esc", id="why.leave"),
     ]

@@ -8,6 +8,7 @@ import pytest
 from textual.containers import Container
 from textual.widget import Widget
 
+from qrm_tui.screens.help import Help
 from qrm_tui.screens.listing import Listing
 from qrm_tui.screens.why import Why
 from qrm_tui.widgets.table import VirtualTable
@@ -63,6 +64,18 @@ async def test_read_only_offers_nothing_that_changes_and_says_so() -> None:
         await d.press("5")
         assert not CHANGING & set(d.offered())
         assert "READ-ONLY" in d.text()
+
+
+async def test_a_help_that_is_longer_than_the_screen_scrolls_by_keys() -> None:
+    async with running() as d:
+        await d.press("5", "question_mark")
+        screen = await d.at(Help)
+        await d.until(lambda: "page down" in d.offered())
+        first = d.text()
+        await d.press("space")
+        await d.until(lambda: d.text() != first)
+        await d.press("escape")
+        assert d.app.screen is not screen
 
 
 async def test_keys_follow_the_state_of_a_job() -> None:
