@@ -54,6 +54,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--practice", metavar="FARM", help="simulate this farm; nothing real is touched")
     parser.add_argument("--machine", metavar="FILE", type=Path,
                         help="play this recorded machine (qrm install record); nothing real is touched")
+    parser.add_argument("--pace", type=_pace, default=1.0,
+                        help="how long commands take on a recorded machine: 1 as long as on a real one, 0 no time")
     parser.add_argument("--look", action="store_true", help="look at this machine; what is in --state goes at the end")
     parser.add_argument("--installer", action="store_true",
                         help="it is the installer's own, until qrmd.service takes over")
@@ -62,6 +64,16 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--print-unit", action="store_true", help="print a systemd unit for this qrmd, and end")
     parser.add_argument("--version", action="version", version=f"qrmd {__version__}")
     return parser
+
+
+def _pace(text: str) -> float:
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = -1
+    if not 0 <= pace <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 0 to 100")
+    return pace
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -159,7 +171,8 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
             # only here: a real server has no use for simulated machines
             from qrm_tui.daemon.practice import PracticeServer
 
-            practice = PracticeServer(options.practice, options.state, options.nodes, machine=options.machine)
+            practice = PracticeServer(options.practice, options.state, options.nodes, machine=options.machine,
+                                      pace=options.pace)
             qrmd = practice.qrmd
         else:
             qrmd = Qrmd(options.state, RealMachines(options.state), name=settings.get("name", "farm"),

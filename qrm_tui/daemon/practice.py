@@ -112,10 +112,12 @@ class PracticeMachines:
 class PracticeServer:
     """A practice farm as one thing: the server, qrmd-node, and the simulated machines that speak with it."""
 
-    def __init__(self, name: str, state: Path, nodes: int = 0, *, machine: Path | None = None) -> None:
-        """Begun anew in `state`; BadInput if that holds a real farm. `machine`: a recorded one, instead of a farm."""
+    def __init__(self, name: str, state: Path, nodes: int = 0, *, machine: Path | None = None,
+                 pace: float = 1) -> None:
+        """Begun anew in `state`; BadInput if that holds a real farm. `machine`: a recorded one, at that pace,
+        instead of a farm."""
         _clear(state)
-        self._farm = recorded_farm(machine, state / "machines") if machine else \
+        self._farm = recorded_farm(machine, state / "machines", pace) if machine else \
             load_farm(name, state / "machines", nodes=nodes)
         self._recorded = machine is not None
         self._node_socket, self._http = state / "node.sock", state / "http.sock"

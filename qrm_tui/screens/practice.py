@@ -8,6 +8,7 @@ from qrm_tui.client.own_server import OwnServer
 class Practice(OwnServer):
     """Starts at once and is not waited for: the app connects as soon as it answers."""
 
-    def __init__(self, farm: str = "small", *, machine: str = "") -> None:
-        """A farm by name, or the recorded machine of a file. OSError where it cannot be started."""
-        super().__init__(("--machine", machine) if machine else ("--practice", farm))
+    def __init__(self, farm: str = "small", *, machine: str = "", pace: float = 1) -> None:
+        """A farm by name, or the recorded machine of a file, at that pace (qrmd's --pace). OSError where it cannot be
+        started."""
+        super().__init__(("--machine", machine, "--pace", str(pace)) if machine else ("--practice", farm))

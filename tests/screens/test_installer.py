@@ -101,10 +101,10 @@ async def opened(practice: Practice, look: Look = themes.DARK,
 
 
 @asynccontextmanager
-async def installer(machine: str | Path, look: Look = themes.DARK,
-                    size: tuple[int, int] = (80, 24)) -> AsyncIterator[Installer]:
+async def installer(machine: str | Path, look: Look = themes.DARK, size: tuple[int, int] = (80, 24), *,
+                    pace: float = 1) -> AsyncIterator[Installer]:
     """The installer on a recorded machine, by its name or its file."""
-    practice = Practice(machine=str(machine if isinstance(machine, Path) else MACHINES / f"{machine}.json"))
+    practice = Practice(machine=str(machine if isinstance(machine, Path) else MACHINES / f"{machine}.json"), pace=pace)
     try:
         async with opened(practice, look, size) as run:
             yield run
@@ -123,7 +123,7 @@ async def shows_the_same(run: Installer, other: QrmApp) -> None:
 
 
 async def test_from_start_to_installed_with_all_defaults_in_few_keys_and_another_terminal_shows_the_same_run() -> None:
-    async with installer("debian12") as run:
+    async with installer("debian12", pace=0) as run:
         plan = await run.to(InstallPlan)
         await run.until(lambda: plan.plan)
         await run.press("tab", "enter")
@@ -176,7 +176,7 @@ async def test_back_and_forward_keep_everything() -> None:
 
 
 async def test_the_choice_is_kept_when_the_line_drops_and_what_is_set_up_can_be_switched_off() -> None:
-    practice = Practice(machine=str(MACHINES / "debian12.json"))
+    practice = Practice(machine=str(MACHINES / "debian12.json"), pace=0)
     try:
         async with opened(practice) as run:
             await run.to(InstallComponents)

@@ -114,7 +114,7 @@ def test_files_of_other_systems_editors_are_read_as_they_are(text: str) -> None:
 @pytest.mark.parametrize(("text", "words"), [
     ("".join(f"x{number} = 1\n" for number in range(50_000)), "line 33: apache: x19: there is no such setting"),
     ("".join(f"[x{number}\n" for number in range(50_000)), "line 33: Expected ']' at the end of a table declaration"),
-])
+], ids=["settings", "tables"])
 def test_of_a_huge_file_the_first_faults_are_told(text: str, words: str) -> None:
     told = faults(GOOD[:GOOD.index("[dhcpd]")] + "\n" * 9 + text)
     assert len(told) == 21
