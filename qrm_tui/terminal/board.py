@@ -227,14 +227,15 @@ class ConsoleBoard(Board):  # type: ignore[misc]
             parser.reset()
         parser.bound()
 
-    def perform(self, sequence: str) -> None:
-        """Perform a control sequence that is complete, as the parser does."""
+    def perform(self, sequence: str) -> bool:
+        """Perform a control sequence that is complete, as the parser does; False where it is not for consoles."""
         handler, operation = self.parser._csi_memo.get(sequence)
         try:
             handler(operation)
         except _FAULTS:
             self.faults += 1
         self.blitter.last_printed_char = None
+        return handler is not _nothing
 
     @property
     def sets(self) -> Sets:

@@ -20,7 +20,7 @@ _TEXT = "[ -~\u2500-\u259f]"
 #: Changes of the pen, text, more changes, and one of: a sequence that is done here; a control;
 #: another sequence that is complete; all that is left.
 _PIECES = re.compile(
-    rf"({RUN})({_TEXT}*)({RUN})(?:\x1b\[([0-9;]*)([ABCDEFGHKXadefr`])|(\r\n|[\r\n\b]|\x1b[DM])"
+    rf"({RUN})({_TEXT}*)({RUN})(?:\x1b\[([0-9;]*)([ABCDEFGHKXadefr`])|(\r\n|[\r\n\b]|\x1b(?:[DM]|\[\?25[hl]))"
     rf"|(\x1b\[[0-9;:?<=>]*[ -/]*[@-~]|\x1b[78EH=>]|[\t\x07])|((?!{_TEXT})(?s:.+)))?")
 #: Numbers as sequences give them; none and 0 are 1. What is not here is bittty's.
 _NUMBERS = {"": 1, **{str(number): max(1, number) for number in range(1000)}}
@@ -114,10 +114,11 @@ class Interpreter:
                     row, said = grid[y], None
                 elif other:
                     self._put(x, y, pen, said)
-                    if other[1:2] == "[":
-                        board.perform(other)
-                    else:
+                    if other[1:2] != "[":
                         board.feed(other)
+                    elif not board.perform(other):
+                        said = None
+                        continue
                     break
                 elif rest:
                     self._put(x, y, pen, said)
@@ -135,8 +136,10 @@ class Interpreter:
         else:
             cursor._wrap_pending = False
         if pen is not self._pen:
+            board.style.current = pen.style
+            if pen.sets != self._pen.sets:
+                board.sets = pen.sets
             self._pen = pen
-            board.style.current, board.sets = pen.style, pen.sets
         board.blitter.last_printed_char = pen.cell(said[-1])[1] if said and pen.cell is not None else said
 
     def _done(self, final: str, numeral: str, x: int, y: int, pen: Pen) -> tuple[int, int] | None:
@@ -185,6 +188,9 @@ class Interpreter:
     def _controlled(self, control: str, x: int, y: int, pen: Pen) -> tuple[int, int]:
         """Do a control; where the cursor is then."""
         board, blitter = self._board, self._board.blitter
+        if control[-1] in "hl":
+            board.modes.cursor_visible = control[-1] == "h"
+            return x, y
         x = min(x, blitter.width - 1)
         if control == "\r":
             return 0, y

@@ -29,12 +29,12 @@ from textual.app import App, ComposeResult
 
 from qrm_tui.terminal.bittty_emulator import BitttyEmulator
 from qrm_tui.widgets.terminal import Terminal
-from tests.unit.terminals import boot, coloured, hostile, listing, paging, repainting
+from tests.unit.terminals import boot, coloured, editing, hostile, listing, monitor, paging, repainting
 
 SIZE = (80, 24)
 PIECE = 1 << 16  # bytes of one frame of the wire, at most
 STREAMS = {"a boot": boot, "many colours": coloured, "repainting": repainting, "a shell": listing,
-           "moving about": paging}
+           "moving about": paging, "a monitor": monitor, "vim": editing}
 BUDGET = 5.0  # MB/s in the app, of whole lines: a boot, colours, a program that paints its screen again and again
 
 

@@ -29,10 +29,11 @@ from qrm_tui.screens.application import QrmApp
 from qrm_tui.screens.console import ConsoleScreen
 from qrm_tui.styles import themes
 from tests.bench.consoles import fifo, processor, program
-from tests.unit.terminals import boot, coloured, repainting, screen
+from tests.unit.terminals import boot, coloured, editing, monitor, paging, repainting, screen
 
 SIZE, BYTES, RUNS = (80, 24), 4_000_000, 3
-STREAMS = {"a boot": boot, "many colours": coloured, "repainting": repainting}
+STREAMS = {"a boot": boot, "many colours": coloured, "repainting": repainting, "moving about": paging,
+           "a monitor": monitor, "vim": editing}
 END = "the end of it"
 
 

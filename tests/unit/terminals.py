@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from qrm_tui.terminal.bittty_emulator import BitttyEmulator
 from qrm_tui.terminal.looks import text_of
@@ -98,6 +99,40 @@ def paging(chance: random.Random) -> Iterator[str]:
             yield f"\x1b[{row};{column}H\x1b[30;46m\x1b[K{chance.choice(_WORDS)}\x1b[39;49m\r\n"
         else:
             yield f"\x1b[2;23r\x1b[23;1H\n{chance.choice(_MESSAGES)}\x1b[r"
+
+
+@_stream
+def monitor(chance: random.Random) -> Iterator[str]:
+    """Meters, a table and a window as curses writes them: what differs, by rows, columns, ECH, REP and line drawing."""
+    off = "\x1b[39;49m\x1b(B\x1b[m"
+    yield "\x1b[?1049h\x1b[1;24r\x1b(B\x1b[m\x1b[4l\x1b[?7h\x1b[?25l\x1b[H\x1b[2J"
+    while True:
+        for row in range(1, 5):
+            load = chance.randrange(24)
+            yield (f"\x1b[{row};7H\x1b[32m{'|' * load}\x1b[31m||{off}{' ' * (24 - load)}"
+                   f"\x1b[{row};37H\x1b(B\x1b[0;2m{chance.random() * 100:4.1f}{off}")
+        for row in range(6, 25):
+            kind, cpu = chance.randrange(6), chance.random() * 100
+            table = f"{chance.randrange(99999):5} www-data  {cpu:4.1f} {chance.random() * 9:4.1f}  {cpu:08.2f} "
+            if kind < 3:
+                yield f"\r\x1b[{row}d{table}\x1b[32m{chance.choice(_MESSAGES):.34}{off}\x1b[K"
+            elif kind < 5:
+                yield f"\r\x1b[{row}d{table[:5]}\x1b[{row};18H{cpu:4.1f}\x1b[28G{cpu:08.2f}"
+            else:
+                yield f"\r\x1b[{row}d\x1b[30m\x1b[46m{table}{chance.choice(_WORDS)}\x1b[24X{off}"
+        if chance.random() < 0.1:
+            yield "\x1b[8;20H\x1b(0lq\x1b[37bk\x1b(B"
+            yield from (f"\x1b[{row};20H\x1b(0x\x1b(B\x1b[38X\x1b[38C\x1b(0x\x1b(B" for row in range(9, 13))
+            yield "\x1b[13;20H\x1b(0mq\x1b[37bj\x1b(B\x1b[10;24H\x1b[7m<Ok>\x1b[27m\x1b[?25h\x1b[?25l"
+
+
+@_stream
+def editing(chance: random.Random) -> Iterator[str]:
+    """What vim really sent to two kinds of terminals: pages, lines inserted, words found, windows."""
+    fixtures = Path(__file__).parent.parent / "fixtures"
+    while True:
+        for terminal in ("xterm-256color", "linux"):
+            yield (fixtures / f"vim-{terminal}.bin").read_bytes().decode()
 
 
 @_stream

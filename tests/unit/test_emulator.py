@@ -20,7 +20,7 @@ from qrm_tui.terminal.cells import Styles
 from qrm_tui.terminal.emulator import MOST_COLUMNS, MOST_ROWS
 from qrm_tui.terminal.looks import PLAIN, Look, Run, text_of
 from qrm_tui.terminal.scrollback import Kept, Scrollback
-from tests.unit.terminals import boot, coloured, hostile, listing, paging, repainting, screen
+from tests.unit.terminals import boot, coloured, editing, hostile, listing, monitor, paging, repainting, screen
 
 CASES = [json.loads(line) for line in
          (Path(__file__).parent.parent / "fixtures/terminal-cases.jsonl").read_text().splitlines()]
@@ -187,28 +187,32 @@ def alike(data: bytes, columns: int, rows: int, sizes: list[int]) -> None:
 
 
 @pytest.mark.parametrize("columns, rows", [(80, 24), (20, 5), (132, 50), (40, 1)])
-@pytest.mark.parametrize("stream", [boot, coloured, repainting, paging, listing])
+@pytest.mark.parametrize("stream", [boot, coloured, repainting, paging, monitor, editing, listing])
 def test_the_short_way_ends_where_the_long_one_does(stream: object, columns: int, rows: int) -> None:
     alike(stream(60_000), columns, rows, [1 << 14, 700, 9000])  # type: ignore[operator]
 
 
 def bare_rows(data: bytes, columns: int, rows: int) -> list[list[tuple[str, Look]]]:
-    """What bittty's own board, without anything of ours, shows."""
+    """What bittty's own board, without anything of ours, shows; the letters' colour where there is none is not seen."""
     board = Board(width=columns, height=rows, model=XTERM)
     board.parser.feed(data.decode())
     styles = Styles()
-    return [[(text, styles.look(style)) for style, text in row] for row in board.blitter.current_page.grid]
+    return [[seen(text, styles.look(style)) for style, text in row] for row in board.blitter.current_page.grid]
+
+
+def seen(text: str, look: Look) -> tuple[str, Look]:
+    return text, look if text != " " or look.attributes else look._replace(text=None)
 
 
 @pytest.mark.parametrize("columns, rows", [(80, 24), (20, 5), (160, 50)])
-@pytest.mark.parametrize("stream", [boot, coloured, repainting, paging, listing])
+@pytest.mark.parametrize("stream", [boot, coloured, repainting, paging, monitor, editing, listing])
 def test_the_screen_is_what_bittty_alone_makes(stream: object, columns: int, rows: int) -> None:
     data = stream(60_000)  # type: ignore[operator]
     emulator = BitttyEmulator(columns, rows)
     for place in range(0, len(data), 5000):
         emulator.feed(data[place:place + 5000], 1.0)
     for row, cells in enumerate(bare_rows(data, columns, rows)):
-        shown = [(character, run.look) for run in emulator.line(row) for character in run.text]
+        shown = [seen(character, run.look) for run in emulator.line(row) for character in run.text]
         assert shown + [(" ", PLAIN)] * (columns - len(shown)) == cells
 
 
