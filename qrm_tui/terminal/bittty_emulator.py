@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 from typing import Any
 
 from bittty.present import Bell, RowsScrolledOff, TitleChanged
@@ -20,8 +19,8 @@ from qrm_tui.terminal.scrollback import Kept, Scrollback
 LONGEST_TITLE, MOST_REPLIES = 80, 512
 #: Characters that are fed where the short way is not open, before it is asked for again: the first time, and at last.
 _ASKED, _PIECE = 64, 4096
-#: Where the cursor goes, what is erased and which modes are set between two screenfuls.
-_MOVES = re.compile(r"(?:\x1b\[[0-9;?]{0,8}[HJhl])+")
+#: Characters that the interpreter looks at, at least and at most: those behind what it leaves are looked at again.
+_LEAST_AHEAD, _MOST_AHEAD = 256, 1 << 14
 
 
 class BitttyEmulator:
@@ -43,6 +42,7 @@ class BitttyEmulator:
         self._flood = Flood(self._board, self.scrollback)
         self._interpreter = Interpreter(self._board)
         self._short = short
+        self._ahead, self._left = _MOST_AHEAD, 0
         self._seen = 0
         self._page: Any = None
 
@@ -115,12 +115,17 @@ class BitttyEmulator:
         """Write what stands between these places."""
         board = self._board
         while place < stop:
+            before, ahead = place, min(stop, place + self._ahead)
             if board.parser.idle:
-                place = self._interpreter.take(text, place, stop)
-            if place < stop:
-                end = text.find("\x1b", place + 1, stop)
-                board.feed(text[place:end if end >= 0 else stop])
-                place = end if end >= 0 else stop
+                place = self._interpreter.take(text, place, ahead)
+            if place == ahead:
+                self._ahead, self._left = min(_MOST_AHEAD, 2 * self._ahead), 0
+                continue
+            self._ahead = max(_LEAST_AHEAD, self._ahead // 2)
+            self._left = min(_PIECE, 2 * self._left + _ASKED) if place - before < _ASKED else 0
+            end = text.find("\x1b", place + 1 + self._left, stop)
+            board.feed(text[place:end if end >= 0 else stop])
+            place = end if end >= 0 else stop
 
     def take_replies(self) -> bytes:
         replies = bytes(self._replies)

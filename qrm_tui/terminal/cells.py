@@ -156,6 +156,12 @@ def _runs_of(row: list[Cell], styles: Styles) -> Runs:
     return tuple(found)
 
 
+#: What one cell shows, as the inside of a pattern's brackets: ASCII, the letters of Europe, punctuation, currencies,
+#: arrows, boxes and blocks. There are others, which take the long way.
+ONE_CELL = " -~\u00a1-\u00ac\u00ae-\u02ff\u0370-\u0377\u037a-\u037f\u0386-\u0482\u048a-\u052f" \
+           "\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2190-\u21ff\u2500-\u259f"
+
+
 @lru_cache(4096)
 def width(character: str) -> int:
     """Cells of a character as programs on the other side count them: 0 stands on the one before, -1 is not shown."""
@@ -169,5 +175,5 @@ def width(character: str) -> int:
     return max(1, wcwidth(character))
 
 
-__all__ = ["ATTRIBUTES", "CONTINUATION", "Cell", "Row", "SharedCells", "Style", "Styles", "colour_of", "runs_of",
-           "width"]
+__all__ = ["ATTRIBUTES", "CONTINUATION", "ONE_CELL", "Cell", "Row", "SharedCells", "Style", "Styles", "colour_of",
+           "runs_of", "width"]

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from qrm_tui.terminal.board import ConsoleBoard
-from qrm_tui.terminal.cells import CONTINUATION, Row, Style, Styles, runs_of
+from qrm_tui.terminal.cells import CONTINUATION, ONE_CELL, Row, Style, Styles, runs_of
 from qrm_tui.terminal.draft import Draft
 from qrm_tui.terminal.ink import filled
 from qrm_tui.terminal.looks import PLAIN
@@ -23,10 +23,10 @@ from qrm_tui.terminal.sgr import SEQUENCE, runs_of_pieces
 
 #: What changes nothing where it is taken (ASCII as G0), and EL.
 _ASCII, _ERASE = "\x1b(B", "\x1b[K"
-#: ASCII text, tabs, SGR, these two, ends of lines and returns to their beginning. Nothing stands behind the star, so
-#: nothing is tried twice: a line of 16 KB without an end would take for ever. (*+ would do, and is broken in Python
-#: 3.11 up to 3.11.4.)
-_TEXT = re.compile(rf"(?:[ -~\t]+|\r\n|\r|{SEQUENCE}|\x1b\[K|\x1b\(B)*")
+#: Text of one cell a character, tabs, SGR, these two, ends of lines and returns to their beginning. Nothing stands
+#: behind the star, so nothing is tried twice: a line of 16 KB without an end would take for ever. (*+ would do, and is
+#: broken in Python 3.11 up to 3.11.4.)
+_TEXT = re.compile(rf"(?:[{ONE_CELL}\t]+|\r\n|\r|{SEQUENCE}|\x1b\[K|\x1b\(B)*")
 _UNSHOWN = re.compile(rf"{SEQUENCE}|\x1b\[K|\x1b\(B")
 #: Numbers that may set a background; a foreground that has such ones in it; what may make these read otherwise.
 _BACKGROUND = re.compile(r"[\[;]0*(?:4[0-8]|10[0-7]|58)[;m]")
@@ -272,4 +272,4 @@ def _wrapped(raw: str, style: Style, columns: int, board: ConsoleBoard) -> Itera
 @lru_cache(8)
 def _chunks(columns: int) -> re.Pattern[str]:
     """As many characters as a row has, with what colours them."""
-    return re.compile(rf"((?:(?:{SEQUENCE})*[ -~]){{1,{columns}}})|\x1b.*")
+    return re.compile(rf"((?:(?:{SEQUENCE})*[{ONE_CELL}]){{1,{columns}}})|\x1b.*")

@@ -12,11 +12,10 @@ import re
 from collections.abc import Callable
 
 from qrm_tui.terminal.board import ConsoleBoard
-from qrm_tui.terminal.cells import Row
+from qrm_tui.terminal.cells import ONE_CELL, Row
 from qrm_tui.terminal.ink import RUN, Pen
 
-#: Characters of one cell for everybody: ASCII, boxes and blocks.
-_TEXT = "[ -~\u2500-\u259f]"
+_TEXT = f"[{ONE_CELL}]"
 #: Changes of the pen, text, more changes, and one of: a sequence that is done here; a control;
 #: another sequence that is complete; all that is left.
 _PIECES = re.compile(

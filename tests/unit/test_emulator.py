@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import random
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from qrm_tui.terminal import looks
 from qrm_tui.terminal.bittty_emulator import LONGEST_TITLE, BitttyEmulator
 from qrm_tui.terminal.board import LONGEST_STRING
-from qrm_tui.terminal.cells import Styles
+from qrm_tui.terminal.cells import ONE_CELL, Styles, width
 from qrm_tui.terminal.emulator import MOST_COLUMNS, MOST_ROWS
 from qrm_tui.terminal.looks import PLAIN, Look, Run, text_of
 from qrm_tui.terminal.scrollback import Kept, Scrollback
@@ -216,8 +217,10 @@ def test_the_screen_is_what_bittty_alone_makes(stream: object, columns: int, row
         assert shown + [(" ", PLAIN)] * (columns - len(shown)) == cells
 
 
+_TEXT = st.one_of(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=25),
+                  st.text(st.sampled_from("aé€жΩßq─→ 漢\u0301\u00ad"), max_size=20))
 _LINE = st.lists(st.one_of(
-    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=25),
+    _TEXT,
     st.sampled_from([
         "\x1b[0m", "\x1b[m", "\x1b[31m", "\x1b[44m", "\x1b[49m", "\x1b[7m", "\x1b[1;38;5;9m",
         "\x1b[48;2;1;2;3m", "\x1b[38;2;1;44;3m", "\x1b[38;5;44m", "\x1b[38;2;;1;2;44m", "\x1b[0044m", "\x1b[K",
@@ -268,7 +271,7 @@ _MODES = st.sampled_from([
     "\x7f", "\x1b[", "\x1b", "\x18",
 ])
 _WORDS = st.one_of(
-    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=25),
+    _TEXT,
     st.sampled_from(["─│┌", "█" * 17, "漢", "漢字" * 9, "e\u0301", "é", "q" * 16, "x" * 15, "lqqk", " " * 16,
                      "y" * 40]))
 
@@ -280,6 +283,11 @@ _WORDS = st.one_of(
 def test_a_screen_written_here_and_there_is_the_one_of_the_long_way(
         before: str, pieces: list[str], sizes: list[int]) -> None:
     alike((before + "".join(pieces)).encode(), 16, 5, sizes)
+
+
+def test_what_takes_one_cell_in_the_short_way_does_so_everywhere() -> None:
+    one = re.compile(f"[{ONE_CELL}]")
+    assert {width(character) for character in map(chr, range(0x10000)) if one.match(character)} == {1}
 
 
 def test_the_short_way_is_taken() -> None:
