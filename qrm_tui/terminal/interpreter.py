@@ -94,10 +94,8 @@ class Interpreter:
                         changed[y] = epoch
                         x, said = end, words
                     else:
-                        self._put(x, y, pen, said)
-                        board.print_text(words)
-                        x, y, said, simple = cursor.x, cursor.y, blitter.last_printed_char, board.simple
-                        row = grid[y]
+                        x, y, said = self._printed(words, x, y, pen)
+                        row, simple = grid[y], board.simple
                     if behind:
                         pen, said = pen.next[behind], None
                 if final:
@@ -140,6 +138,29 @@ class Interpreter:
                 board.sets = pen.sets
             self._pen = pen
         board.blitter.last_printed_char = pen.cell(said[-1])[1] if said and pen.cell is not None else said
+
+    def _printed(self, words: str, x: int, y: int, pen: Pen) -> tuple[int, int, str]:
+        """Print text, over the right edge or in whatever way; where the cursor is then, and what was printed."""
+        board, page, columns = self._board, self._board.blitter.current_page, self._board.width
+        left = words
+        while left and pen.cell is not None and board.simple and board.modes.auto_wrap:
+            if x == columns:
+                page.wrapped_lines[y] = True
+                x, y = self._controlled("\n", 0, y, pen)
+            part = left[:columns - x]
+            row, end = page.grid[y], x + len(part)
+            if not row[x][1] or (end < columns and not row[end][1]):
+                break
+            row[x:end] = map(pen.cell, part)
+            if type(row) is Row:
+                row.at = board.now
+            page.row_gen[y] = page.generation
+            x, left = end, left[len(part):]
+        if not left:
+            return x, y, words
+        self._put(x, y, pen, None)
+        board.print_text(left)
+        return board.cursor.x, board.cursor.y, board.blitter.last_printed_char
 
     def _done(self, final: str, numeral: str, x: int, y: int, pen: Pen) -> tuple[int, int] | None:
         """Do a sequence; where the cursor is then, or None where bittty must."""
