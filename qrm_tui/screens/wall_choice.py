@@ -35,6 +35,9 @@ def machines_of(words: Sequence[str], live: Live) -> Choice:
         chosen = [row for row in chosen if holds(row)]
     names = [str(row["name"]) for row in sorted(chosen, key=_order)]
     if not names:
+        strange = [word for word in words if word not in rows and word not in ves]
+        if len(strange) < len(words):
+            raise BadInput(f"{', '.join(strange)}: there is no machine and no VE of that name")
         raise BadInput("no machine matches that" if words else "there are no machines, and so no consoles")
     return Choice(names, False)
 

@@ -171,7 +171,7 @@ class Terminal(Widget, can_focus=True):
         if not self.told:
             columns, rows = max(columns, ASSUMED.width), max(rows, ASSUMED.height)
         self.emulator.resize(columns, rows)
-        self._painted.forget()
+        self._forget_paint()
         self.refresh()
 
     # painting

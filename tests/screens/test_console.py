@@ -346,6 +346,15 @@ async def test_nothing_of_a_flood_is_lost_and_frames_are_skipped() -> None:
         assert c.terminal.frames - before < 9000 / 24
 
 
+async def test_a_screen_that_grows_shows_what_was_there() -> None:
+    async with console() as c:
+        await c.say("one\r\ntwo")
+        await c.d.pilot.resize_terminal(120, 40)
+        await c.sees("two")
+        # strips of another width are not shown at all
+        assert {strip.cell_length for strip in c.terminal._strips.values()} == {120}
+
+
 async def test_what_was_rendered_with_its_neighbours_and_not_sent_is_painted(monkeypatch: pytest.MonkeyPatch) -> None:
     async with console() as c:
         await c.say("one")

@@ -123,6 +123,8 @@ async def test_names_and_filters_choose() -> None:
     for words in (("none",), ("state=off",), ("state=",)):
         with pytest.raises(BadInput):
             machines_of(words, live)
+    with pytest.raises(BadInput, match="r7, web: there is no machine and no VE of that name"):
+        machines_of(("r7", "r2", "web"), live)
 
 
 async def test_no_console_anywhere_is_said() -> None:
