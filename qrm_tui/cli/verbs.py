@@ -96,7 +96,7 @@ _OTHERS = (
          "qrm install answers", "installing:answers"),
     Verb("install", "check", "look at this machine before it is set up: what is wrong, and what would be done",
          (Argument("interface", "text", "machines boot from this network interface (the default route's otherwise)"),
-          Argument("machine", "path", "a recorded machine instead (the path of its document)")), "qrm install check",
+          Argument("machine", "document", "a recorded machine instead")), "qrm install check",
          "installing:check"),
     Verb("install", "record", "print what this machine says of itself, as a document for --machine",
          (Argument("what", "text", "what kind of machine it is, in a line"),),

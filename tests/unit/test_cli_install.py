@@ -32,8 +32,10 @@ def test_checks_of_a_recorded_machine(capsys: pytest.CaptureFixture[str]) -> Non
     assert (found["system"], found["interface"]) == ("debian-12", "eth0")
 
 
-def test_a_file_that_is_no_recording_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert qrm("install", "check", "--machine", str(FOLDER / "README.md")) == 1
+def test_a_file_that_is_no_recording_is_told(capsys: pytest.CaptureFixture[str],
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(FOLDER)   # a path may be a relative one
+    assert qrm("install", "check", "--machine", "README.md") == 1
     assert "this is no recorded machine" in capsys.readouterr().err
     assert qrm("install", "check", "--machine", "/nosuch") == 1
     assert "/nosuch: No such file or directory" in capsys.readouterr().err
