@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from qrm_tui.screens.practice import Practice
     from qrm_tui.styles.themes import Look
 
+#: Bytes that a recorded machine has at most; some devices never end.
+_LONGEST = 64 << 20
 LOOKS = ("auto", "dark", "linux", "mono", "basic")
 
 
@@ -26,7 +28,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     where.add_argument("--connect", metavar="WHERE", help="a server's unix socket, or ssh://[user@]host[:port]")
     where.add_argument("--practice", metavar="FARM", nargs="?", const="small",
                        help="a simulated farm of your own, gone when you leave")
-    where.add_argument("--machine", metavar="FILE",
+    where.add_argument("--machine", metavar="FILE", type=_recording,
                        help="the installer as it would be on this recorded machine; nothing is changed")
     parser.add_argument("--install", action="store_true", help="set up the server")
     parser.add_argument("--look", "--theme", choices=LOOKS, default="auto",
@@ -62,6 +64,23 @@ def _leave_key(text: str) -> str:
     if not re.fullmatch(r"ctrl\+[a-z]|f([1-9]|1[0-2])", text) or text in ("ctrl+h", "ctrl+i", "ctrl+j", "ctrl+m"):
         raise argparse.ArgumentTypeError(f"{text!r} is no such key: ctrl+ and a letter, or f1 to f12")
     return text
+
+
+def _recording(path: str) -> str:
+    """A file that may be a recorded machine: whoever wants to try that one is not offered the real one instead."""
+    import json
+    from pathlib import Path
+
+    try:
+        with Path(path).open("rb") as file:
+            document = json.loads(file.read(_LONGEST))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict) or not {"answers", "files"} <= set(document):
+        raise argparse.ArgumentTypeError(f"{path} is no recorded machine: qrm install record makes one")
+    return path
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -125,7 +125,7 @@ class PlanScreen(FarmScreen[Outcome]):
         self._goes_on |= event.key == "tab"
         self.query_one("#plan-title", Page).set_lines([
             self._planning("planning ..."),
-            line((" nothing can run before the plan is shown: some seconds more", "warning"))])
+            line((" nothing runs before it is shown", "warning"))])
 
     # asking the server
 

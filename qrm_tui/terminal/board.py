@@ -250,15 +250,17 @@ class ConsoleBoard(Board):  # type: ignore[misc]
 
     @property
     def simple(self) -> bool:
-        """Whether text takes the place of what is there, in the sets of characters in use."""
-        return not self.modes.insert_mode and self.charset.single_shift is None
+        """Whether text takes the place of what is there, each character in the set that its pen has."""
+        charset = self.charset
+        return (not self.modes.insert_mode and charset.single_shift is None
+                # bittty reads U+00A0 to U+00FF by the set on the right side, which no pen knows
+                and charset.gr >= 2 and charset.charset_array[charset.gr] == "B")
 
     @property
     def plain(self) -> bool:
-        """Whether ASCII text is written as it comes."""
+        """Whether text is written as it comes."""
         charset = self.charset
-        return (not self.modes.insert_mode and charset.charset_array[charset.current_charset] == "B"
-                and charset.single_shift is None)
+        return self.simple and charset.charset_array[charset.current_charset] == "B"
 
     def print_text(self, text: str) -> None:
         """Write printable text."""

@@ -156,8 +156,11 @@ async def test_a_service_that_did_not_start_is_failed_no_longer_when_it_was_take
     assert software.failed == set()
     world.qrmd.jobs.on_point = lambda point, job, step: None
     await install(world)
-    software.active.discard("apache2.service")
-    software.failed.add("apache2.service")
+    for unit in ("apache2.service", "isc-dhcp-server.service"):
+        software.active.discard(unit)
+        software.failed.add(unit)
+    assert await world.do("component.disable", name="dhcpd") == "done"
+    assert software.failed == {"apache2.service"}
     await ended(world, "install.uninstall")
     assert software.failed == set()
 

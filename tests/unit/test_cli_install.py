@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from qrm_tui import app
 from qrm_tui.cli import installing
 from qrm_tui.cli.main import guarded, run
 from qrm_tui.core.facts import Answered, MachineFacts
@@ -43,6 +44,18 @@ def test_a_file_that_is_no_recording_is_told(capsys: pytest.CaptureFixture[str],
     assert "this is no recorded machine" in capsys.readouterr().err
     assert qrm("install", "check", "--machine", "/nosuch") == 1
     assert "/nosuch: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("file", "words"), [
+    ("/nosuch", "/nosuch: No such file or directory"), ("README.md", "README.md is no recorded machine: qrm install"),
+    ("/dev/null", "/dev/null is no recorded machine")])
+def test_no_screen_that_could_set_up_this_machine_is_opened_instead_of_a_recorded_one(
+        file: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(FOLDER)
+    with pytest.raises(SystemExit):
+        app.arguments(["--machine", file])
+    assert words in capsys.readouterr().err
+    assert app.arguments(["--machine", "debian12.json"]).machine == "debian12.json"
 
 
 def test_a_recording_is_whole_however_long_a_line_is(capsys: pytest.CaptureFixture[str],
