@@ -30,7 +30,7 @@ def _step_lines(index: int, step: dict[str, Any], stream: TextIO) -> list[str]:
     done = "  [done already]" if step.get("done_already") else ""
     lines = [harmless(f"  {index + 1:>2}  {step.get('machine')}  {step.get('summary')}  ({step.get('kind')}){done}")]
     if step.get("argv"):
-        lines.append(_INDENT + "$ " + harmless(shlex.join(map(str, step["argv"]))))
+        lines += _command("$ ", shlex.join(map(str, step["argv"])))
     for line in str(step.get("diff") or "").splitlines():
         style = {"+": "green", "-": "red"}.get(line[:1], "")
         lines.append(_INDENT + paint(harmless(line), style, stream))
@@ -38,8 +38,14 @@ def _step_lines(index: int, step: dict[str, Any], stream: TextIO) -> list[str]:
     lines += [_INDENT + harmless(f"edit {step.get('root', '')}: {json.dumps(edit, ensure_ascii=False)}")
               for edit in step.get("edits", [])]
     if step.get("undo"):
-        lines.append(_INDENT + harmless(f"undo: {step['undo']}"))
+        lines += _command("undo: ", str(step["undo"]))
     return lines
+
+
+def _command(before: str, command: str) -> list[str]:
+    """A command after a word; a script's lines are lines."""
+    first, *others = command.split("\n")
+    return [_INDENT + harmless(before + first), *(f"{_INDENT}  {harmless(text)}" for text in others)]
 
 
 def job_step_lines(steps: list[dict[str, Any]]) -> list[str]:

@@ -137,7 +137,7 @@ class Steps(CursorPage):
         if not whole:
             return lines
         if step.get("argv"):
-            lines += wrap(shlex.join(step["argv"]), width - 1, first=indent + "$ ", rest=indent + "    ")
+            lines += _command("$ ", shlex.join(step["argv"]), width - 1, indent, "")
         for text in str(step.get("diff") or "").split("\n") if step.get("diff") else ():
             style = {"+": "added", "-": "removed", "@": "muted"}.get(text[:1], "")
             lines += wrap(text, width - 1, style, first=indent, rest=indent + "  ")
@@ -148,7 +148,7 @@ class Steps(CursorPage):
         for edit in step.get("edits") or ():
             lines += wrap("  ".join(f"{key}={value}" for key, value in edit.items()), width - 1, first=indent)
         undo = step.get("undo")
-        lines += wrap(f"undo: {undo}" if undo else "no undo", width - 1, "muted", first=indent)
+        lines += _command("undo: " if undo else "", str(undo or "no undo"), width - 1, indent, "muted")
         return lines
 
     # what is open
@@ -175,3 +175,11 @@ class Steps(CursorPage):
         """A second has passed: clocks of running steps."""
         if any(step.get("state") == "running" for step in self._steps):
             self.rebuild()
+
+
+def _command(before: str, command: str, width: int, indent: str, style: str) -> list[PageLine]:
+    """A command after a word; a script's lines are lines."""
+    first, *others = command.split("\n")
+    deeper = indent + "    "
+    return [*wrap(before + first, width, style, first=indent, rest=deeper),
+            *(part for text in others for part in wrap(text, width, style, first=deeper, rest=deeper + "  "))]

@@ -130,6 +130,12 @@ async def test_from_start_to_installed_with_all_defaults_in_few_keys_and_another
         await run.at(InstallDone)
         assert run.keys <= 8
         assert "192.168.88.5" in run.text()
+        steps = run.app.screen_stack[-2].query_one(Steps)
+        steps.go(3)
+        steps.action_expand()
+        script = [line.strip() for line in steps.text.splitlines()]
+        assert "export DEBIAN_FRONTEND=noninteractive" in script, "a script's lines are lines"
+        steps.action_expand()
         assert "password qrm" not in run.text()
         assert "nagios" not in run.app.live.rows["component"]
         for install in (True, False):
