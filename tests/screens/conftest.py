@@ -16,10 +16,11 @@ SOON = 0.02
 
 
 async def _until_idle(min_sleep: float = 0, max_sleep: float = 1) -> None:
-    """Until all messages are handled, and timers that are due in a moment have fired."""
+    """Until all messages are handled, and timers that are due in a moment have fired; of what never ends, a second."""
     loop: Any = asyncio.get_running_loop()
-    moment = loop.time() + SOON
-    while True:
+    begun = loop.time()
+    moment = begun + SOON
+    while loop.time() < begun + max_sleep:
         await asyncio.sleep(0)
         if loop._ready:
             continue
