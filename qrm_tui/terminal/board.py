@@ -75,9 +75,11 @@ class _Memo(dict[str, Any]):
     def get(self, sequence: str, default: Any = None) -> Any:
         known = super().get(sequence)
         if known is None:
+            known = self._entry(sequence)
             if len(self) >= 4096:
                 self.clear()
-            known = self[sequence] = self._entry(sequence)
+            if len(sequence) <= 2 * LONGEST_SEQUENCE:
+                self[sequence] = known
         return known
 
     def _entry(self, sequence: str) -> tuple[Callable[[Any], None], Any]:

@@ -17,9 +17,10 @@ Piece = tuple[str, Style, Look]
 #: Which of G0 to G3 is in use, and what they are.
 Sets = tuple[int, tuple[str, ...]]
 ASCII: Sets = (0, ("B", "B", "B", "B"))
-#: Changes of a pen, one after the other: SGR, ASCII or line drawing as G0 and G1, SO, SI.
-RUN = rf"(?:{SEQUENCE}|\x1b[()][0B]|[\x0e\x0f])*"
-_CHANGE = re.compile(rf"{SEQUENCE}|\x1b[()][0B]|[\x0e\x0f]")
+#: A change of a pen: SGR, ASCII or line drawing as G0 and G1, SO, SI; and some of them, no more than are remembered.
+CHANGE = rf"(?:{SEQUENCE}|\x1b[()][0B]|[\x0e\x0f])"
+RUN = f"{CHANGE}{{0,8}}"
+_CHANGE = re.compile(CHANGE)
 #: Pens that are remembered, and ways from one to another.
 _PENS, _WAYS = 1024, 4096
 

@@ -13,14 +13,14 @@ from collections.abc import Callable
 
 from qrm_tui.terminal.board import ConsoleBoard
 from qrm_tui.terminal.cells import ONE_CELL, Row
-from qrm_tui.terminal.ink import RUN, Pen
+from qrm_tui.terminal.ink import CHANGE, RUN, Pen
 
 _TEXT = f"[{ONE_CELL}]"
 #: Changes of the pen, text, more changes, and one of: a sequence that is done here; a control;
 #: another sequence that is complete; all that is left.
 _PIECES = re.compile(
-    rf"({RUN})({_TEXT}*)({RUN})(?:\x1b\[([0-9;]*)([ABCDEFGHKXadefr`])|(\r\n|[\r\n\b]|\x1b(?:[DM]|\[\?25[hl]))"
-    rf"|(\x1b\[[0-9;:?<=>]*[ -/]*[@-~]|\x1b[78EH=>]|[\t\x07])|((?!{_TEXT})(?s:.+)))?")
+    rf"({RUN})({_TEXT}*)({RUN})(?:\x1b\[([0-9;]{{0,12}})([ABCDEFGHKXadefr`])|(\r\n|[\r\n\b]|\x1b(?:[DM]|\[\?25[hl]))"
+    rf"|(\x1b\[[0-9;:?<=>]*[ -/]*[@-~]|\x1b[78EH=>]|[\t\x07])|((?!{_TEXT}|{CHANGE})(?s:.+)))?")
 #: Numbers as sequences give them; none and 0 are 1. What is not here is bittty's.
 _NUMBERS = {"": 1, **{str(number): max(1, number) for number in range(1000)}}
 #: Where the cursor goes from x, y by a number, on a screen of so many columns and rows.
@@ -96,8 +96,8 @@ class Interpreter:
                     else:
                         x, y, said = self._printed(words, x, y, pen)
                         row, simple = grid[y], board.simple
-                    if behind:
-                        pen, said = pen.next[behind], None
+                if behind:
+                    pen, said = pen.next[behind], None
                 if final:
                     to = None if origin else places[numeral] if final == "H" else self._done(final, numeral, x, y, pen)
                     if to is None:

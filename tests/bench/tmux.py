@@ -1,8 +1,8 @@
 """A console end to end beside tmux, in one run: `.venv/bin/python tests/bench/tmux.py [FILE ...]`.
 
-The same bytes (of files, or a boot, words in many colours, and a screen painted again and again) go through tmux, from
-`cat` in a pane to a client on a terminal of 80x24, and through all of ours: `cat` of a pipe on a terminal, qrmd's
-recorder and its log, the socket, the app's console screen with its paints encoded as a real driver would. Told are MB/s
+The same bytes (of files, or the streams of `terminal.py` but the shell's) go through tmux, from `cat` in a pane to a
+client on a terminal of 80x24, and through all of ours: `cat` of a pipe on a terminal, qrmd's recorder and its log, the
+socket, the app's console screen with its paints encoded as a real driver would. Told are MB/s
 from the first byte to the last one on the screen, processor seconds for each MB, and ratios; tmux and qrmd skip frames,
 and neither skips bytes.
 """

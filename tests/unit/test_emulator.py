@@ -262,6 +262,7 @@ _CHANGES = st.sampled_from([f"\x1b[{change}" for change in (
 _LOOKS = st.sampled_from([
     *(f"\x1b[{look}m" for look in ("", "0", "1", "4", "7", "27", "31", "44", "49", "39;49", "1;38;5;9", "48;5;21",
                                    "48;2;1;2;3", "38:2::1:2:3", "30;46", "22;24", "58;5;1", "48")),
+    "\x1b[1m\x1b[22m" * 20 + "\x1b[4m",
     "\x1b(0", "\x1b(B", "\x1b)0", "\x1b)B", "\x0e", "\x0f", "\x1b(A", "\x1b*0", "\x1bn", "\x1bN", "\x1b(0lqk\x1b(B",
 ])
 _MODES = st.sampled_from([
@@ -338,6 +339,19 @@ def test_hostile_bytes_bring_no_exception_and_bounded_memory() -> None:
     emulator.resize(80, 24)
     emulator.feed(b"\x18\x1bc\x1b[2Jstill here", 1.0)
     assert screen(emulator) == ["still here"]
+
+
+@pytest.mark.parametrize("long", ["\x1b[{};" + "1;" * 5000 + "H", "\x1b[{}m" + "\x1b[1m\x1b[22m" * 1000],
+                         ids=["one", "a run"])
+def test_long_sequences_and_long_runs_of_them_are_not_remembered(long: str) -> None:
+    emulator = BitttyEmulator(80, 24)
+    emulator.feed(long.format(99).encode(), 1.0)
+    tracemalloc.start()
+    for number in range(100):
+        emulator.feed(long.format(number).encode(), 1.0)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 1 << 19 and emulator.faults == 0
 
 
 @pytest.mark.parametrize("sequence", [
