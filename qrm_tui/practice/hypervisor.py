@@ -109,24 +109,25 @@ class _GuestLine(PracticeLine):
 
 
 class _GuestSource:
-    """The console of a domain, from its definition on."""
+    """The console of a domain, while that is on."""
 
     kind = "practice"
 
-    def __init__(self, guests: Mapping[str, PartitionNode], uuid: str, defined: asyncio.Event) -> None:
-        self._guests, self._uuid, self._defined = guests, uuid, defined
+    def __init__(self, host: PracticeHypervisor, uuid: str) -> None:
+        self._host, self._uuid = host, uuid
 
     async def open(self, received: Received, ended: Ended) -> ConsoleLine:
-        """At once, where there is such a domain."""
-        guest = self._guests.get(self._uuid)
-        if guest is None:
-            raise NoLine("there is no such domain")
+        """At once, where there is such a domain and it is on."""
+        guest = self._host.guests.get(self._uuid)
+        if guest is None or not self._host.up[self._uuid].is_set():
+            raise NoLine("the domain is not running")
+        self._host.listeners[self._uuid] = ended
         guest.console.plug(received)
         return _GuestLine(guest.console)
 
     async def worth_trying(self) -> None:
-        """Until it is defined."""
-        await self._defined.wait()
+        """Until it was started."""
+        await self._host.up[self._uuid].wait()
 
 
 class PracticeHypervisor(LibvirtHypervisor):
@@ -138,8 +139,10 @@ class PracticeHypervisor(LibvirtHypervisor):
         place.write_text(_HOST.format(mhz=node.model.mhz, cpus=node.model.cpus, memory=node.model.memory >> 10))
         super().__init__(f"node-{node.number}", LocalReach(f"test://{place}"))
         self._node, self._rack = node, rack
-        self._guests: dict[str, PartitionNode] = {}
-        self._defined: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.guests: dict[str, PartitionNode] = {}
+        #: by domain whether it is on, and who hears its console
+        self.up: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self.listeners: dict[str, Ended] = {}
         self._falling: set[asyncio.Task[None]] = set()
         call = self._call = self.line.call
 
@@ -162,13 +165,13 @@ class PracticeHypervisor(LibvirtHypervisor):
 
     async def end(self) -> None:
         """The end of the practice farm."""
-        for guest in self._guests.values():
+        for guest in self.guests.values():
             await guest.power_off()
         await asyncio.gather(*self._falling, return_exceptions=True)
         await super().close()
 
     def console(self, uuid: str) -> _GuestSource:
-        return _GuestSource(self._guests, uuid, self._defined[uuid])
+        return _GuestSource(self, uuid)
 
     def _host_fell(self) -> None:
         """Power is gone, or it boots anew: what ran there is off, and the kernel's filters are gone."""
@@ -178,16 +181,24 @@ class PracticeHypervisor(LibvirtHypervisor):
         shared = "qrm.shared" in self._node.words
         if shared:
             shutil.rmtree(host.root.here(BOOT_FOLDER), ignore_errors=True)
-        for uuid, guest in list(self._guests.items()):
+        for uuid, guest in list(self.guests.items()):
             if guest.on:
                 guest.pull(again=False)
             if shared:
+                self._down(uuid)
                 self._spawn(self._forget(uuid), uuid)
             else:
                 self._fall(uuid)
 
     def _fall(self, uuid: str, *, crashed: bool = False) -> None:
+        self._down(uuid)
         self._spawn(self._crash(uuid) if crashed else self._destroy(uuid), uuid)
+
+    def _down(self, uuid: str) -> None:
+        """It is off: its console ends."""
+        self.up[uuid].clear()
+        if ended := self.listeners.pop(uuid, None):
+            ended("it was switched off")
 
     def _spawn(self, work: Coroutine[Any, Any, None], uuid: str) -> None:
         task = asyncio.create_task(work, name=f"domain {uuid} falls")
@@ -207,8 +218,7 @@ class PracticeHypervisor(LibvirtHypervisor):
                 domain.destroy()
             domain.undefine()
 
-        self._defined.pop(uuid, None)
-        guest = self._guests.pop(uuid, None)
+        guest = self.guests.pop(uuid, None)
         if guest is not None:
             self._rack.unhang(guest)
         with contextlib.suppress(QrmError):
@@ -226,7 +236,7 @@ class PracticeHypervisor(LibvirtHypervisor):
         seen = await super().look()
         return msgspec.structs.replace(seen, domains=tuple(
             msgspec.structs.replace(domain, cpu_time=guest.used(domain.state == "running"))
-            if (guest := self._guests.get(domain.uuid)) else domain for domain in seen.domains))
+            if (guest := self.guests.get(domain.uuid)) else domain for domain in seen.domains))
 
     # domains
 
@@ -238,14 +248,14 @@ class PracticeHypervisor(LibvirtHypervisor):
         domain = parse_domain(xml)
         await super().define(_TYPE.sub('<domain type="test">', xml, count=1).replace(' machine="xenpv"', "")
                              .replace('<target type="xen" port="0"/>', '<target type="serial" port="0"/>'))
-        guest = self._guests.get(domain.uuid)
+        guest = self.guests.get(domain.uuid)
         if guest is None:
             number = _FIRST + self._rack.next_number()
             vendor, product = ("Xen", "domU") if domain.kernel else ("QEMU", "Standard PC (i440FX + PIIX, 1996)")
             disks = [volume.size for path in domain.disks if (volume := self.machine.host.volume(path))]
             model = Model(domain.name, vendor, product, self._node.model.cpu, domain.cpus, self._node.model.mhz,
                           domain.memory, disks=tuple(disks))
-            guest = self._guests[domain.uuid] = PartitionNode(model, number, self._rack, self._node.wire,
+            guest = self.guests[domain.uuid] = PartitionNode(model, number, self._rack, self._node.wire,
                                                               pace=self._node.pace)
             guest.line = "hvc0" if domain.kernel else "ttyS0"
             guest.mac = domain.nics[0].mac if domain.nics else guest.mac
@@ -253,44 +263,45 @@ class PracticeHypervisor(LibvirtHypervisor):
             guest.crashed = lambda: self._fall(domain.uuid, crashed=True)
             self._rack.hang(domain.name, guest)
         guest.domain = domain
-        self._defined[domain.uuid].set()
         self._half("define")
 
     async def undefine(self, uuid: str) -> None:
         await super().undefine(uuid)
-        guest = self._guests.pop(uuid, None)
-        self._defined.pop(uuid, None)
+        self._down(uuid)
+        guest = self.guests.pop(uuid, None)
         if guest is not None:
             self._rack.unhang(guest)
         self._half("undefine")
 
     async def start(self, uuid: str, *, paused: bool = False) -> None:
         await super().start(uuid, paused=paused)
+        self.up[uuid].set()
         if not paused:
-            self._guests[uuid].power_on()
+            self.guests[uuid].power_on()
         self._half("start")
 
     async def resume(self, uuid: str) -> None:
         await super().resume(uuid)
-        guest = self._guests[uuid]
+        guest = self.guests[uuid]
         guest.trouble.silent = False
         guest.power_on()
         self._half("resume")
 
     async def suspend(self, uuid: str) -> None:
         await super().suspend(uuid)
-        self._guests[uuid].trouble.silent = True
+        self.guests[uuid].trouble.silent = True
         self._half("pause")
 
     async def destroy(self, uuid: str) -> None:
         await super().destroy(uuid)
-        if uuid in self._guests:
-            await self._guests[uuid].power_off()
+        if uuid in self.guests:
+            await self.guests[uuid].power_off()
+        self._down(uuid)
         self._half("stop")
 
     async def reset(self, uuid: str) -> None:
         await super().reset(uuid)
-        self._guests[uuid].pull(again=True)
+        self.guests[uuid].pull(again=True)
         self._half("reset")
 
     async def set_memory(self, uuid: str, size: int) -> None:

@@ -167,6 +167,8 @@ async def test_a_host_that_loses_power_is_one_alert_and_its_partitions_are_off_w
     await world.do("resource.maintenance", name=made, off=True)
     node = world.rack.simulated.by_mac(resource(world, name).wanted.mac)
     assert node is not None
+    console = world.qrmd.consoles.find(made[0])
+    assert console.state == "connected"
     await node.unplug()
     with pytest.raises(Unreachable):
         await world.qrmd.hosts.look(name)
@@ -177,8 +179,10 @@ async def test_a_host_that_loses_power_is_one_alert_and_its_partitions_are_off_w
     node.power_on()
     await world.rack.until(lambda: {partition(world, one).state for one in made} == {"off"})
     assert (await world.qrmd.show("partition", made[0]))["why"] == "it went off by itself"
+    assert console.state == "waiting"
     assert await world.do("partition.start", name=made[0]) == "done"
     await idle(world, made[0])
+    assert console.state == "connected"
 
 
 async def test_rows_tell_what_is_used(world: World) -> None:
