@@ -369,12 +369,6 @@ class VirtualTable(ScrollView, can_focus=True):
             painted = self._strips[line] = line_strip(line, self.size.width, self._style)
         return painted
 
-    def _exchange_repaint_regions(self) -> Collection[Region]:
-        self._arrange()
-        regions, now = super()._exchange_repaint_regions(), self._clock()
-        self._painted.sent(regions, self._slots_width, lambda y: self._line(y, now))
-        return regions
-
     def _line(self, y: int, now: float) -> Line:
         """What line `y` of the screen should say."""
         if y == 0:
