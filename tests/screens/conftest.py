@@ -11,8 +11,9 @@ from typing import Any
 import textual.app
 import textual.pilot
 
-#: Seconds within which a timer that was set is waited for: a screen is painted 60 times a second.
-SOON = 0.02
+#: Seconds within which a timer that was set is waited for: a screen is painted 60 times a second, and details follow
+#: where the cursor rests.
+SOON = 0.1
 
 
 async def _until_idle(min_sleep: float = 0, max_sleep: float = 1) -> None:
