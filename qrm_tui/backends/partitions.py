@@ -132,7 +132,7 @@ def plan_create(call: Call) -> Draft:
     technology = technology_on(host.wanted.partitioning, host.seen.technology)
     require(technology, "define")
     names = _names(call, count)
-    if theirs := sorted({domain.name for domain in host.seen.domains}.intersection(names)):
+    if theirs := sorted({domain.name for domain in host.seen.all_domains}.intersection(names)):
         raise Refused(f"host {host.name} has a domain {theirs[0]} that is none of ours: give another name")
     draft = Draft(f"partition/{names[0]}{f' and {count - 1} more' if count > 1 else ''}",
                   inverse=Inverse("partition.remove", {"name": names[0]}) if count == 1 else None,

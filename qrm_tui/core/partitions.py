@@ -70,11 +70,19 @@ class HostSeen(msgspec.Struct, frozen=True, kw_only=True):
     #: its volume groups, of any kind; and why nothing is known of them
     groups: tuple[HostGroup, ...] = ()
     groups_trouble: str = ""
+    #: of Xen: all domains as its own tool showed them, since libvirt does not know those that were made with it
+    listed: tuple[DomainSeen, ...] = ()
     #: not answering: the reason; empty while it answers
     silent: str = ""
     #: partitions that it did not hold to their addresses lately, and when that was found
     unheld: tuple[str, ...] = ()
     unheld_at: float = 0
+
+    @property
+    def all_domains(self) -> tuple[DomainSeen, ...]:
+        """Also those that libvirt does not know."""
+        known = {domain.uuid for domain in self.domains}
+        return (*self.domains, *(domain for domain in self.listed if domain.uuid not in known))
 
 
 class DomainEvent(msgspec.Struct, frozen=True):

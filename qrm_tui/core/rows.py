@@ -122,7 +122,7 @@ def _host(item: Item, farm: Farm) -> Row:
     seen = item.seen or HostSeen()
     ours = farm.partitions_on(item.name)
     known = {partition.wanted.id for partition in ours}
-    foreign = [domain for domain in seen.domains if domain.uuid not in known]
+    foreign = [domain for domain in seen.all_domains if domain.uuid not in known]
     promised = sum(partition.wanted.memory for partition in ours)
     used = sum((partition.seen.busy or 0) * partition.wanted.cpus for partition in ours
                if partition.seen and partition.state == "running")

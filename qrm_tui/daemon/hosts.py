@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from qrm_tui.backends import partition_disk
+from qrm_tui.backends import partition_disk, xl
 from qrm_tui.backends.planning import machine_of
 from qrm_tui.core.errors import GuardRefused, QrmError, StepFailed, Unreachable
 from qrm_tui.core.farm import Farm
@@ -32,8 +32,8 @@ from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, Received, Source
 from qrm_tui.runners.hypervisor import Hypervisor
 from qrm_tui.runners.steps import holds
 
-#: Seconds until its volume groups are asked for again, unless a partition came or went.
-GROUPS_PAUSE = 60.0
+#: Seconds until a host is asked by ssh again what libvirt does not tell, unless a partition came or went.
+BESIDES_PAUSE = 60.0
 #: Seconds between two looks at a host; and from an event to the look that follows, so that many are one.
 PAUSE, SETTLES = 10.0, 0.1
 #: Seconds that a partition waits for its address with dhcpd, and that it stands and waits for its recorder.
@@ -106,7 +106,7 @@ class Hosts:
         if known is None and item is not None and item.wanted.technology:
             wanted: HostWanted = item.wanted
             host = self._hosts[name] = _Host(name, wanted, lambda: self._machines.added(name, wanted), self._publish,
-                                             self._holding.look, self._pause, self._groups)
+                                             self._holding.look, self._pause, self._besides)
             host.start()
 
     def _let_go(self, name: str, known: _Host) -> None:
@@ -125,7 +125,7 @@ class Hosts:
 
     def _begin(self, name: str, item: Item, wanted: HostWanted) -> None:
         host = self._hosts[name] = _Host(name, wanted, lambda: self._machines.hypervisor(item, wanted), self._publish,
-                                         self._holding.look, self._pause, self._groups)
+                                         self._holding.look, self._pause, self._besides)
         self._farm.put(Item(kind="host", name=name, wanted=wanted, created=self._farm.clock()))
         host.start()
         _log.info("%s is a virtualization host (%s)", name, wanted.partitioning)
@@ -134,23 +134,28 @@ class Hosts:
 
     # what is seen
 
-    async def _groups(self, name: str, former: HostSeen) -> HostSeen:
-        """A host's volume groups, asked by ssh; as they were known where that does not answer."""
+    async def _besides(self, name: str, former: HostSeen) -> HostSeen:
+        """What libvirt does not tell of a host, asked by ssh: its volume groups, and domains that were made without it;
+        as they were known where that does not answer."""
         if self._farm.find("resource", name) is None:
             return former  # no partitions are made there
+        listing = (xl.LIST_ARGV,) if self._farm.get("host", name).wanted.partitioning == "xen" else ()
+        listed = former.listed
         try:
-            groups, tags = await self._machines.runner(machine_of(name)).ask(partition_disk.QUESTIONS)
+            groups, tags, *found = await self._machines.runner(machine_of(name)).ask(
+                (*partition_disk.QUESTIONS, *listing))
+            listed = tuple(domain for done in found for domain in xl.parse_list(done.out))
             if groups.status == 127:
                 raise StepFailed("lvm2 is not installed in its image")
             for done in (groups, tags):
                 if done.status != 0:
                     raise StepFailed(done.complaint())
-            found = partition_disk.host_groups(groups.out, tags.out)
+            shown = partition_disk.host_groups(groups.out, tags.out)
         except Unreachable:
             return former
         except QrmError as error:
-            return msgspec.structs.replace(former, groups=(), groups_trouble=str(error))
-        return msgspec.structs.replace(former, groups=found, groups_trouble="")
+            return msgspec.structs.replace(former, listed=listed, groups=(), groups_trouble=str(error))
+        return msgspec.structs.replace(former, listed=listed, groups=shown, groups_trouble="")
 
     def _publish(self, name: str, seen: HostSeen, busy: dict[str, float]) -> None:
         item = self._farm.find("host", name)
@@ -180,7 +185,7 @@ class Hosts:
         ours = {partition.wanted.id for partition in self._farm.partitions_on(name)}
         known = {item.wanted.uuid: item for item in self._farm.all("domain") if item.wanted.host == name}
         now = self._farm.clock()
-        for domain in seen.domains:
+        for domain in seen.all_domains:
             if domain.uuid in ours:
                 continue
             item, shown = known.pop(domain.uuid, None), msgspec.structs.replace(domain, cpu_time=0)
@@ -225,9 +230,9 @@ class Hosts:
         return host
 
     async def look(self, name: str) -> None:
-        """Look at a host, its volume groups and its filters now; Unreachable if it does not answer."""
+        """Look at a host, at all of it, and at its filters now; Unreachable if it does not answer."""
         host = self._get(name)
-        await host.look(groups=True)
+        await host.look(besides=True)
         await host.hold()
 
     async def perform(self, step: Domain, note: Callable[[str], None]) -> None:
@@ -237,7 +242,7 @@ class Hosts:
             if not await holds(guard, self._machines.runner(f"{RESOURCE}{step.host}")):
                 raise GuardRefused(guard.otherwise)
         await self._ask(host, step.do, step, note, step.xml, step.number)
-        await host.look(groups=step.do in ("define", "undefine"))
+        await host.look(besides=step.do in ("define", "undefine"))
 
     async def take_back(self, step: Domain, note: Callable[[str], None]) -> None:
         """Do what takes it back; a host that is none any more has nothing of it."""
@@ -246,7 +251,7 @@ class Hosts:
             if step.undo == "undefine":
                 await host.hypervisor.destroy(step.domain)
             await self._ask(host, step.undo, step, note, step.former_xml, step.former_number)
-            await host.look(groups=step.undo == "undefine")
+            await host.look(besides=step.undo == "undefine")
 
     async def _ask(self, host: _Host, do: str, step: Domain, note: Callable[[str], None], xml: str,
                    number: int) -> None:
@@ -319,11 +324,11 @@ class _Host:
     def __init__(self, name: str, wanted: HostWanted, make: Callable[[], Hypervisor],
                  publish: Callable[[str, HostSeen, dict[str, float]], None],
                  hold: Callable[[str], Awaitable[bool]], pause: float,
-                 groups: Callable[[str, HostSeen], Awaitable[HostSeen]]) -> None:
+                 besides: Callable[[str, HostSeen], Awaitable[HostSeen]]) -> None:
         self.name, self.wanted = name, wanted
         self.hypervisor = make()
-        self._publish, self._hold, self._pause, self._groups = publish, hold, pause, groups
-        self._groups_at = -math.inf
+        self._publish, self._hold, self._pause, self._besides = publish, hold, pause, besides
+        self._besides_at = -math.inf
         self._happened, self._looking, self._holding = asyncio.Event(), asyncio.Lock(), asyncio.Lock()
         self._forget = self.hypervisor.listen(self._befell)
         self._task: asyncio.Task[None] | None = None
@@ -364,15 +369,16 @@ class _Host:
                     await self._happened.wait()
                     await asyncio.sleep(SETTLES)
 
-    async def look(self, *, groups: bool = False) -> None:
-        """Look now, at its volume groups too if they may be others, and show what is seen; Unreachable."""
+    async def look(self, *, besides: bool = False) -> None:
+        """Look now, at what libvirt does not tell too if that may be otherwise, and show what is seen; Unreachable."""
         async with self._looking:
             try:
                 seen = await self.hypervisor.look()
-                seen = msgspec.structs.replace(seen, groups=self._seen.groups, groups_trouble=self._seen.groups_trouble)
+                seen = msgspec.structs.replace(seen, groups=self._seen.groups, groups_trouble=self._seen.groups_trouble,
+                                               listed=self._seen.listed)
                 now = asyncio.get_running_loop().time()
-                if groups or now - self._groups_at > GROUPS_PAUSE:
-                    seen, self._groups_at = await self._groups(self.name, seen), now
+                if besides or now - self._besides_at > BESIDES_PAUSE:
+                    seen, self._besides_at = await self._besides(self.name, seen), now
                 self._seen = seen
             except QrmError as error:
                 self._seen = msgspec.structs.replace(self._seen, silent=str(error))

@@ -16,6 +16,7 @@ from qrm_tui.practice import (
     power_commands,
     server_commands,
     units,
+    xen_commands,
 )
 from qrm_tui.practice.effects import Effects, NotPractised, bad
 from qrm_tui.practice.host import Host
@@ -100,6 +101,7 @@ COMMANDS: Mapping[str, Command] = {
     "find": fix_commands.find,
     **dict.fromkeys(("id", "timedatectl", "lsblk"), fix_commands.fixed),
     "nft": fix_commands.nft,
+    "xl": xen_commands.xl,
     **dict.fromkeys(("ufw", "firewall-cmd", "netplan", "networkctl", "nmcli"), fix_commands.told),
 }
 

@@ -108,6 +108,8 @@ class Host:
         self.sessions: set[str] = set()
         #: of a virtualization host: filters in its kernel, by the card's device
         self.filters: dict[str, str] = {}
+        #: of one with Xen: lines of `xl list` for domains that somebody made with xl
+        self.listed: list[str] = []
         #: of the server: the machines that boot from it
         self.rack: PracticeRack | None = None
         #: what systemd and mount said of each unit

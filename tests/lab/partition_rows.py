@@ -28,6 +28,12 @@ CARD = "eth0"
 LOGIN_SECONDS = 120.0
 """Until a login's next word must have come, on a processor that is emulated twice."""
 UNPACK = "tar -x --numeric-owner --xattrs -C"
+BY_HAND = """
+set -- /var/lib/qrm/boot/*/vmlinuz
+printf 'name = "theirs"\\ntype = "pv"\\nkernel = "%s"\\nmemory = 128\\nvcpus = 1\\n' "$1" > /run/theirs.cfg
+xl create -p /run/theirs.cfg
+"""
+"""Somebody's own domain, which stands before its first instruction."""
 
 
 class Scenario:
@@ -51,7 +57,7 @@ class Scenario:
         for step in (
             self.install, self.idle_boot_image, self.switch_on, self.roots, self.hypervisor, self.idle_machine,
             self.start_host, self.slice, self.idle_partitions, self.consoles, self.switch, self.deploy, self.log_in,
-            self.hold, self.frames_by_hand, self.undeploy, self.remove_partitions, self.join, self.leave,
+            self.hold, self.frames_by_hand, self.undeploy, self.by_hand, self.remove_partitions, self.join, self.leave,
             self.stop_host, self.remove,
         ):  # fmt: skip
             step()
@@ -263,6 +269,19 @@ class Scenario:
             assert self._partitions()[0] in said, said
             self._farm.done(("ve", "stop", CUSTOMER))
             until("it is idle", lambda: self._state("resource", self._partitions()[0], "idle"), BOOT_SECONDS)
+
+    def by_hand(self) -> None:
+        with self._rows.row("H36", "a domain that somebody made with xl is shown as foreign, and not touched") as row:
+            host = self._farm.system(self._host, HOST_ROOT)
+            host.ssh("sh", "-ec", BY_HAND)
+            row.proof(host.ssh("xl", "list", "--verbose"))
+            domain = until("it is shown", lambda: self._state("domain", f"{self._host}.theirs", "paused"))
+            assert (domain["memory"], domain["cpus"]) == (128 * MIB, 1), domain
+            assert self._farm.all("host")[self._host]["foreign"] == ["theirs"]
+            said = self._line.refused("partition", "create", "theirs", "--host", self._host, "--memory", "64M")
+            row.proof(said.strip())
+            host.ssh("xl", "destroy", "theirs")
+            until("it is gone", lambda: not self._farm.all("domain"))
 
     # and back
 
