@@ -15,14 +15,14 @@ _ROW = re.compile(r"^(\S.*?) +(\d+) +(\d+) +(\d+) +([r-][b-][p-][s-].[d-]) +([0-
 
 
 def parse_list(text: str) -> tuple[DomainSeen, ...]:
-    """The domains, but for the host's own system."""
+    """The domains, but for the host's own system, and those that are going."""
     return tuple(DomainSeen(uuid=uuid, name=name, state=_state(flags), cpus=int(cpus), memory=int(memory) << 20,
                             cpu_time=float(used), persistent=False)
-                 for name, number, memory, cpus, flags, used, uuid in _ROW.findall(text) if number != "0")
+                 for name, number, memory, cpus, flags, used, uuid in _ROW.findall(text) if number != "0" and flags[5] != "d")
 
 
 def _state(flags: str) -> DomainState:
     """Of running, blocked, paused, shut down, why that (c: crashed), dying."""
     if flags[4] == "c":
         return "crashed"
-    return "off" if flags[3] == "s" or flags[5] == "d" else "paused" if flags[2] == "p" else "running"
+    return "off" if flags[3] == "s" else "paused" if flags[2] == "p" else "running"

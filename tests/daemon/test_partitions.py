@@ -98,6 +98,23 @@ async def test_removed_nothing_is_left(world: World) -> None:
     assert (await world.qrmd.show("host", name))["foreign"] == []
 
 
+async def test_what_somebody_made_with_xl_is_foreign_until_it_is_gone(world: World) -> None:
+    """libvirt does not know such a domain."""
+    name = await world.host()
+    listed = world.machine_of(name).host.listed
+    listed.append("theirs                                       5   128     1     --p---       0.0 "
+                  "11111111-2222-3333-4444-555555555555        -                -")
+    await world.qrmd.hosts.look(name)
+    assert (await world.qrmd.show("host", name))["foreign"] == ["theirs"]
+    row = await world.qrmd.show("domain", f"{name}.theirs")
+    assert (row["state"], row["memory"], row["host"]) == ("paused", 128 << 20, name)
+    with pytest.raises(Refused, match="has a domain theirs that is none of ours"):
+        await make(world, name, name="theirs")
+    listed.clear()
+    await world.qrmd.hosts.look(name)
+    assert (await world.qrmd.show("host", name))["foreign"] == [] == list(world.qrmd.farm.all("domain"))
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
     ({"cpus": 999}, "999 are wanted"), ({"memory": "900T"}, "none of 900T fits"),
     ({"disk": "900T"}, "no disk of 900T fits"),
