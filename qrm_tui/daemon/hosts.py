@@ -437,5 +437,5 @@ class PartitionSource:
 
         if isinstance(self._inner, Telling):
             await self._inner.worth_trying()
-        else:
+        elif self._inner is not None or self._hosts.hypervisor_of(self._host) is None:  # it may have come meanwhile
             await self._hosts.came()
