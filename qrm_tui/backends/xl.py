@@ -18,7 +18,8 @@ def parse_list(text: str) -> tuple[DomainSeen, ...]:
     """The domains, but for the host's own system, and those that are going."""
     return tuple(DomainSeen(uuid=uuid, name=name, state=_state(flags), cpus=int(cpus), memory=int(memory) << 20,
                             cpu_time=float(used), persistent=False)
-                 for name, number, memory, cpus, flags, used, uuid in _ROW.findall(text) if number != "0" and flags[5] != "d")
+                 for name, number, memory, cpus, flags, used, uuid in _ROW.findall(text)
+                 if number != "0" and flags[5] != "d")
 
 
 def _state(flags: str) -> DomainState:

@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from qrm_tui.client import installing
 from qrm_tui.core.errors import NoServer, QrmError
-from qrm_tui.core.setup import Setup
+from qrm_tui.core.setup import Draft, Setup
 from qrm_tui.core.surroundings import Surroundings, Taken
 from qrm_tui.screens.base import Answer, FarmScreen
 from qrm_tui.widgets.keys import Keys
@@ -50,7 +50,8 @@ class Found:
     packages: dict[str, dict[str, Any]] = field(default_factory=dict)
     #: when the choices were made that were found here; 0: there were none
     taken_up: float = 0
-    #: until the choices are kept
+    #: the choices as they were found, or kept since; and until those that there are now are kept
+    kept: Draft | None = None
     keeping: Timer | None = None
 
     def take(self, answer: dict[str, Any]) -> None:
@@ -151,17 +152,22 @@ class InstallScreen(FarmScreen[None]):
     # the draft
 
     def keep(self) -> None:
-        """Something was chosen or typed: the server keeps it, in a moment, whatever screen is shown then."""
+        """Something was chosen or typed: the server keeps it, in a moment, whatever screen is shown then. A field that
+        only said itself anew chose nothing."""
+        draft = self.found.setup.draft(self.found.offered)
+        if draft == self.found.kept:
+            return
+        self.found.kept = draft
         if self.found.keeping is not None:
             self.found.keeping.stop()
-        app, draft = self.app, partial(_keep, self.qrm, self.found)
+        app, keep = self.app, partial(_keep, self.qrm, draft)
         self.found.keeping = app.set_timer(_CALM, lambda: app.run_worker(
-            draft(), group="draft", exclusive=True, exit_on_error=False))
+            keep(), group="draft", exclusive=True, exit_on_error=False))
 
 
-async def _keep(app: QrmApp, found: Found) -> None:
+async def _keep(app: QrmApp, draft: Draft) -> None:
     try:
-        await installing.keep_draft(app.client, found.setup.draft(found.offered))
+        await installing.keep_draft(app.client, draft)
     except NoServer:
         pass  # told by the line on top; the next change keeps all of it
     except QrmError as error:

@@ -116,6 +116,7 @@ class InstallWelcome(InstallScreen):
             if kept:
                 found.setup.take_up(kept[0])
                 found.taken_up = kept[1]
+            found.kept = found.setup.draft(found.offered)
             self.post_message(_Met(found))
         except QrmError as error:
             self.post_message(_Met(None, error.reasons))
