@@ -1,6 +1,6 @@
 """Xen's own tool, xl(1): it shows each domain, also those that libvirt does not know since somebody made them with it.
 
-Format: `xl list --verbose` of Xen 4.17 (tests/fixtures/xl-list.txt).
+Format: `xl list --verbose` of Xen 4.17.0 (tests/fixtures/xl-list.txt).
 """
 from __future__ import annotations
 

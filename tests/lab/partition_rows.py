@@ -274,10 +274,10 @@ class Scenario:
         with self._rows.row("H36", "a domain that somebody made with xl is shown as foreign, and not touched") as row:
             host = self._farm.system(self._host, HOST_ROOT)
             host.ssh("sh", "-ec", BY_HAND)
-            row.proof(host.ssh("xl", "list", "--verbose"))
             domain = until("it is shown", lambda: self._state("domain", f"{self._host}.theirs", "paused"))
             assert (domain["memory"], domain["cpus"]) == (128 * MIB, 1), domain
             assert self._farm.all("host")[self._host]["foreign"] == ["theirs"]
+            row.proof(f"{domain['name']} {domain['state']}, {domain['memory'] // MIB} MiB")
             said = self._line.refused("partition", "create", "theirs", "--host", self._host, "--memory", "64M")
             row.proof(said.strip())
             host.ssh("xl", "destroy", "theirs")
