@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,8 +17,8 @@ from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.page import Page
 from tests.screens.fake_client import NOW, FakeClient
 
-#: Rounds of the message loop until a test gives up.
-ROUNDS = 500
+#: Seconds until a test gives up; and between two looks at what is awaited.
+PATIENCE, ROUND = 60.0, 0.005
 
 
 def build(client: FakeClient, **options: Any) -> QrmApp:
@@ -35,11 +36,11 @@ class Driver:
 
     async def until(self, condition: Callable[[], Any], what: str = "") -> None:
         """Let messages pass until it holds."""
-        for _ in range(ROUNDS):
-            if condition():
-                return
-            await self.pilot.pause()
-        raise AssertionError(f"never came true: {what or condition}\n{self.text()}")
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + PATIENCE
+        while not condition():
+            assert loop.time() < deadline, f"never came true: {what or condition}\n{self.text()}"
+            await self.pilot.pause(ROUND)
 
     async def press(self, *keys: str) -> None:
         """Press these keys, and let what they cause happen."""

@@ -159,7 +159,7 @@ class Room(LocalRunner):
         assert self._keeper.stdout
         assert self._keeper.stdout.readline() == "made\n", "the room could not be made: see above"
         #: what a command begins with that runs there
-        self.enter = ["nsenter", "--target", str(self._keeper.pid), "--mount", "--wdns=/",
+        self.enter = ["nsenter", "--target", str(self._keeper.pid), "--mount", "--root", "--wdns=/",
                        *([] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]),
                        "env", f"PATH=/run/bin:{os.environ['PATH']}:/usr/sbin:/sbin"]
 
