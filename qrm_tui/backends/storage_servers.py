@@ -19,9 +19,11 @@ from qrm_tui.core.units import format_size
 _SETTINGS = ("SERVER_VOL", "THIN_POOL", "OVERCOMMIT")
 
 
-def wanted_of(arguments: Mapping[str, Any]) -> StorageWanted:
+def wanted_of(farm: Farm, arguments: Mapping[str, Any]) -> StorageWanted:
     """The storage server that is asked for; BadInput tells what of its settings is wrong."""
     env = dict(arguments["env"])
+    if not env.get("SERVER_VOL") and (group := _own_group(farm, arguments["address"])):
+        env["SERVER_VOL"] = group
     wrong = [f"env: {names.printable(key)}: there are only {', '.join(_SETTINGS)}" for key in env
              if key not in _SETTINGS]
     if not env.get("SERVER_VOL"):
@@ -41,14 +43,22 @@ def wanted_of(arguments: Mapping[str, Any]) -> StorageWanted:
                          port=arguments["port"], env=env)
 
 
+def _own_group(farm: Farm, address: str) -> str:
+    """The volume group that this server was set up with, if it has that address."""
+    served, local = (farm.find("component", name) for name in ("dhcpd", "lvm-mgmt"))
+    if served is None or local is None or served.wanted.settings.get("address") != address:
+        return ""
+    return str(local.wanted.settings.get("group", ""))
+
+
 def probe_add(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     """The new server is looked at before it is registered."""
-    return [Probe(str(arguments["name"]), server=wanted_of(arguments), versions=True)]
+    return [Probe(str(arguments["name"]), server=wanted_of(farm, arguments), versions=True)]
 
 
 def plan_add(call: Call) -> Draft:
     """Register a server that has what is needed; its host key is pinned."""
-    name, wanted = call.arguments["name"], wanted_of(call.arguments)
+    name, wanted = call.arguments["name"], wanted_of(call.reading.farm, call.arguments)
     call.reading.absent("storage", name)
     same = [item.name for item in call.reading.farm.all("storage")
             if (item.wanted.address, item.wanted.group) == (wanted.address, wanted.group)]

@@ -24,6 +24,8 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     default: str = ""
     #: its default is found out on the server (install.answers)
     computed: bool = False
+    #: and yet it is this component's alone, and asked on its page
+    alone: bool = False
     optional: bool = False
 
 

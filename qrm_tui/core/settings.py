@@ -74,6 +74,7 @@ TYPES: Mapping[str, SettingType] = {
     "ips": SettingType(_ips, "IPv4 addresses with commas between"),
     "network": SettingType(lambda text: str(address_ranges.parse_network(text)), "ADDRESS/PREFIX"),
     "range": SettingType(lambda text: str(address_ranges.parse_range(text)), "FIRST-LAST"),
+    "group": SettingType(lambda text: names.check_volume_name(text, "volume group"), "a volume group"),
     "hostname": SettingType(_hostname, "a domain"),
     # dhcpd's leases are 32 bits; less than a minute only makes noise
     "seconds": SettingType(_number(60, 10_000_000, "number of seconds"), "seconds"),

@@ -57,6 +57,10 @@ class Setup:
 
     # components
 
+    def compute_group(self, group: str) -> None:
+        """Another default for the volume group, since one was made meanwhile."""
+        self._computed.setdefault("lvm-mgmt", {})["group"] = group
+
     def choose(self, name: str, wanted: bool) -> list[str]:
         """Choose a component or not; the answer are the others that come along, or go with it."""
         before = set(self.chosen)
@@ -94,13 +98,13 @@ class Setup:
         return [page for page in (BASIC, *self.names) if self.asked(page)]
 
     def asked(self, page: str) -> list[Asked]:
-        """What a page asks: the basic one all that was computed, each once; a component's the rest."""
+        """What a page asks: the basic one what was computed for several, each once; a component's the rest."""
         if page != BASIC:
-            return [Asked(page, setting) for setting in table()[page].settings if not setting.computed]
+            return [Asked(page, setting) for setting in table()[page].settings if setting.alone or not setting.computed]
         found: dict[str, Asked] = {}
         for name in sorted(self.names, key=lambda name: name != "dhcpd"):  # it has the most
             for setting in table()[name].settings:
-                if setting.computed:
+                if setting.computed and not setting.alone:
                     found.setdefault(setting.name, Asked(name, setting))
         return list(found.values())
 
@@ -136,7 +140,10 @@ class Setup:
         """All that is wrong, with the settings or with them on this machine."""
         kept, wrong = settings.check(self.settings())
         troubled = {one.component for one in wrong}
-        return wrong + unfit({name: one for name, one in kept.items() if name not in troubled}, self.around)
+        new = unfit({name: one for name, one in kept.items() if name not in troubled}, self.around)
+        # a group in which images lie already may be full
+        group = self._present.get("lvm-mgmt", {}).get("group", "")
+        return wrong + [one for one in new if one.key != "group" or kept["lvm-mgmt"]["group"] != group]
 
     def reasons(self, items: Iterable[Asked]) -> Mapping[str, str]:
         """By setting's name, why what stands on a page is not possible."""

@@ -8,6 +8,10 @@ from typing import NamedTuple
 from qrm_tui.core.component_table import table
 from qrm_tui.core.names import printable
 from qrm_tui.core.settings import Settings, Wrong
+from qrm_tui.core.units import format_size
+
+#: Free bytes of a volume group that is good for filesystem-images: a small system takes nearly as much.
+LEAST_GROUP = 1 << 30
 
 
 class Taken(NamedTuple):
@@ -24,11 +28,15 @@ class Surroundings(NamedTuple):
     #: network interface → its addresses with prefixes
     interfaces: Mapping[str, Sequence[str]] = {}
     taken: Sequence[Taken] = ()
+    #: volume group → its free bytes; None: it is not known
+    groups: Mapping[str, int] | None = None
 
 
 def unfit(kept: Settings, around: Surroundings) -> list[Wrong]:
     """What is right by itself and is not possible on this machine, of components with these settings."""
     wrong = _addresses(kept["dhcpd"], around.interfaces) if "dhcpd" in kept and around.interfaces else []
+    if "lvm-mgmt" in kept and around.groups is not None:
+        wrong += _group(kept["lvm-mgmt"]["group"], around.groups)
     for name, settings in kept.items():
         for port in table()[name].ports:
             number = port.port.format(**settings)
@@ -54,3 +62,13 @@ def _addresses(settings: Mapping[str, str], interfaces: Mapping[str, Sequence[st
         return [Wrong("dhcpd", "subnet", f"{interface} has {own}: its network is {IPv4Interface(own).network}")]
     return [Wrong("dhcpd", "address", f"{interface} has {', '.join(there) or 'no address'}: take that, or give it this "
                                       "one first, for good")]
+
+
+def _group(group: str, groups: Mapping[str, int]) -> list[Wrong]:
+    if not group or groups.get(group, 0) >= LEAST_GROUP:
+        return []
+    if group in groups:
+        return [Wrong("lvm-mgmt", "group", f"{group} has only {format_size(groups[group])} free: an image takes "
+                                           f"{format_size(LEAST_GROUP)} at least")]
+    there = f"there are {printable(', '.join(groups))}" if groups else "there is none; a check offers to make one"
+    return [Wrong("lvm-mgmt", "group", f"there is no volume group {printable(group)}: {there}")]

@@ -76,6 +76,7 @@ class Installing:
                             "addresses": [address.text for address in one.addresses]} for one in server.interfaces],
             "taken": [{"protocol": one.protocol, "port": str(one.port), "programs": list(one.processes)}
                       for one in server.heard],
+            "groups": {group.name: group.free for group in server.groups}, "group": server.network.group,
         }
 
     async def record(self, what: str) -> str:

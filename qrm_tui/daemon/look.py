@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from qrm_tui.backends import apt_words, lvm, mounts, nfs, own_packages, probing, server_facts
+from qrm_tui.backends import apt_words, disks, lvm, mounts, nfs, own_packages, probing, server_facts
 from qrm_tui.backends.planning import Probe
 from qrm_tui.core.errors import StepFailed
 from qrm_tui.core.facts import Answered, File, MachineFacts, Removals
@@ -121,7 +121,9 @@ async def look_at_network(runner: Runner) -> Network:
         if file is not None and not resolver.servers:
             found = server_facts.parse_resolver(file.content)
             resolver = server_facts.Resolver(found.servers, resolver.domain or found.domain)
-    return Network(server_facts.parse_addresses(addresses), server_facts.parse_default_route(routes), resolver)
+    groups = await runner.run(questions.commands()["groups"])  # where there is no LVM, there are none
+    return Network(server_facts.parse_addresses(addresses), server_facts.parse_default_route(routes), resolver,
+                   sorted(disks.parse_groups(groups.out), key=lambda group: -group.free))
 
 
 async def look_at_storage(runner: Runner, wanted: StorageWanted, probe: Probe, host_key: str) -> MachineFacts:

@@ -1,7 +1,7 @@
 """Defaults of all settings, computed for a machine's network: good enough to accept."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import NamedTuple
 
@@ -9,8 +9,10 @@ from qrm_tui.backends.server_facts import Resolver, Route
 from qrm_tui.core.address_ranges import LARGEST_POOL, Range
 from qrm_tui.core.component_table import table
 from qrm_tui.core.errors import Refused
+from qrm_tui.core.facts import Group
 from qrm_tui.core.names import printable
 from qrm_tui.core.settings import Settings
+from qrm_tui.core.surroundings import LEAST_GROUP
 
 
 class Network(NamedTuple):
@@ -19,6 +21,13 @@ class Network(NamedTuple):
     interfaces: Mapping[str, tuple[str, ...]]
     route: Route | None
     resolver: Resolver
+    #: volume groups, the one with the most free space first
+    groups: Sequence[Group] = ()
+
+    @property
+    def group(self) -> str:
+        """The volume group for filesystem-images; empty: none has room for any."""
+        return next((group.name for group in self.groups if group.free >= LEAST_GROUP), "")
 
 
 def compute(network: Network, interface: str = "", *, every: bool = False) -> Settings:
@@ -45,6 +54,7 @@ def compute(network: Network, interface: str = "", *, every: bool = False) -> Se
     known, pool = ranges(subnet, [own.ip, *([IPv4Address(router)] if router else [])])
     computed = {
         "interface": chosen, "address": str(own.ip), "subnet": str(subnet), "range": str(pool), "machines": str(known),
+        "group": network.group,
         "router": router, "dns": ",".join(network.resolver.servers), "domain": network.resolver.domain,
     }
     return {name: {setting.name: computed[setting.name] if setting.computed else setting.default

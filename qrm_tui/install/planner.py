@@ -30,7 +30,7 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
                 for package in group}
     fixing = fixes.probe(farm, arguments)[0] if arguments.get("fix") else Probe(HERE)
     return [Probe(
-        HERE, asks=fixing.asks,
+        HERE, asks=tuple(dict.fromkeys((*fixing.asks, "groups"))),
         files=(OS_RELEASE, answers.FILE, own_packages.INSTALLED, *fixing.files, *files,
                *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),

@@ -112,7 +112,7 @@ class Server:
             known = server_facts.parse_resolver(self.text(server_facts.RESOLVED))
             resolver = server_facts.Resolver(known.servers, resolver.domain or known.domain)
         return Network({one.name: tuple(address.text for address in one.addresses) for one in self.interfaces},
-                       server_facts.parse_default_route(self.out("routes") or "[]"), resolver)
+                       server_facts.parse_default_route(self.out("routes") or "[]"), resolver, self.groups)
 
     @cached_property
     def chosen(self) -> Interface | None:

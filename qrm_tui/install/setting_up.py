@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
-from qrm_tui.backends import dhcpd, mounts, own_packages
+from qrm_tui.backends import dhcpd, disks, mounts, own_packages
 from qrm_tui.backends.components import CHECKERS, Site
 from qrm_tui.backends.planning import Call, Draft
 from qrm_tui.core import answers, component_table
@@ -156,6 +156,7 @@ class SettingUp:
                 has = ", ".join(interfaces[interface]) or "no address"
                 raise Refused(f"dhcpd: address: {interface} has {has}, not {address}/{prefix}: give it that address "
                               "for good, or answer with what it has")
+        self._check_group(names)
         for component in chosen:
             for port in self._site.ports(component.name):
                 for listener in self._facts.listeners:
@@ -169,6 +170,19 @@ class SettingUp:
             self._draft.warnings.extend(
                 f"package {package} is installed: it does what {component.name} does, and may be in its way"
                 for package in component.conflicts if self._facts.packages.get(package))
+
+    def _check_group(self, names: Collection[str]) -> None:
+        """Filesystem-images have the volume group that was said."""
+        known = self._reading.find("component", "lvm-mgmt")
+        group = self._site.settings["lvm-mgmt"].get("group", "") if "lvm-mgmt" in names else ""
+        asked = self._facts.asked.get("groups")
+        if not group or asked is None or (known and known.wanted.settings.get("group") == group):
+            return
+        there = [found.name for found in disks.parse_groups(asked.out)]
+        if group not in there:
+            raise Refused(f"lvm-mgmt: group: there is no volume group {group} on this server; there are "
+                          f"{', '.join(there) or 'none'}: make it first (qrm install fix group, or vgcreate), name "
+                          "another one, or leave it empty")
 
     def _interface(self) -> str:
         return self._site.settings.get("dhcpd", {}).get("interface", "")

@@ -60,7 +60,8 @@ class Found:
         self.checks, self.interfaces = answer["checks"], answer["interfaces"]
         self.setup.around = Surroundings(
             {one["name"]: one["addresses"] for one in self.interfaces},
-            [Taken(one["protocol"], one["port"], tuple(one["programs"])) for one in answer["taken"]])
+            [Taken(one["protocol"], one["port"], tuple(one["programs"])) for one in answer["taken"]], answer["groups"])
+        self.setup.compute_group(answer["group"])
         self.system, self.interface = str(answer["system"]), str(answer["interface"])
         self.setup.fixes = (self.setup.fixes & self.offered) | (self.offered - former)
 

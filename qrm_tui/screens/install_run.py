@@ -123,8 +123,10 @@ class _Done(Told):
         if self.first_user:
             texts.append(("", "other accounts of this server: user qrm, password qrm, once; the first log-in changes "
                               "it. Do that now (qrm login qrm), before somebody else does"))
-        texts += [("images", "qrm storage add lvm-nfs names the server that filesystem-images lie on; then "
-                             "qrm image add"),
+        group = setup.value("lvm-mgmt", "group") if "lvm-mgmt" in setup.chosen else ""
+        texts += [("images", f"qrm storage add lvm-nfs --address {address} has them in {group} on this server"
+                   if group and address else
+                   "qrm storage add lvm-nfs names the server that filesystem-images lie on; then qrm image add"),
                   ("boot-image", "qrm boot-image create idle --package linux-image-amd64 makes what machines boot "
                                  "first"),
                   ("kept", f"{FILE} sets up the next server the same way: qrm install run --answers FILE"),

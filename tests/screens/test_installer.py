@@ -299,6 +299,8 @@ async def test_pages_of_components_are_reached_by_the_arrows_also_where_a_port_i
         await run.press("up")
         await run.until(lambda: ">(*) basic" in run.text())
         await run.press("right", "right")
+        await run.until(lambda: [field.argument.name for field in config.fields] == ["group"])
+        await run.press("right")
         await run.until(lambda: [field.argument.name for field in config.fields] == ["options", "hypervisor"])
         await run.press("down", "end", *" quiet")
         await run.press("up", "left", "right", "left", "right")

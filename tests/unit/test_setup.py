@@ -34,7 +34,7 @@ def test_nothing_is_asked_twice_and_pages_are_those_of_what_is_chosen() -> None:
     setup = setup_of("debian12")
     basic = [item.setting.name for item in setup.asked(BASIC)]
     assert basic == ["interface", "address", "subnet", "range", "machines", "router", "dns", "domain"]
-    assert setup.pages() == [BASIC, "nfs", "tftpd", "apache", "dhcpd", "node"]
+    assert setup.pages() == [BASIC, "nfs", "lvm-mgmt", "tftpd", "apache", "dhcpd", "node"]
     setup.choose("dhcpd", False)
     assert [item.setting.name for item in setup.asked(BASIC)] == ["address"]
 
@@ -58,6 +58,35 @@ def test_what_is_wrong_is_told_where_it_was_typed(key: str, text: str, reason: s
     setup = setup_of("debian12")
     setup.type("dhcpd", key, text)
     assert setup.reasons(setup.asked(BASIC))[key].startswith(reason)
+
+
+@pytest.mark.parametrize(("groups", "text", "reason"), [
+    ({"vol": 40 << 30}, "vol", ""), ({}, "", ""), ({"vol": 1 << 28}, "", ""),
+    ({"vol": 1 << 28}, "vol", "vol has only 256M free: an image takes 1G at least"),
+    ({"vol": 40 << 30}, "other", "there is no volume group other: there are vol"),
+    ({}, "vol", "there is no volume group vol: there is none; a check offers to make one"),
+    ({}, "a/b", "'a/b' is no volume group"),
+])
+def test_a_volume_group_that_is_too_small_or_not_there_is_told(groups: dict[str, int], text: str, reason: str) -> None:
+    setup = setup_of("debian12")
+    setup.around = Surroundings(groups=groups)
+    setup.type("lvm-mgmt", "group", text)
+    assert setup.reasons(setup.asked("lvm-mgmt")).get("group", "").startswith(reason)
+    assert bool(setup.wrong()) == bool(reason)
+
+
+def test_a_group_that_images_lie_in_may_be_full() -> None:
+    setup = setup_of("debian12", **{"lvm-mgmt": {"group": "vol"}, "nfs": {}})
+    setup.around = Surroundings(groups={"vol": 0})
+    assert setup.value("lvm-mgmt", "group") == "vol" and not setup.wrong()
+
+
+def test_the_volume_group_with_the_most_room_is_suggested() -> None:
+    assert setup_of("debian12-group").value("lvm-mgmt", "group") == "vol"
+    setup = setup_of("debian12")
+    assert setup.value("lvm-mgmt", "group") == ""
+    setup.compute_group("made")
+    assert setup.settings()["lvm-mgmt"] == {"group": "made"}
 
 
 def test_another_interface_computes_anew_what_nobody_typed() -> None:
