@@ -9,6 +9,7 @@ import msgspec
 from qrm_tui.backends import dhcpd, mounts
 from qrm_tui.backends.rendering import render
 from qrm_tui.core.component_table import FileEntry, Port, table
+from qrm_tui.core.data_place import Place
 from qrm_tui.core.places import templates_folder
 from qrm_tui.core.plan import Check
 
@@ -21,6 +22,11 @@ CHECKERS: Mapping[str, tuple[str, ...]] = {
 }
 #: Where qrmd awaits qrmd-node (qrmd's own default).
 NODE_SOCKET = "/run/qrm/node.sock"
+
+
+def qrmd_unit(program: str, place: Place) -> str:
+    """The unit of qrmd."""
+    return render("systemd/qrmd.service.j2", program=program, data=place.data, here=place.here)
 
 
 class Site(NamedTuple):
@@ -55,7 +61,10 @@ class Site(NamedTuple):
         if entry.template == "dhcpd/qrm-hosts.conf.j2":
             return dhcpd.hosts_text(self.hosts)
         if entry.template == "systemd/qrmd.service.j2":
-            return render(entry.template, program=f"{self.programs}/qrmd")
+            return qrmd_unit(f"{self.programs}/qrmd", Place.of(self.settings["qrmd"]))
+        if entry.template == "qrmd/data.toml.j2":
+            place = Place.of(self.settings["qrmd"])
+            return render(entry.template, **msgspec.to_builtins(place))
         if entry.template == "systemd/qrm-node.service.j2":
             return render(entry.template, program=f"{self.programs}/qrmd-node", socket=NODE_SOCKET,
                           listen=f"{self.server}:{self.settings['node']['port']}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
-from qrm_tui.core import address_ranges, names
+from qrm_tui.core import address_ranges, data_place, database, names
 from qrm_tui.core.component_table import Component, Setting, table
 
 Settings = dict[str, dict[str, str]]
@@ -81,6 +81,9 @@ TYPES: Mapping[str, SettingType] = {
     "port": SettingType(_number(1, 65535, "port"), "a port"),
     "count": SettingType(_number(1, 4096, "count"), "a number"),
     "yesno": SettingType(_yes_no, "yes or no"),
+    "folder": SettingType(data_place.check_data_folder, "a folder of this server"),
+    "file": SettingType(data_place.check_plain_path, "a file of this server"),
+    "database": SettingType(data_place.check_database, database.HINT),
     "text": SettingType(_line, "a line of text"),
 }
 
@@ -148,6 +151,8 @@ def _check_together(kept: Mapping[str, Mapping[str, str]], troubled: set[str]) -
         if own != served:
             wrong.append(Wrong("tftpd", "address", f"{served} is not dhcpd's address {own}: machines are told to load "
                                                    "from there"))
+    if "qrmd" in kept and "qrmd" not in troubled and "mysql" not in kept and kept["qrmd"]["database"] == "mariadb":
+        wrong.append(Wrong("qrmd", "database", "mariadb is a server on this machine: the component mysql sets one up"))
     ports = [(name, port.port, (port.protocol, port.port.format(**settings))) for name, settings in kept.items()
              if name not in troubled for port in table()[name].ports]
     for name, template, port in ports:

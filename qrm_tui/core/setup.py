@@ -13,6 +13,7 @@ import msgspec
 
 from qrm_tui.core import answers, settings
 from qrm_tui.core.component_table import Setting, needed, table
+from qrm_tui.core.database import wrong_with
 from qrm_tui.core.settings import Settings, Wrong
 from qrm_tui.core.surroundings import Surroundings, unfit
 
@@ -167,6 +168,9 @@ class Setup:
         """What was chosen so far; `offered`: checks that offer a fix."""
         typed: dict[str, dict[str, str]] = {}
         for (component, key), text in self._typed.items():
+            setting = table()[component].setting(key)
+            if setting and setting.type == "database" and wrong_with(text):
+                continue  # people type passwords there
             typed.setdefault(component, {})[key] = text
         return Draft(chosen=self.names, typed=typed, declined=sorted(set(offered) - self.fixes))
 

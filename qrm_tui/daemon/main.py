@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import logging
 import logging.handlers
+import math
 import os
 import shutil
 import signal
@@ -21,10 +22,12 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from qrm_tui import __version__
-from qrm_tui.backends.rendering import render
+from qrm_tui.backends.components import qrmd_unit
+from qrm_tui.core import data_place
+from qrm_tui.core.data_place import Place
 from qrm_tui.core.errors import BadInput, QrmError
 from qrm_tui.core.operations.declarations import Role
-from qrm_tui.daemon import peer
+from qrm_tui.daemon import moving, peer
 from qrm_tui.daemon.api import Api
 from qrm_tui.daemon.machines import RealMachines
 from qrm_tui.daemon.server import Qrmd
@@ -33,12 +36,14 @@ from qrm_tui.daemon.sessions import LogInSettings
 if TYPE_CHECKING:
     from qrm_tui.daemon.practice import PracticeServer
 
-SOCKET, STATE = Path("/run/qrm/qrmd.sock"), Path("/var/lib/qrm")
+SOCKET, STATE = Path("/run/qrm/qrmd.sock"), Path(data_place.USUAL)
 LOG, SETTINGS = Path("/var/log/qrm/qrm.log"), Path("/etc/qrm/qrmd.toml")
-_SETTINGS = ("name", "database", "groups", "log_in")
+_SETTINGS = ("name", "groups", "log_in")
 #: Of [log_in]; a week is the most.
 _MINUTES, _MOST_MINUTES = ("idle", "longest", "lock"), 10080
 _LOG_BYTES, _LOG_FILES = 5 << 20, 5
+#: Microseconds that one file of its data may take to move.
+_MOVES_USEC = 600_000_000
 _PR_SET_PDEATHSIG = 1
 _log = logging.getLogger("qrmd")
 
@@ -48,7 +53,11 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--socket", type=Path, default=SOCKET, help=f"where clients connect ({SOCKET})")
     parser.add_argument("--node-socket", type=Path, help="where qrmd-node connects (node.sock beside the socket; with "
                         "--practice in the state folder)")
-    parser.add_argument("--state", type=Path, default=STATE, help=f"database, keys, job logs ({STATE})")
+    parser.add_argument("--state", type=Path, help=f"database, keys, job logs (where {data_place.FILE} says; {STATE})")
+    parser.add_argument("--place", type=Path, metavar="FILE",
+                        help=f"says where its data lie, and its database ({data_place.FILE}; with --state none)")
+    parser.add_argument("--try-place", nargs=3, metavar=("FOLDER", "DATABASE", "PASSWORD_FILE"),
+                        help="say whether its data can lie there, and end")
     parser.add_argument("--log", type=Path, help=f"log file ({LOG}; with --practice in the state folder)")
     parser.add_argument("--settings", type=Path, default=SETTINGS, help=f"settings ({SETTINGS}), may be absent")
     parser.add_argument("--practice", metavar="FARM", help="simulate this farm; nothing real is touched")
@@ -77,7 +86,7 @@ def _pace(text: str) -> float:
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """`name` of the farm, `database` URL, `[groups]`: name = role, `[log_in]`. BadInput tells what is wrong in it."""
+    """`name` of the farm, `[groups]`: name = role, `[log_in]`. BadInput tells what is wrong in it."""
     if not path.exists():
         return {}
     try:
@@ -142,12 +151,32 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _tell_systemd() -> None:
-    """sd_notify(3): READY=1, where systemd waits for it."""
+def _settle(wants: Path | None, state: Path, installer: bool) -> tuple[Place, str]:
+    """Where its data lie, moved to where they are wanted; and why they were not. The installer's own goes on where they
+    are, and the service moves."""
+    note = state / data_place.NOTE
+    if wants is None:
+        return Place(data=str(state)), ""
+    if installer or not wants.exists():
+        return moving.where(note), ""
+    try:
+        return moving.settle(data_place.read_place(wants.read_text()), note, _tell_moving)
+    except (OSError, ValueError) as error:
+        _log.error("%s: %s", wants, error)
+        return moving.where(note), f"{wants}: {error}"
+
+
+def _tell_moving(what: str) -> None:
+    _log.info("%s", what)
+    _tell_systemd(f"STATUS={what}\nEXTEND_TIMEOUT_USEC={_MOVES_USEC}")
+
+
+def _tell_systemd(what: str = "READY=1") -> None:
+    """sd_notify(3), where systemd waits for it."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.sendto(b"READY=1", "\0" + address[1:] if address.startswith("@") else address)
+            notify.sendto(what.encode(), "\0" + address[1:] if address.startswith("@") else address)
 
 
 def groups_of(settings: Mapping[str, Any]) -> Mapping[str, Role]:
@@ -161,7 +190,7 @@ def log_in_of(settings: Mapping[str, Any]) -> LogInSettings:
     return LogInSettings(**{key: value if key == "allowed" else value * 60.0 for key, value in given.items()})
 
 
-async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
+async def _serve(options: argparse.Namespace, settings: dict[str, Any], place: Place, trouble: str) -> None:
     with contextlib.ExitStack() as stack:
         if options.look or (options.with_parent and (options.practice or options.machine)):
             # nobody comes back to it, and the parent may have been killed
@@ -176,8 +205,9 @@ async def _serve(options: argparse.Namespace, settings: dict[str, Any]) -> None:
             qrmd = practice.qrmd
         else:
             qrmd = Qrmd(options.state, RealMachines(options.state), name=settings.get("name", "farm"),
-                        database=settings.get("database", ""), log_in=log_in_of(settings),
-                        installer=options.installer)
+                        database=moving.url_of(place), log_in=log_in_of(settings), installer=options.installer)
+            if trouble:
+                qrmd.watchers.warn("qrmd", trouble, math.inf)
         listener = peer.open_socket(options.socket)
         try:
             await (practice.start() if practice else qrmd.start(options.node_socket
@@ -200,17 +230,25 @@ def main() -> None:
     """Run qrmd until it is told to end."""
     options = _options().parse_args()
     if options.print_unit:
-        print(render("systemd/qrmd.service.j2", program=Path(sys.argv[0]).absolute()), end="")
+        print(qrmd_unit(str(Path(sys.argv[0]).absolute()), Place()), end="")
         return
     if options.with_parent:
         _end_with_parent()
+    wants = options.place or (None if options.state else Path(data_place.FILE))
+    state = options.state or STATE
     try:
+        if options.try_place:
+            place = Place(**dict(zip(Place.__struct_fields__, options.try_place, strict=True)))
+            moving.try_place(place, state / data_place.NOTE)
+            return
         settings = read_settings(options.settings)
-        options.state.mkdir(parents=True, exist_ok=True)
-        options.state.chmod(0o700)
+        state.mkdir(parents=True, exist_ok=True)
+        state.chmod(0o700)
         passing = options.practice or options.machine or options.look
-        _start_log(options.log or (options.state / "qrm.log" if passing else LOG))
-        asyncio.run(_serve(options, settings))
+        _start_log(options.log or (state / "qrm.log" if passing else LOG))
+        place, trouble = _settle(wants, state, options.installer)
+        options.state = Path(place.data)
+        asyncio.run(_serve(options, settings, place, trouble))
     except (QrmError, OSError) as error:
         _log.error("%s", error)
         sys.exit(f"qrmd: {error}")

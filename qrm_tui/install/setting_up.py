@@ -12,9 +12,10 @@ import msgspec
 from qrm_tui.backends import dhcpd, disks, mounts, own_packages
 from qrm_tui.backends.components import CHECKERS, Site
 from qrm_tui.backends.planning import Call, Draft
-from qrm_tui.core import answers, component_table
+from qrm_tui.core import answers, component_table, data_place, database
 from qrm_tui.core.component_table import Component, FileEntry, table
 from qrm_tui.core.components import ComponentWanted
+from qrm_tui.core.data_place import Place
 from qrm_tui.core.errors import Refused
 from qrm_tui.core.facts import Reading
 from qrm_tui.core.farm import Farm
@@ -85,8 +86,10 @@ class SettingUp:
         if lacking := [component for component in chosen if system not in component.packages]:
             raise Refused(*(f"{component.name}: {component.lacking}" for component in lacking))
         self._check_network(chosen)
-        fresh = self._packages(chosen, system)
         files = {component.name: self._files(component) for component in chosen}
+        moves = any(step.path == data_place.FILE for step in files.get("qrmd", ()))
+        self._place(moves, here=False)
+        fresh = self._packages(chosen, system)
         for component in chosen:
             self._folders_and_copies(component)
             if component.key and (files[component.name] or self._reading.ask(HERE, "path", component.key) == "absent"):
@@ -101,6 +104,7 @@ class SettingUp:
                 read = {entry.path for entry in component.files if entry.restart}
                 self._services(component, bool(read & {step.path for step in files[component.name]}),
                                fresh=bool(fresh & set(component.packages[system])))
+        self._place(moves, here=True)
         self._answers()
         self._records(chosen, system)
 
@@ -137,6 +141,19 @@ class SettingUp:
             self._record(name, msgspec.structs.replace(former, enabled=False), former)
 
     # its parts
+
+    def _place(self, moves: bool, *, here: bool) -> None:
+        """Whether qrmd can keep what it knows where it is wanted, of a database on this machine (`here`) or not."""
+        place = Place.of(self._wanted["qrmd"].settings) if moves else Place()
+        if not moves or place.here != here or (place == Place() and self._reading.find("component", "qrmd") is None):
+            return
+        server = database.parse(place.database)
+        if server is not None and server.socket:
+            self._add(steps.make_database(server))
+        self._add(steps.try_place(f"{programs()}/qrmd", place))
+        if self._reading.find("component", "qrmd") is not None:
+            self._draft.afterwards.append(f"qrmd moves what it knows to {place} when it starts anew: systemctl restart "
+                                          "qrmd (jobs go on)")
 
     def _add(self, step: Step) -> None:
         self._draft.steps.append(step)

@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from qrm_tui.backends import dhcpd, mounts, own_packages
+from qrm_tui.core.data_place import Place
+from qrm_tui.core.database import MariaDB, preparing
 from qrm_tui.core.facts import File
 from qrm_tui.core.places import templates_folder
 from qrm_tui.core.plan import HERE, Check, RemoveFile, Run, Step, Tell, Undo, Wait, WriteFile
@@ -168,6 +170,17 @@ def forget_link(unit: str) -> Run:
     """Its link of the boot goes, which leads to a unit of ours; it runs on."""
     return Run(machine=HERE, summary=f"let {unit} start by its own unit again",
                argv=("systemctl", "disable", "--", unit), undo=Undo(argv=("systemctl", "enable", "--", unit)))
+
+
+def make_database(server: MariaDB) -> Run:
+    """An empty database of qrmd's, unless there is one."""
+    return Run(machine=HERE, summary=f"make the database {server.name}, unless it is there", argv=preparing(server))
+
+
+def try_place(program: str, place: Place) -> Run:
+    """qrmd says whether it can keep what it knows there."""
+    return Run(machine=HERE, summary=f"see that qrmd can keep what it knows in {place}",
+               argv=(program, "--try-place", place.data, place.database, place.password_file))
 
 
 def answers(name: str, summary: str, check: Check, seconds: float) -> Wait:

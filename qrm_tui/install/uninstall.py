@@ -5,6 +5,7 @@ What can be put back comes first; packages, copies of their files and data go la
 """
 from __future__ import annotations
 
+import contextlib
 import shlex
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -17,18 +18,20 @@ from qrm_tui.backends import boot_images, lvm_nfs, mounts, own_packages
 from qrm_tui.backends.components import Site
 from qrm_tui.backends.firewalls import Port
 from qrm_tui.backends.planning import Call, Draft, Probe
-from qrm_tui.core import answers
+from qrm_tui.core import answers, data_place
 from qrm_tui.core.component_table import Component, FileEntry, table
 from qrm_tui.core.components import ComponentWanted
+from qrm_tui.core.data_place import Place
 from qrm_tui.core.errors import Refused
+from qrm_tui.core.facts import Reading
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.plan import HERE, Change, Inverse, Record, RemoveFile, Step, WriteFile
 from qrm_tui.core.states import some
 from qrm_tui.install import closing, fixes, staying, steps, uses
 from qrm_tui.install.setting_up import OS_RELEASE, by_hand, digest, distribution_of, locks, present
 
-#: qrmd's own settings.
-_SETTINGS = "/etc/qrm/qrmd.toml"
+#: Where qrmd says that its data lie now.
+_NOTE = f"{data_place.USUAL}/{data_place.NOTE}"
 #: What stays of qrmd when its program goes: settings, database and journal, log.
 _STATE = ("/etc/qrm", "/var/lib/qrm", "/var/log/qrm")
 
@@ -68,7 +71,7 @@ def probe_uninstall(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     images = [boot_images.place(item.name) for item in farm.all("boot-image")] if arguments["data"] else []
     return [*_probe_images(farm, arguments), Probe(
         HERE, asks=closing.ASKS,
-        files=(OS_RELEASE, _SETTINGS, answers.FILE, own_packages.INSTALLED, fixes.HOSTS, *closing.FILES, *files,
+        files=(OS_RELEASE, _NOTE, answers.FILE, own_packages.INSTALLED, fixes.HOSTS, *closing.FILES, *files,
                *(by_hand(path) for path in files)),
         paths=(*(component.key for component in going if component.key), *images,
                *(path for component in going for path in (*component.folders, *component.copies, *component.data))),
@@ -134,17 +137,26 @@ def plan_uninstall_all(call: Call) -> Draft:
         draft.notes.append("no component is set up: nothing is to be done")
     hosts = call.reading.file(HERE, fixes.HOSTS)
     draft.afterwards += staying.told(call.reading.farm, hosts.content if hosts else "")
-    draft.afterwards += _farewell(call.reading.farm.practice, data=call.arguments["data"])
+    draft.afterwards += _farewell(call.reading.farm.practice, _places(call.reading), data=call.arguments["data"])
     return draft
 
 
 def _database(call: Call, names: Collection[str]) -> list[str]:
-    settings = call.reading.file(HERE, _SETTINGS)
-    return [f"qrmd's own database lies in MariaDB here (database in {_SETTINGS}): give it another one first, and "
-            "restart qrmd"] if "mysql" in names and settings and uses.holds_database(settings.content) else []
+    return ["qrmd's own database lies in MariaDB here: qrm component configure qrmd database=sqlite, and systemctl "
+            "restart qrmd"] if "mysql" in names and any(place.here for place in _places(call.reading)) else []
 
 
-def _farewell(practice: bool, *, data: bool) -> list[str]:
+def _places(reading: Reading) -> list[Place]:
+    """Where qrmd keeps what it knows: now, and from its next start on."""
+    note = reading.file(HERE, _NOTE)
+    found = []
+    with contextlib.suppress(msgspec.DecodeError):
+        found.append(msgspec.json.decode(note.content, type=Place) if note else Place())
+    wanted = present(reading.farm).get("qrmd")
+    return [*found, Place.of(wanted.settings)] if wanted else found
+
+
+def _farewell(practice: bool, places: Sequence[Place], *, data: bool) -> list[str]:
     """How qrmd goes, which runs the plan, and so cannot take itself away."""
     # the program that practises is somebody's checkout
     place = "/opt/qrm" if practice else sys.prefix
@@ -153,7 +165,7 @@ def _farewell(practice: bool, *, data: bool) -> list[str]:
     told = ["qrmd itself still runs, with all that it knows: what runs this cannot take itself away. It goes with:",
             "    systemctl disable --now qrmd && rm /etc/systemd/system/qrmd.service && systemctl daemon-reload",
             f"    {program}"]
-    state = f"    rm -r {' '.join(_STATE)}"
+    state = f"    rm -r {' '.join(dict.fromkeys((*_STATE, *(place.data for place in places))))}"
     return [*told, state] if data else [
         *told, "users, journal and what consoles said stay, until somebody says otherwise:", state]
 

@@ -1,10 +1,8 @@
 """Who uses a component: what is said, and what is to be done first, before it may be taken away."""
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from qrm_tui.core.component_table import table
 from qrm_tui.core.farm import Farm
@@ -74,15 +72,6 @@ USES: Sequence[Use] = (
 def dependants(name: str, present: Collection[str]) -> list[str]:
     """Components that are set up and need this one, those that go first first."""
     return [other.name for other in reversed(table().values()) if other.name in present and name in other.depends]
-
-
-def holds_database(settings: str) -> bool:
-    """Whether qrmd's own database is in this machine's database server, from its settings (qrmd.toml)."""
-    try:
-        url = urlsplit(str(tomllib.loads(settings).get("database", "")))
-    except ValueError:  # of tomllib, too: qrmd did not start with that
-        return False
-    return url.scheme.startswith(("mysql", "mariadb")) and url.hostname in (None, "localhost", "127.0.0.1", "::1")
 
 
 def find_uses(names: Collection[str], farm: Farm, *, every: bool) -> tuple[list[str], list[str]]:

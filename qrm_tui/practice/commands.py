@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from qrm_tui.backends.boot_images import PROGRAM
+from qrm_tui.install.setting_up import programs
 from qrm_tui.practice import (
     boot_image_commands,
     exports,
@@ -47,6 +48,8 @@ def _dpkg_query(host: Host, argv: Sequence[str]) -> Completed | Effects:
 
 
 COMMANDS: Mapping[str, Command] = {
+    f"{programs()}/qrmd": server_commands.try_place,
+    "mariadb": server_commands.make_database,
     "lvs": lvm_reports.lvs,
     "vgs": _vgs,
     "pvs": fix_commands.make_group,

@@ -17,6 +17,8 @@ from qrm_tui.backends.own_packages import GONE_SCRIPT
 from qrm_tui.backends.partition_boot import FETCH_SCRIPT
 from qrm_tui.backends.partition_filter import FILTER_SCRIPT
 from qrm_tui.backends.static_address import KEEP_SCRIPT
+from qrm_tui.core.data_place import USUAL
+from qrm_tui.core.database import HERE, parse, preparing
 from qrm_tui.install.steps import (
     INSTALL_SCRIPT,
     REMOVE_SCRIPT,
@@ -171,6 +173,29 @@ def answers(host: Host, argv: Sequence[str]) -> Completed:
         case ("nagios4", "-v", "/etc/nagios4/nagios.cfg"):
             return good() if "nagios4" in host.software.packages else bad(127, "nagios4: not found\n")
     raise NotPractised("these arguments")
+
+
+def try_place(host: Host, argv: Sequence[str]) -> Completed:
+    """qrmd says whether it can keep what it knows there: a folder that is empty, a database that is here."""
+    match argv:
+        case (_, "--try-place", folder, name, _):
+            there, server = host.root.here(folder), parse(name)
+            if folder != USUAL and there.is_dir() and (found := sorted(path.name for path in there.iterdir())):
+                return bad(1, f"qrmd: {folder} is not empty: {found[0]} lies in it; name another folder\n")
+            if server is None or f"{server.host}/{server.name}" in host.software.databases:
+                return good()
+            return bad(1, f"qrmd: the database cannot be opened: Can't connect to server on '{server.host}'\n")
+    raise NotPractised("these arguments")
+
+
+def make_database(host: Host, argv: Sequence[str]) -> Completed | Effects:
+    """MariaDB's client 10.11."""
+    if argv != preparing():
+        raise NotPractised("these arguments")
+    if "mariadb.service" not in host.software.active:
+        return bad(1, f"ERROR 2002 (HY000): Can't connect to local server through socket '{HERE.socket}' (2)\n")
+    host.software.databases.add(f"{HERE.host}/{HERE.name}")
+    return only(f"database {HERE.name}: there", good())
 
 
 def _fetch(host: Host, address: str) -> Completed:

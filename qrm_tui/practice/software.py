@@ -26,3 +26,5 @@ class Software:
     made: set[tuple[str, str]] = field(default_factory=set)
     #: what dhcpd was told by OMAPI (its leases file keeps it): name → (MAC, address)
     hosts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: databases in MariaDB, here or elsewhere: HOST/NAME
+    databases: set[str] = field(default_factory=set)

@@ -237,12 +237,17 @@ async def test_images_on_this_server_hold_it_up_stay_or_go(world: World) -> None
 
 
 async def test_the_database_that_qrmd_itself_uses_stays(world: World) -> None:
-    await install(world, "[mysql]\n")
-    world.server.host.root.write("/etc/qrm/qrmd.toml", 'database = "mysql+pymysql://qrm@localhost/qrm"\n')
+    await install(world, '[qrmd]\ndatabase = "mariadb"\n[mysql]\n')
     for operation, arguments in (("component.uninstall", {"name": "mysql"}), ("install.uninstall", {})):
         with pytest.raises(Refused, match="qrmd's own database lies in MariaDB here"):
             await plan(world, operation, **arguments)
-    world.server.host.root.write("/etc/qrm/qrmd.toml", 'database = "mysql+pymysql://qrm@db.example/qrm"\n')
+    world.server.host.software.databases.add("db.example/qrm")
+    await ended(world, "component.configure", name="qrmd", settings={"database": "mariadb://qrm@db.example/qrm"})
+    note = '{"data": "/var/lib/qrm", "database": "mariadb"}'  # it was not started anew yet
+    world.server.host.root.write("/var/lib/qrm/place.json", note)
+    with pytest.raises(Refused, match="qrmd's own database lies in MariaDB here"):
+        await plan(world, "component.uninstall", name="mysql")
+    world.server.host.root.write("/var/lib/qrm/place.json", note.replace("mariadb", "mariadb://qrm@db.example/qrm"))
     world.server.host.root.write("/var/lib/mysql/ibdata1", "rows")
     await ended(world, "component.uninstall", name="mysql")
     assert world.server.host.root.exists("/var/lib/mysql/ibdata1")

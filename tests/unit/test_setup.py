@@ -34,7 +34,7 @@ def test_nothing_is_asked_twice_and_pages_are_those_of_what_is_chosen() -> None:
     setup = setup_of("debian12")
     basic = [item.setting.name for item in setup.asked(BASIC)]
     assert basic == ["interface", "address", "subnet", "range", "machines", "router", "dns", "domain"]
-    assert setup.pages() == [BASIC, "nfs", "lvm-mgmt", "tftpd", "apache", "dhcpd", "node"]
+    assert setup.pages() == [BASIC, "qrmd", "nfs", "lvm-mgmt", "tftpd", "apache", "dhcpd", "node"]
     setup.choose("dhcpd", False)
     assert [item.setting.name for item in setup.asked(BASIC)] == ["address"]
 
