@@ -225,11 +225,10 @@ class InstallConfig(InstallScreen):
                 self._to_plan()
             return
         first = wrong[0]
-        setting = table()[first.component].setting(first.key) if first.key else None
-        if setting is None:
+        if not table()[first.component].setting(first.key):
             self.notify(first.reason, severity="error", markup=False)
             return
-        page = BASIC if setting.computed else first.component
+        page = self.found.setup.page_of(first.component, first.key)
         self.query_one("#pages", Chooser).choose(page)
         await self.show(page, focus=first.key)
         for field in self.fields:
