@@ -13,7 +13,7 @@ from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.host_groups import own_groups
 from qrm_tui.core.model import Item
-from qrm_tui.core.names import check_volume_name
+from qrm_tui.core.names import check_volume_name, there_are
 from qrm_tui.core.partitions import HostGroup, HostSeen, PartitionWanted
 from qrm_tui.core.plan import Run, Step, Wait
 from qrm_tui.core.units import format_size
@@ -61,7 +61,7 @@ def choose(farm: Farm, host: Item, names: Sequence[str], arguments: Mapping[str,
         raise BadInput(f"name: {error}") from None
     groups = own_groups(farm, host)
     if asked and asked not in groups:
-        raise Refused(f"disk_group: {_no_group(host, asked)}; there are {_names(groups.values())}" if groups else
+        raise Refused(f"disk_group: {_no_group(host, asked)}; {_there(groups.values())}" if groups else
                       _none(host))
     if not groups:
         raise Refused(_none(host))
@@ -76,8 +76,8 @@ def choose(farm: Farm, host: Item, names: Sequence[str], arguments: Mapping[str,
     return group.name, each
 
 
-def _names(groups: Iterable[HostGroup]) -> str:
-    return ", ".join(f"{group.name} ({format_size(group.free)} free)" for group in groups)
+def _there(groups: Iterable[HostGroup]) -> str:
+    return there_are([f"{group.name} ({format_size(group.free)} free)" for group in groups])
 
 
 def _no_group(host: Item, name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from qrm_tui import __version__
 from qrm_tui.core.errors import BadInput, QrmError
+from qrm_tui.core.names import there_are
 
 
 def main() -> None:
@@ -47,8 +48,7 @@ def run(line: Sequence[str]) -> int:
             raise BadInput(f"{noun}: say what to do: {', '.join(table)} (qrm {noun} --help)")
         name, *words = words
         if name not in table:
-            raise BadInput(f"{noun}: there is no verb {harmless(name)!r}{nearest(name, table)}; there are "
-                           f"{', '.join(table)}")
+            raise BadInput(f"{noun}: there is no verb {harmless(name)!r}{nearest(name, table)}; {there_are(table)}")
         verb = table[name]
     if options.help:
         emit(help.verb_help(verb))

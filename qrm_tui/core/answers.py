@@ -32,8 +32,12 @@ _WORDS = (
 )
 #: In place of the heading of a table that is there already: what follows belongs to no other.
 _AGAIN = "again, line "
-_KINDS = {"float": "a number with a point", "dict": "a table", "list": "a list of other things", "date": "a date",
-          "time": "a time", "datetime": "a date"}
+_KINDS = {"int": "a number", "bool": "true or false", "float": "a number with a point", "dict": "a table",
+          "list": "a list", "date": "a date", "time": "a time", "datetime": "a date"}
+#: Types of settings that are written otherwise than as a text, too: what that is in TOML, and what it is called.
+_WRITTEN: Mapping[str, tuple[type, str]] = {
+    **dict.fromkeys(("port", "count", "seconds"), (int, "a whole number")),
+    "yesno": (bool, "true or false"), "ips": (list, "a list of texts")}
 
 
 class Fault(NamedTuple):
@@ -68,7 +72,7 @@ def read(text: str, present: Mapping[str, Mapping[str, str]] | None = None) -> S
         given[name] = {}
         for key, setting in value.items():
             try:
-                given[name][key] = _as_text(setting)
+                given[name][key] = _as_text(setting, _type(name, key))
             except ValueError as error:
                 faults.append(Fault(_line(lines, name, key), f"{printable(name)}: {printable(key)}: {error}"))
                 refused.add((name, key))
@@ -128,15 +132,28 @@ def _in_words(said: str, text: str, at: int) -> str:
     return printable(said, 200)
 
 
-def _as_text(value: Any) -> str:
-    """A setting as text: texts, whole numbers, yes and no, and lists of texts."""
+def _type(name: str, key: str) -> str:
+    """A setting's type; "" of one that there is not."""
+    component = table().get(name)
+    return next((setting.type for setting in component.settings if setting.name == key), "") if component else ""
+
+
+def _as_text(value: Any, kind: str) -> str:
+    """A setting of this type as text; what is of another type in TOML is refused, even if its text would do."""
+    if isinstance(value, str):
+        return value
+    if not kind:
+        return ""  # there is no such setting, and that is told
+    other, wanted = _WRITTEN.get(kind, (str, "a text"))
+    if type(value) is not other:
+        raise ValueError(f"{wanted} is wanted, not {_KINDS.get(type(value).__name__, 'this')}")
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, (str, int)):
-        return str(value)
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+    if isinstance(value, list):
+        if not all(isinstance(part, str) for part in value):
+            raise ValueError(f"{wanted} is wanted, not a list of other things")
         return ",".join(value)
-    raise ValueError(f"a text is wanted, not {_KINDS.get(type(value).__name__, 'this')}")
+    return str(value)
 
 
 def _places(text: str) -> Iterator[tuple[int, str, str, str]]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 #: Safe as a file name, an LVM name, a systemd unit part, a tag and an NFS path; 63 is a DNS label's length (RFC 1035).
 LONGEST = 63
@@ -18,6 +19,13 @@ def printable(text: str, limit: int = 80) -> str:
     shown = text if text.isprintable() else "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def there_are(found: Collection[str], none: str = "there are none") -> str:
+    """What can be named instead, as the end of a refusal."""
+    if len(found) == 1:
+        return f"there is only {', '.join(found)}"
+    return f"there are {', '.join(found)}" if found else none
 
 
 def check_name(text: str, what: str = "name") -> str:

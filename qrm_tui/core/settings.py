@@ -127,7 +127,7 @@ def check(given: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, dict[str, s
 def _check_one(component: Component, settings: Mapping[str, str], wrong: list[Wrong]) -> dict[str, str]:
     kept: dict[str, str] = {}
     known = [setting.name for setting in component.settings]
-    wrong += [Wrong(component.name, key, f"there is no such setting; there are {', '.join(known)}")
+    wrong += [Wrong(component.name, key, f"there is no such setting; {names.there_are(known)}")
               for key in settings if key not in known]
     for setting in component.settings:
         text = settings.get(setting.name, setting.default).strip()

@@ -109,6 +109,10 @@ class Setup:
                     found.setdefault(setting.name, Asked(name, setting))
         return list(found.values())
 
+    def page_of(self, component: str, key: str) -> str:
+        """The page that asks for a setting."""
+        return component if any(asked.setting.name == key for asked in self.asked(component)) else BASIC
+
     def value(self, component: str, key: str) -> str:
         """What stands there now."""
         for source in (self._typed.get((component, key)), self._present.get(component, {}).get(key),

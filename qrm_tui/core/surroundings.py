@@ -6,7 +6,7 @@ from ipaddress import IPv4Interface
 from typing import NamedTuple
 
 from qrm_tui.core.component_table import table
-from qrm_tui.core.names import printable
+from qrm_tui.core.names import printable, there_are
 from qrm_tui.core.settings import Settings, Wrong
 from qrm_tui.core.units import format_size
 
@@ -54,7 +54,7 @@ def _addresses(settings: Mapping[str, str], interfaces: Mapping[str, Sequence[st
     interface, address, subnet = settings["interface"], settings["address"], settings["subnet"]
     there = interfaces.get(interface)
     if there is None:
-        return [Wrong("dhcpd", "interface", f"there is no {interface}; there are {printable(', '.join(interfaces))}")]
+        return [Wrong("dhcpd", "interface", f"there is no {interface}; {printable(there_are(interfaces))}")]
     if f"{address}/{subnet.partition('/')[2]}" in there:
         return []
     own = next((text for text in there if text.partition("/")[0] == address), "")
@@ -70,5 +70,5 @@ def _group(group: str, groups: Mapping[str, int]) -> list[Wrong]:
     if group in groups:
         return [Wrong("lvm-mgmt", "group", f"{group} has only {format_size(groups[group])} free: an image takes "
                                            f"{format_size(LEAST_GROUP)} at least")]
-    there = f"there are {printable(', '.join(groups))}" if groups else "there is none; a check offers to make one"
+    there = printable(there_are(groups, "there is none; a check offers to make one"))
     return [Wrong("lvm-mgmt", "group", f"there is no volume group {printable(group)}: {there}")]

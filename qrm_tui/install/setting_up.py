@@ -19,6 +19,7 @@ from qrm_tui.core.data_place import Place
 from qrm_tui.core.errors import Refused
 from qrm_tui.core.facts import Reading
 from qrm_tui.core.farm import Farm
+from qrm_tui.core.names import there_are
 from qrm_tui.core.plan import HERE, Change, Lock, Record, Step, WriteFile
 from qrm_tui.core.units import format_size
 from qrm_tui.install import steps
@@ -166,8 +167,8 @@ class SettingUp:
             settings = self._site.settings["dhcpd"]
             interface, address = settings["interface"], settings["address"]
             if interface not in interfaces:
-                raise Refused(f"dhcpd: interface: there is no {interface} on this server; there are "
-                              f"{', '.join(interfaces)}")
+                raise Refused(f"dhcpd: interface: there is no {interface} on this server; "
+                              f"{there_are(interfaces)}")
             prefix = settings["subnet"].partition("/")[2]
             if f"{address}/{prefix}" not in interfaces[interface]:
                 has = ", ".join(interfaces[interface]) or "no address"
@@ -197,8 +198,8 @@ class SettingUp:
             return
         there = [found.name for found in disks.parse_groups(asked.out)]
         if group not in there:
-            raise Refused(f"lvm-mgmt: group: there is no volume group {group} on this server; there are "
-                          f"{', '.join(there) or 'none'}: make it first (qrm install fix group, or vgcreate), name "
+            raise Refused(f"lvm-mgmt: group: there is no volume group {group} on this server; "
+                          f"{there_are(there)}: make it first (qrm install fix group, or vgcreate), name "
                           "another one, or leave it empty")
 
     def _interface(self) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qrm_tui.core.errors import BadInput
+from qrm_tui.core.names import there_are
 from qrm_tui.core.operations.arguments import TYPES, Argument
 from qrm_tui.core.operations.declarations import Operation
 from qrm_tui.core.operations.registry import OPERATIONS, of_kind
@@ -135,7 +136,7 @@ def _call(noun: str, rest: Sequence[str]) -> Call:
     verb = rest[0] if rest else ""
     if verb not in operations:
         trouble = f"{noun} has no verb {verb!r}" if verb else f"{noun} wants a verb"
-        raise BadInput(f"{trouble}; there are {', '.join(operations)}")
+        raise BadInput(f"{trouble}; {there_are(operations)}")
     return parse_arguments(operations[verb], rest[1:])
 
 

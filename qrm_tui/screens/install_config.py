@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -89,6 +90,8 @@ class InstallConfig(InstallScreen):
     def __init__(self, found: Found) -> None:
         super().__init__(found)
         self._page = BASIC
+        #: keys and messages ask for pages, side by side
+        self._showing = asyncio.Lock()
 
     def parts(self) -> Sequence[Widget]:
         return [_Pages(self.found.setup.pages(), id="pages"), Vertical(id="fields"), Page(id="trouble"),
@@ -129,9 +132,12 @@ class InstallConfig(InstallScreen):
     async def show(self, page: str, focus: str = "") -> None:
         """The fields of a page; `focus`: a setting, or the first one."""
         setup, self._page = self.found.setup, page
-        box = self.query_one("#fields", Vertical)
-        await box.remove_children()
-        await box.mount(*(SettingField(asked, self._choices(asked), setup, page) for asked in setup.asked(page)))
+        async with self._showing:
+            if self._page != page:
+                return  # another one was asked for meanwhile
+            box = self.query_one("#fields", Vertical)
+            await box.remove_children()
+            await box.mount(*(SettingField(asked, self._choices(asked), setup, page) for asked in setup.asked(page)))
         wanted = next((field for field in self.fields if focus in ("first", field.argument.name)), None)
         if wanted is not None:
             wanted.editor.focus()
@@ -166,7 +172,8 @@ class InstallConfig(InstallScreen):
     @on(Chooser.Changed, "#pages")
     async def _paged(self, event: Chooser.Changed) -> None:
         event.stop()
-        await self.show(event.value)
+        if event.value != self._page:
+            await self.show(event.value)
 
     @on(Field.Changed)
     def _changed(self, event: Field.Changed) -> None:
@@ -218,11 +225,10 @@ class InstallConfig(InstallScreen):
                 self._to_plan()
             return
         first = wrong[0]
-        setting = table()[first.component].setting(first.key) if first.key else None
-        if setting is None:
+        if not table()[first.component].setting(first.key):
             self.notify(first.reason, severity="error", markup=False)
             return
-        page = BASIC if setting.computed else first.component
+        page = self.found.setup.page_of(first.component, first.key)
         self.query_one("#pages", Chooser).choose(page)
         await self.show(page, focus=first.key)
         for field in self.fields:

@@ -48,7 +48,7 @@ async def test_a_disk_is_made_empty_given_and_removed_with_its_partition(world: 
      "group b of host r1 has the most room, 5G: 2 disks of 2G would fit, 3 are wanted"),
     (({"name": "a", "free": 1 * GIB}, {"name": "b", "free": 5 * GIB}), {"disk_group": "a"},
      "group a of host r1 has 1G: no disk of 2G fits"),
-    (({"name": "a", "free": 3 * GIB},), {"disk_group": "c"}, r"no volume group c; there are a \(3G free\)"),
+    (({"name": "a", "free": 3 * GIB},), {"disk_group": "c"}, r"no volume group c; there is only a \(3G free\)"),
     (({"name": "a", "free": 3 * GIB},), {"disk_group": "a", "disk": None}, "is for partitions with a --disk"),
     (({"name": "a", "free": 3 * GIB},), {"name": "web_vorigin"}, "LVM keeps names with '_vorigin' in them"),
 ])

@@ -308,6 +308,29 @@ async def test_pages_of_components_are_reached_by_the_arrows_also_where_a_port_i
         assert "ttyS0,115200 quiet" in run.text()
 
 
+async def test_from_another_page_enter_leads_to_the_value_that_is_not_possible() -> None:
+    async with installer("debian12") as run:
+        config = await run.to(InstallConfig)
+        await run.until(lambda: config.fields)
+        next(field for field in config.fields if field.argument.name == "domain").editor.focus()
+        await run.press("end", *" x")
+        config.query_one("#pages").focus()
+        await run.press("right", "right")
+        await run.until(lambda: [field.argument.name for field in config.fields] == ["group"])
+        await run.press("enter")
+        await run.until(lambda: "! 'example.net x' is no domain" in run.text())
+        await run.until(lambda: (focused := config.focused) is not None
+                        and focused is next(field for field in config.fields
+                                            if field.argument.name == "domain").editor)
+        await run.press("end", "ctrl+u", *"lan")
+        config.query_one("#pages").focus()
+        await run.press("right", "right")
+        await run.until(lambda: [field.argument.name for field in config.fields] == ["group"])
+        await run.press("down", *"a b", "enter")
+        await run.until(lambda: "! 'a b' is no volume group" in run.text())
+        assert "(*) lvm-mgmt" in run.text() and config.focused is config.fields[0].editor
+
+
 async def test_a_system_that_cannot_be_set_up_stops_at_the_checks() -> None:
     async with installer("rocky9") as run:
         await run.welcomed()

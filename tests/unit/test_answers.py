@@ -55,7 +55,7 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line() -> None:
     told = faults(text)
     assert [int(line.split(":")[0].removeprefix("line ")) for line in told] == [4, 5, 9, 11, 14, 15, 17]
     assert told[0] == "line 4: apache: port: '80800' is no port: 1 to 65535"
-    assert told[1] == "line 5: apache: colour: there is no such setting; there are port"
+    assert told[1] == "line 5: apache: colour: there is no such setting; there is only port"
     assert told[2] == "line 9: dhcpd: subnet: a text is wanted, not a number with a point"
     assert "have addresses in common" in told[3]
     assert "']' at the end of a table declaration" in told[4]
@@ -80,6 +80,13 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line() -> None:
     ("[apache]\nport = 8080\n", "", "line 3: dhcpd needs apache, which is neither asked for nor set up"),
     ('address = "10.77.0.1"\nsubnet', 'address = "fe80::1"\nsubnet', "line 7: dhcpd: address: 'fe80::1' is no IPv4"),
     ("non_pxe = true", 'options = "a\\nb"', "line 12: dhcpd: options: there is no such setting"),
+    ("non_pxe = true", "options = [1]", "line 12: dhcpd: options: there is no such setting"),
+    ('interface = "br0"', "interface = 5", "line 6: dhcpd: interface: a text is wanted, not a number"),
+    ("non_pxe = true", "domain = true", "line 12: dhcpd: domain: a text is wanted, not true or false"),
+    ("non_pxe = true", "non_pxe = 1", "line 12: dhcpd: non_pxe: true or false is wanted, not a number"),
+    ("port = 8080", "port = true", "line 4: apache: port: a whole number is wanted, not true or false"),
+    ("port = 8080", "port = [80]", "line 4: apache: port: a whole number is wanted, not a list"),
+    ('dns = ["10.77.0.1", "9.9.9.9"]', "dns = [9]", "line 11: dhcpd: dns: a list of texts is wanted, not a list of"),
 ])
 def test_a_slip_is_told_in_its_line(old: str, new: str, words: str) -> None:
     assert old in GOOD

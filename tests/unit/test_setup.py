@@ -63,7 +63,7 @@ def test_what_is_wrong_is_told_where_it_was_typed(key: str, text: str, reason: s
 @pytest.mark.parametrize(("groups", "text", "reason"), [
     ({"vol": 40 << 30}, "vol", ""), ({}, "", ""), ({"vol": 1 << 28}, "", ""),
     ({"vol": 1 << 28}, "vol", "vol has only 256M free: an image takes 1G at least"),
-    ({"vol": 40 << 30}, "other", "there is no volume group other: there are vol"),
+    ({"vol": 40 << 30}, "other", "there is no volume group other: there is only vol"),
     ({}, "vol", "there is no volume group vol: there is none; a check offers to make one"),
     ({}, "a/b", "'a/b' is no volume group"),
 ])

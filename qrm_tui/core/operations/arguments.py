@@ -147,7 +147,7 @@ def _one(argument: Argument, value: Any) -> Any:
 def check_arguments(arguments: Sequence[Argument], given: Mapping[str, Any]) -> dict[str, Any]:
     """All arguments of a call, parsed, with defaults; BadInput tells every trouble at once."""
     known = {argument.name: argument for argument in arguments}
-    wrong = [f"{names.printable(str(name))}: there is no such argument; there are {', '.join(known)}"
+    wrong = [f"{names.printable(str(name))}: there is no such argument; {names.there_are(known)}"
              for name in given if name not in known]
     result: dict[str, Any] = {}
     for argument in arguments:
