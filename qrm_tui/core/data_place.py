@@ -25,9 +25,10 @@ SQLITE = "sqlite"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 #: Folders of everybody (hier(7)): qrmd closes its own to all others.
 _EVERYBODYS = frozenset((
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/lost+found", "/media", "/mnt",
-    "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/backups", "/var/cache", "/var/lib", "/var/local", "/var/log", "/var/log/qrm", "/var/mail",
-    "/var/opt", "/var/spool", "/var/tmp"))
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32", "/lost+found", "/media",
+    "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/backups",
+    "/var/cache", "/var/lib", "/var/local", "/var/log", "/var/log/qrm", "/var/mail", "/var/opt", "/var/spool",
+    "/var/tmp"))
 #: What is gone with the next boot, is the system's own, or is handed out to machines.
 _NEVER = {"/dev": "is the kernel's", "/proc": "is the kernel's", "/sys": "is the kernel's",
           "/run": "is gone with the next boot", "/tmp": "is gone with the next boot",

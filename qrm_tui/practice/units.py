@@ -16,7 +16,8 @@ _UNITS = "/etc/systemd/system"
 _WANTS = f"{_UNITS}/multi-user.target.wants"
 _SETTINGS = {
     "Unit": ("Description", "Documentation", "Before", "After", "Requires", "Wants", "Conflicts", "BindsTo",
-             "RequiresMountsFor", "DefaultDependencies", "StartLimitIntervalSec", "StartLimitBurst", "ConditionPathExists"),
+             "RequiresMountsFor", "DefaultDependencies", "StartLimitIntervalSec", "StartLimitBurst",
+             "ConditionPathExists"),
     "Mount": ("What", "Where", "Type", "Options", "TimeoutSec", "LazyUnmount", "ForceUnmount", "DirectoryMode"),
     "Service": (),
     "Install": ("WantedBy", "RequiredBy", "Alias"),

@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.suggester import SuggestFromList
-from textual.widget import Widget
 from textual.widgets import Checkbox, Input, Label
 
 from qrm_tui.core.operations.arguments import TYPES, Argument, parse_value
@@ -63,15 +62,18 @@ class Field(Vertical):
         #: the word that stands for leaving it out, where one must choose a word
         self._nothing = "" if argument.required or argument.default else argument.otherwise or "-"
         self.insisted = False
+        #: what has the focus when one types here, and what is said below it: they are asked before they are mounted
+        self.editor = self._make_editor()
+        self._says = Page(id=f"hint-{argument.name}")
 
     def compose(self) -> ComposeResult:
         with Horizontal():
             yield Label(">", classes="pointer", markup=False)
             yield Label(self.argument.name.replace("_", " ") + (" *" if self.argument.required else ""), markup=False)
-            yield self._editor()
-        yield Page(id=f"hint-{self.argument.name}")
+            yield self.editor
+        yield self._says
 
-    def _editor(self) -> Widget:
+    def _make_editor(self) -> Input | Chooser | Checkbox:
         argument = self.argument
         if argument.choices:
             words = [self._nothing] if self._nothing else []
@@ -85,19 +87,9 @@ class Field(Vertical):
         self.say()
 
     def on_resize(self) -> None:
-        if self.query(Page):  # it may be on its way out, without its parts
-            self.say()
+        self.say()
 
     # its value
-
-    @property
-    def editor(self) -> Input | Chooser | Checkbox:
-        """What has the focus when one types here."""
-        for kind in (Input, Chooser, Checkbox):
-            found = self.query(kind)
-            if found:
-                return found.first()  # type: ignore[return-value]
-        raise AssertionError("a field has an editor")
 
     @property
     def text(self) -> str:
@@ -160,13 +152,12 @@ class Field(Vertical):
         reason = self.reason
         wrong = bool(reason) and (self.insisted or self.touched or bool(self.text.strip()))
         self.set_class(wrong, "-wrong")
-        page = self.query_one(f"#hint-{self.argument.name}", Page)
         width = max(8, (self.size.width or 78) - LABELS - 6)
         lines: list[PageLine] = wrap(self.argument.help, width, "muted")
         if wrong:  # never fewer lines than the hint, so that nothing jumps
             reasons = wrap(reason, width, "bad", "! ")
             lines = reasons + [EMPTY] * (len(lines) - len(reasons))
-        page.set_lines(lines)
+        self._says.set_lines(lines)
 
     @property
     def hint(self) -> str:

@@ -79,7 +79,7 @@ async def test_a_database_elsewhere_is_tried_before_packages_are_fetched(world: 
 
 
 @pytest.mark.parametrize(("answers", "reason"), [
-    ('[qrmd]\ndatabase = "mariadb"\n', "line 2: qrmd: database: mariadb is a server on this machine: the component mysql"),
+    ('[qrmd]\ndatabase = "mariadb"\n', "line 2: qrmd: database: mariadb is a server on this machine"),
     ('[qrmd]\ndata = "/srv"\n', "line 2: qrmd: data: /srv is everybody's"),
     ('[qrmd]\ndatabase = "mariadb://qrm:secret@db/qrm"\n', "line 2: qrmd: database: keep the password in a file"),
 ])

@@ -47,8 +47,8 @@ def test_what_is_wrong_in_a_file(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(("database", "here"), [
-    ("sqlite", False), ("mariadb", True), ("mariadb://qrm@localhost/qrm", True), ("mariadb://qrm@127.0.0.1:3307/q", True),
-    ("mariadb://qrm@db.example/qrm", False),
+    ("sqlite", False), ("mariadb", True), ("mariadb://qrm@localhost/qrm", True),
+    ("mariadb://qrm@127.0.0.1:3307/q", True), ("mariadb://qrm@db.example/qrm", False),
 ])
 def test_whether_its_database_is_this_machines_mariadb(database: str, here: bool) -> None:
     assert Place(database=database).here is here
