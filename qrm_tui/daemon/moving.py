@@ -42,10 +42,14 @@ class _Note(Place, frozen=True, kw_only=True):
 
     leaves: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> Place:
+        return Place(data=self.data, database=self.database, password_file=self.password_file)
+
 
 def where(note: Path) -> Place:
     """Where it lies now; Broken if that cannot be read."""
-    return _noted(note)
+    return _noted(note).place
 
 
 def settle(wanted: Place, note: Path, tell: Callable[[str], None]) -> tuple[Place, str]:
@@ -57,16 +61,20 @@ def settle(wanted: Place, note: Path, tell: Callable[[str], None]) -> tuple[Plac
             _write(note, _Note(**msgspec.structs.asdict(wanted)))
         return wanted, ""
     tell(f"moving from {now} to {wanted}")
+    former = (now.data,) if now.data != wanted.data or now.database == SQLITE else ()
+    moved = _Note(**msgspec.structs.asdict(wanted), leaves=former)
     try:
         _copy(now, wanted, tell)
-        former = (now.data,) if now.data != wanted.data or now.database == SQLITE else ()
-        moved = _Note(**msgspec.structs.asdict(wanted), leaves=former)
         _write(note, moved)
     except (QrmError, OSError) as error:
+        if _noted(note) == moved:  # it counts already
+            raise
+        if wanted.data != now.data:
+            _discard(Path(wanted.data))
         why = f"what qrmd knows stays in {now}, and does not move to {wanted}: {error}; systemctl restart qrmd tries " \
               "again"
         _log.error("%s", why)
-        return now, why
+        return now.place, why
     _log.info("moved from %s to %s", now, wanted)
     _leave(moved, note)
     return wanted, ""
@@ -76,7 +84,7 @@ def try_place(place: Place, note: Path) -> None:
     """Whether all of it can lie there; Refused, Broken, OSError say why not. Nothing is changed, or left behind."""
     now = _noted(note)
     if place.data != now.data:
-        _check_folder(Path(place.data), _size(Path(now.data)), place.database == SQLITE)
+        _check_folder(Path(place.data), Path(now.data), place.database == SQLITE)
     if place.database not in (SQLITE, now.database):
         from qrm_tui.db import moving
 
@@ -126,7 +134,7 @@ def _sync(folder: Path) -> None:
 def _copy(now: Place, wanted: Place, tell: Callable[[str], None]) -> None:
     source, target = Path(now.data), Path(wanted.data)
     if source != target:
-        _check_folder(target, _size(source), wanted.database == SQLITE)
+        _check_folder(target, source, wanted.database == SQLITE)
         _clear(target)
         target.mkdir(parents=True, exist_ok=True)
         target.chmod(0o700)
@@ -169,9 +177,11 @@ def _size(folder: Path) -> int:
     return sum(sizes) + sum((folder / name).stat().st_size for name in _DATABASE if (folder / name).exists())
 
 
-def _check_folder(folder: Path, size: int, database: bool) -> None:
-    """Whether data of so many bytes can be moved into it."""
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+def _check_folder(folder: Path, source: Path, database: bool) -> None:
+    """Whether data can be moved into it, with their database or not."""
+    if folder in source.parents or source in folder.parents:
+        raise Refused(f"{folder} and {source} lie one in the other; name a folder beside it")
+    size, there = _size(source), next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():
         raise Refused(f"{there} is no folder")
     if there == folder and not (folder / _COMING).exists():
@@ -197,6 +207,13 @@ def _clear(folder: Path) -> None:
     for path in folder.iterdir():
         if path.name not in _APART and path.name != _COMING:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _discard(folder: Path) -> None:
+    """What a move that failed has brought there."""
+    with contextlib.suppress(OSError):
+        _clear(folder)
+        (folder / _COMING).unlink(missing_ok=True)
 
 
 def _leave(now: _Note, note: Path) -> None:
