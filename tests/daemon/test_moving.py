@@ -35,6 +35,7 @@ class Server:
 
     async def fill(self) -> None:
         """A farm with an image, a key, a job's log, what consoles said, and a socket."""
+        self.usual.mkdir(mode=0o700)
         for name, content in (("ssh/id_ed25519", b"a key"), ("jobs/1.log", b"done\n"), ("consoles/web/1.log", SAID)):
             path = self.usual / name
             path.parent.mkdir(parents=True, exist_ok=True)
