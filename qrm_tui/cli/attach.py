@@ -15,26 +15,45 @@ from qrm_tui.cli.console_text import Guard
 from qrm_tui.cli.consoles import emit_bytes, gap_text
 from qrm_tui.cli.terminal import harmless
 from qrm_tui.client.connection import Client
-from qrm_tui.client.console import Gap, Output, Status, open_console, send_break, set_size, take, type_into
+from qrm_tui.client.console import (
+    Gap,
+    Output,
+    Status,
+    open_console,
+    send_break,
+    send_sysrq,
+    set_size,
+    take,
+    type_into,
+)
 from qrm_tui.core.errors import NoServer, QrmError
+from qrm_tui.core.sysrq import check_letter
 
 #: ctrl+], and the seconds that it waits for another key before it leaves.
 PREFIX, _WAITS = 0x1D, 0.8
 #: Seconds until a lost line to the server is tried again; and of silence until what has scrolled away is told again.
 _AGAIN, _QUIET = 1.0, 0.3
-_HELP = "ctrl+] leaves, ctrl+] t takes over, ctrl+] b sends a break, ctrl+] ctrl+] types one"
+_HELP = "ctrl+] leaves, ctrl+] t takes over, ctrl+] b sends a break, ctrl+] r h SysRq h, ctrl+] ctrl+] types one"
+_LETTER = "SysRq: now its letter, as in h for help; any other key sends none"
+_AFTER = {"t": "take", "b": "break", "r": "sysrq", "q": "leave", "d": "leave", ".": "leave"}
 
 
 class Keys:
     """Keys taken apart: what is for the machine, and what follows ctrl+]."""
 
     def __init__(self) -> None:
-        self.pending = False
+        #: after ctrl+], and after SysRq's key
+        self.pending = self.lettering = False
 
     def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        """(`type`, bytes), or (`leave`, `take`, `break`, `help`; nothing)."""
+        """(`type`, bytes), (`letter`, the key after `sysrq`), or (`leave`, `take`, `break`, `sysrq`, `help`;
+        nothing)."""
         typed = bytearray()
         for byte in data:
+            if self.lettering:
+                self.lettering = False
+                yield "letter", bytes((byte,))
+                continue
             if not self.pending and byte != PREFIX:
                 typed.append(byte)
                 continue
@@ -48,7 +67,9 @@ class Keys:
             if typed:
                 yield "type", bytes(typed)
                 typed.clear()
-            yield {"t": "take", "b": "break", "q": "leave", "d": "leave", ".": "leave"}.get(chr(byte), "help"), b""
+            what = _AFTER.get(chr(byte), "help")
+            self.lettering = what == "sysrq"
+            yield what, b""
         if typed:
             yield "type", bytes(typed)
 
@@ -201,8 +222,8 @@ class Attachment:
             for what, typed in keys.feed(data):
                 if what == "leave":
                     return
-                if what == "help":
-                    self._notice(_HELP)
+                if what in ("help", "sysrq"):
+                    self._notice(_HELP if what == "help" else _LETTER)
                 else:
                     await self._try(what, typed)
 
@@ -216,6 +237,8 @@ class Attachment:
                 await take(client, name, session)
             elif what == "break":
                 await send_break(client, name, session)
+            elif what == "letter":
+                await send_sysrq(client, name, session, check_letter(data.decode(errors="replace")))
             elif self._types:
                 size = os.get_terminal_size(sys.stdout.fileno())
                 await set_size(client, name, session, size.columns, size.lines)

@@ -36,6 +36,8 @@ class Status(NamedTuple):
     watchers: int
     state: str
     reason: str
+    #: which of "break" and "sysrq" the line has; nothing while there is no line
+    means: frozenset[str] = frozenset()
 
 
 class Gap(NamedTuple):
@@ -89,8 +91,13 @@ async def take(connection: Client, name: str, session: str) -> None:
 
 
 async def send_break(connection: Client, name: str, session: str) -> None:
-    """A break on the line (with a letter after it: SysRq). Refused where the source has none."""
+    """A break on the line. Refused where the source has none."""
     await _tell(connection, name, "break", session)
+
+
+async def send_sysrq(connection: Client, name: str, session: str, letter: str) -> None:
+    """A letter (a-z, 0-9) for the kernel's SysRq, as the source sends it. Refused where it has no way for it."""
+    await _tell(connection, name, "break", session, letter=letter)
 
 
 async def set_size(connection: Client, name: str, session: str, columns: int, rows: int) -> None:
@@ -128,4 +135,4 @@ def _event(one: Frame) -> ConsoleEvent:
         return Gap(int(told["offset"]), float(told["from"]), float(told["to"]), str(told["why"]))
     typist = told["typist"]
     return Status(str(told["session"]), Typist(str(typist["who"]), str(typist["session"])) if typist else None,
-                  int(told["watchers"]), str(told["state"]), str(told["reason"]))
+                  int(told["watchers"]), str(told["state"]), str(told["reason"]), frozenset(told.get("means", ())))

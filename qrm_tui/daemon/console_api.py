@@ -16,6 +16,7 @@ from qrm_tui.core.errors import BadInput, NotPermitted
 from qrm_tui.core.operations.console import TYPES
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.core.operations.registry import find
+from qrm_tui.core.sysrq import check_letter
 from qrm_tui.daemon.console_recorder import Console, Session
 from qrm_tui.daemon.console_watch import recorded, watch
 from qrm_tui.daemon.consoles import Consoles
@@ -37,6 +38,8 @@ class _Said(msgspec.Struct):
     data: str = ""
     columns: int = 0
     rows: int = 0
+    #: of SysRq; none: a break alone
+    letter: str | None = None
 
 
 class _Watching(StreamingResponse):
@@ -134,7 +137,10 @@ class ConsoleApi:
     async def send_break(self, request: Request, peer: Peer, role: Role) -> Response:
         console, session, said = await self._session(request, peer, role)
         if said is not None:
-            await console.send_break(session)
+            if said.letter is None:
+                await console.send_break(session)
+            else:
+                await self._consoles.send_sysrq(console, session, check_letter(said.letter))
         return answer({})
 
     async def size(self, request: Request, peer: Peer, role: Role) -> Response:

@@ -193,7 +193,8 @@ class Console:
         """As a watcher is told."""
         marks = [{"offset": mark.offset, "at": mark.since, "why": mark.why} for mark in self.marks.all()[-_MARKS:]]
         return {"session": session.id if session else "", "typist": self._typist(), "watchers": len(self.sessions),
-                "state": self.state, "reason": self.reason, "marks": marks}
+                "state": self.state, "reason": self.reason, "marks": marks,
+                "means": sorted(self._line.means) if self._line else []}
 
     # watchers, and the one who types
 
@@ -242,9 +243,18 @@ class Console:
             raise Refused(f"the console of {self.name}: {error}") from None
 
     async def send_break(self, session: Session) -> None:
-        """A break; Refused as with `type`."""
+        """A break; Refused as with `type`, and where there is none."""
         try:
             await self._open_line(session).send_break()
+        except NotTaken as error:
+            raise Refused(f"the console of {self.name}: {error}") from None
+
+    async def send_sysrq(self, session: Session, letter: str) -> None:
+        """A letter for the kernel's SysRq; Refused as with `send_break`."""
+        line = self._open_line(session)
+        _log.info("console of %s: %s sends SysRq %s", self.name, session.peer.user, letter)
+        try:
+            await line.send_sysrq(letter)
         except NotTaken as error:
             raise Refused(f"the console of {self.name}: {error}") from None
 

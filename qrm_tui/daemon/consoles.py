@@ -13,12 +13,13 @@ from qrm_tui.core.errors import NotFound, QrmError
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.rows import event_fields
+from qrm_tui.core.sysrq import LETTERS, loses
 from qrm_tui.daemon.console_events import ConsoleEvents
 from qrm_tui.daemon.console_log import ConsoleLog, OpenFiles
 from qrm_tui.daemon.console_recorder import FIRST_PAUSE, Console, Session
 from qrm_tui.daemon.machines import Machines
 from qrm_tui.daemon.peer import Peer
-from qrm_tui.daemon.records import Author
+from qrm_tui.db.store import Entry
 from qrm_tui.runners.console import Source
 
 #: Bytes of all logs together.
@@ -26,8 +27,8 @@ TOTAL = 1 << 30
 
 _log = logging.getLogger("qrmd.consoles")
 
-#: Notes in the journal that a console was taken: who did, the resource, from whom.
-Noted = Callable[[Author, str, str], Awaitable[None]]
+#: Writes into the journal what somebody did at a console.
+Noted = Callable[[Entry], Awaitable[None]]
 
 
 class Consoles:
@@ -176,9 +177,19 @@ class Consoles:
     async def take(self, console: Console, session: Session) -> None:
         """The right to type for this session; taken by force, it is in the journal."""
         before = console.take(session)
-        if before is None:
-            return
+        if before is not None:
+            await self._note(console, session, "console.take", details={"from": before.peer.user})
+
+    async def send_sysrq(self, console: Console, session: Session, letter: str) -> None:
+        """SysRq by this session; one that loses something is in the journal."""
+        await console.send_sysrq(session, letter)
+        if loses(letter):
+            await self._note(console, session, "console.sysrq", reason=f"{letter}: {LETTERS[letter].words}")
+
+    async def _note(self, console: Console, session: Session, what: str, **more: Any) -> None:
+        entry = Entry(who=session.peer.user, terminal=session.peer.terminal, operation=what,
+                      object=f"resource/{console.name}", outcome="done", **more)
         try:
-            await self._noted(Author(session.peer.user, session.peer.terminal), console.name, before.peer.user)
+            await self._noted(entry)
         except QrmError as error:
             _log.warning("console of %s: %s", console.name, error)

@@ -73,6 +73,8 @@ def document() -> dict[str, Any]:
     size = {"type": "object", "required": ["session", "columns", "rows"], "properties": {
         **session, "columns": {"type": "integer"}, "rows": {"type": "integer"}}}
     asks = {"type": "object", "required": ["session"], "properties": session}
+    breaks = {"type": "object", "required": ["session"], "properties": {
+        **session, "letter": {"type": "string", "pattern": "^[a-z0-9]$"}}}
     run = {"type": "object", "required": ["plan"],
            "properties": {"plan": {"type": "string"}, "reason": {"type": "string"}}}
     draft = {"type": "object", "properties": {
@@ -99,7 +101,7 @@ def document() -> dict[str, Any]:
                                                "{name}", "from", "lines", "since", "follow", "opens"),
             "/v1/consoles/{name}/input": _post("type; the first who does has the right to", typed),
             "/v1/consoles/{name}/take": _post("take the right to type", asks),
-            "/v1/consoles/{name}/break": _post("a break on the line", asks),
+            "/v1/consoles/{name}/break": _post("a break on the line; with a letter: SysRq", breaks),
             "/v1/consoles/{name}/size": _post("how large the terminal is", size),
             "/v1/install/answers": _get("a complete answers file for this server", "interface"),
             "/v1/install/checks": _get("what checks of the server find before it is set up", "interface"),

@@ -93,7 +93,7 @@ class Qrmd:
         self.jobs = Jobs(self.farm, self.store, self.machines, self.records, self.rack, self.hosts, state / "jobs",
                          check=self.planning.check, look=self.watchers.look, first_pause=first_pause)
 
-        self.consoles = Consoles(self.farm, self.machines, state / "consoles", self._note_take,
+        self.consoles = Consoles(self.farm, self.machines, state / "consoles", self._note,
                                  ConsoleEvents(self.farm, self.rack.show_and_keep), first_pause=first_pause)
 
     async def start(self, node_socket: Path | None = None) -> None:
@@ -138,11 +138,9 @@ class Qrmd:
         await self.machines.close()
         self.store.close()
 
-    async def _note_take(self, author: Author, resource: str, before: str) -> None:
-        """The journal knows who took a console's keyboard from somebody."""
-        await self.store.write(Write(entry=Entry(
-            who=author.who, terminal=author.terminal, operation="console.take", object=f"resource/{resource}",
-            outcome="done", details={"from": before})))
+    async def _note(self, entry: Entry) -> None:
+        """The journal knows who took a console's keyboard from somebody, or had the kernel there reboot."""
+        await self.store.write(Write(entry=entry))
 
     # operations
 

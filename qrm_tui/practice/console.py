@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from qrm_tui.core.units import format_size
 from qrm_tui.practice.shell import KERNEL, VERSION, Shell
-from qrm_tui.runners.console import Ended, Received
+from qrm_tui.runners.console import BREAK, SYSRQ, Ended, Received
 
 if TYPE_CHECKING:
     from qrm_tui.practice.node import SimulatedNode
 
 #: Bytes that are kept for one who comes later, as a terminal server does.
 _BACKLOG = 64 << 10
+#: Linux's console on a hypervisor (hvc0) takes the byte after this one for SysRq, and two for one that was typed.
+_ARMS = "\x0f"
 
 
 class SimulatedConsole:
@@ -28,7 +30,7 @@ class SimulatedConsole:
         self._shell: Shell | None = None
         self._booted = 0.0
         self._kernel: list[str] = []
-        self._breaks = False
+        self._armed = False
 
     # the cable
 
@@ -55,15 +57,24 @@ class SimulatedConsole:
     def typed(self, data: bytes) -> None:
         """Keys from the other end; nobody reads them where nothing runs."""
         for letter in data.decode(errors="replace"):
-            if self._breaks:
-                self._breaks = False
+            if letter == _ARMS and self._node.line == "hvc0" and self._kernel_is_up:
+                self._armed = not self._armed
+                if self._armed:
+                    continue
+            elif self._armed:
+                self._armed = False
                 self._sysrq(letter)
-            elif self._shell is not None:
+                continue
+            if self._shell is not None:
                 self._shell.key(letter)
 
     def send_break(self) -> None:
         """The next key is SysRq's, as the kernel's serial driver has it."""
-        self._breaks = self._node.stage not in ("", "dhcp", "loader")
+        self._armed = self._kernel_is_up
+
+    @property
+    def _kernel_is_up(self) -> bool:
+        return self._node.stage not in ("", "dhcp", "loader")
 
     def _sysrq(self, letter: str) -> None:
         if letter == "b":
@@ -193,6 +204,8 @@ class SimulatedConsole:
 class PracticeLine:
     """A line to a simulated machine's console."""
 
+    means = frozenset((BREAK, SYSRQ))
+
     def __init__(self, console: SimulatedConsole) -> None:
         self._console = console
 
@@ -201,6 +214,10 @@ class PracticeLine:
 
     async def send_break(self) -> None:
         self._console.send_break()
+
+    async def send_sysrq(self, letter: str) -> None:
+        self._console.send_break()
+        self._console.typed(letter.encode())
 
     def resize(self, columns: int, rows: int) -> None:
         """A serial line knows no size: there is `stty` for that."""

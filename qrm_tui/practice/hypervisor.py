@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import libvirt
 import msgspec
 
+from qrm_tui.backends.domain_console import sysrq_to_kernel, typed_to_kernel
 from qrm_tui.backends.domains import Domain, parse_domain
 from qrm_tui.backends.partition_boot import FOLDER as BOOT_FOLDER
 from qrm_tui.backends.partition_filter import FOLDER
@@ -26,7 +27,7 @@ from qrm_tui.practice.console import PracticeLine
 from qrm_tui.practice.machine import SimulatedMachine
 from qrm_tui.practice.node import AGAIN, Model, Network, SimulatedNode, Wire
 from qrm_tui.practice.volumes import SimulatedGroup
-from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, NotTaken, Received
+from qrm_tui.runners.console import SYSRQ, ConsoleLine, Ended, NoLine, NotTaken, Received
 from qrm_tui.runners.libvirt import LibvirtHypervisor, LocalReach
 from qrm_tui.runners.libvirt_console import NO_BREAK
 from qrm_tui.runners.libvirt_line import SHORT
@@ -101,11 +102,19 @@ class PartitionNode(SimulatedNode):
         self.gone()
 
 
-class _GuestLine(PracticeLine):
-    """As libvirt has it."""
+class _XenLine(PracticeLine):
+    """As one to a Xen partition is."""
+
+    means = frozenset((SYSRQ,))
+
+    async def type(self, data: bytes) -> None:
+        await super().type(typed_to_kernel(data))
 
     async def send_break(self) -> None:
         raise NotTaken(NO_BREAK)
+
+    async def send_sysrq(self, letter: str) -> None:
+        await super().type(sysrq_to_kernel(letter))
 
 
 class _GuestSource:
@@ -123,7 +132,7 @@ class _GuestSource:
             raise NoLine("the domain is not running")
         self._host.listeners[self._uuid] = ended
         guest.console.plug(received)
-        return _GuestLine(guest.console)
+        return (_XenLine if guest.domain.kernel else PracticeLine)(guest.console)
 
     async def worth_trying(self) -> None:
         """Until it was started."""

@@ -8,6 +8,8 @@ from typing import Protocol, runtime_checkable
 Received = Callable[[bytes], None]
 #: Called once, when the line has ended by itself, with why, in words.
 Ended = Callable[[str], None]
+#: What a line may be able to do besides typing.
+BREAK, SYSRQ = "break", "sysrq"
 
 
 class NoLine(Exception):
@@ -25,11 +27,19 @@ class NotTaken(Exception):
 class ConsoleLine(Protocol):
     """An open line to a console."""
 
+    @property
+    def means(self) -> frozenset[str]:
+        """Which of BREAK and SYSRQ it has."""
+
     async def type(self, data: bytes) -> None:
         """Bytes for the machine; NotTaken."""
 
     async def send_break(self) -> None:
         """A break on the line; NotTaken where there is none."""
+
+    async def send_sysrq(self, letter: str) -> None:
+        """A letter for the kernel's SysRq, in the way that the far end has for it, and nothing typed in between;
+        NotTaken where there is none."""
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal's size, for whoever wants to know it."""

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from qrm_tui.core.names import printable
-from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, NotTaken, Received
+from qrm_tui.runners.console import BREAK, SYSRQ, ConsoleLine, Ended, NoLine, NotTaken, Received
 
 #: Bytes read at once.
 _PIECE = 1 << 16
@@ -48,6 +48,8 @@ def _own_terminal() -> None:
 
 class PtyLine:
     """A program on a pseudo-terminal; `open_pty` makes it."""
+
+    means: frozenset[str] = frozenset()
 
     def __init__(self, process: subprocess.Popen[bytes], master: int, received: Received, ended: Ended) -> None:
         self._process, self._master = process, master
@@ -142,6 +144,10 @@ class PtyLine:
         """A program of any kind has no way for it."""
         raise NotTaken("a command has no break; type what your terminal server takes for one")
 
+    async def send_sysrq(self, letter: str) -> None:
+        """Nor for that."""
+        raise NotTaken("a command has no SysRq; type what your terminal server takes for a break, and the letter")
+
     def resize(self, columns: int, rows: int) -> None:
         """The pseudo-terminal's size; the program gets SIGWINCH."""
         if self._open:
@@ -224,6 +230,8 @@ class _Echoes:
 class _SolLine:
     """ipmitool's line: `~` at the beginning of a line is ipmitool's own, `~B` a break, `~~` one of them."""
 
+    means = frozenset((BREAK, SYSRQ))
+
     def __init__(self, line: PtyLine, echoes: _Echoes) -> None:
         self._line, self._echoes = line, echoes
         self._at_start = True
@@ -236,10 +244,18 @@ class _SolLine:
         await self._line.type(bytes(wire))
 
     async def send_break(self) -> None:
+        await self._break(b"")
+
+    async def send_sysrq(self, letter: str) -> None:
+        """The kernel's serial driver takes the byte after a break (serial_core.h, uart_handle_sysrq_char)."""
+        await self._break(letter.encode())
+
+    async def _break(self, then: bytes) -> None:
         if not self._at_start:
             raise NotTaken("serial-over-LAN takes a break only at the beginning of a line: press enter first")
         self._echoes.expect()
-        await self._line.type(b"~B")
+        self._at_start = not then
+        await self._line.type(b"~B" + then)
 
     def resize(self, columns: int, rows: int) -> None:
         """A serial line knows no size."""

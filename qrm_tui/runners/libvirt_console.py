@@ -17,10 +17,19 @@ import threading
 from collections.abc import Callable
 
 import libvirt
+import libvirt_qemu
 
+from qrm_tui.backends.domain_console import (
+    DomainConsole,
+    break_command,
+    console_of,
+    refusal_in,
+    sysrq_to_kernel,
+    typed_to_kernel,
+)
 from qrm_tui.core.errors import QrmError
 from qrm_tui.core.partitions import DomainEvent
-from qrm_tui.runners.console import ConsoleLine, Ended, NoLine, NotTaken, Received
+from qrm_tui.runners.console import BREAK, SYSRQ, ConsoleLine, Ended, NoLine, NotTaken, Received
 from qrm_tui.runners.libvirt import LibvirtHypervisor
 from qrm_tui.runners.libvirt_line import words
 from qrm_tui.runners.libvirt_threads import Overdue
@@ -33,7 +42,8 @@ _READ, _WRITE = libvirt.VIR_STREAM_EVENT_READABLE, libvirt.VIR_STREAM_EVENT_WRIT
 _GONE = libvirt.VIR_STREAM_EVENT_ERROR | libvirt.VIR_STREAM_EVENT_HANGUP
 #: what virStreamRecv and virStreamSend return where they would have to wait
 _LATER = -2
-NO_BREAK = "libvirt has no break on a partition's console"
+NO_BREAK = "a console of Xen has no break; SysRq goes without one"
+_NEITHER = "libvirt has neither a break nor SysRq on a console of this kind"
 _OVER = "it was switched off or started anew, or somebody else has taken its console"
 
 
@@ -45,6 +55,8 @@ class LibvirtLine:
         self._loop = asyncio.get_running_loop()
         self._typing = asyncio.Lock()
         self._stream: libvirt.virStream | None = None
+        self._domain: libvirt.virDomain | None = None
+        self._console = DomainConsole()
         #: between the two threads: what came, what is to go and who waits for it, why it ended
         self._between = threading.Lock()
         self._came, self._goes = bytearray(), bytearray()
@@ -59,6 +71,7 @@ class LibvirtLine:
         domain = connection.lookupByUUIDString(uuid)
         if not domain.isActive():
             raise NoLine("it is off")
+        self._domain, self._console = domain, console_of(domain.XMLDesc())
         stream = connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
         # by force: whoever holds it is a recorder that is gone, or must look through us from now on
         domain.openConsole(None, stream, libvirt.VIR_DOMAIN_CONSOLE_FORCE)
@@ -71,7 +84,7 @@ class LibvirtLine:
 
     def _hang_up(self) -> None:
         with self._between:
-            stream, self._stream = self._stream, None
+            stream, self._stream, self._domain = self._stream, None, None
         if stream is None:
             return
         with contextlib.suppress(libvirt.libvirtError):
@@ -160,25 +173,35 @@ class LibvirtLine:
         if event.event == "line-lost":  # not every libvirt tells its streams
             self._end(f"the line to its host was lost: {event.why}")
 
+    @property
+    def means(self) -> frozenset[str]:
+        if self._console.kernel:
+            return frozenset((SYSRQ,))
+        return frozenset((BREAK, SYSRQ)) if self._console.chardev else frozenset()
+
     async def type(self, data: bytes) -> None:
         """Bytes for the domain; NotTaken when its host does not take them."""
         async with self._typing:
-            if self._why is not None or self._closed:
-                raise NotTaken("the line was lost")
-            self._gone = self._loop.create_future()
-            try:
-                await self._host.line.run(lambda: self._offer(data), _TAKES)
-                done, _ = await asyncio.wait((self._gone,), timeout=_TAKES)
-                if not done:
-                    raise NotTaken("the far end does not take what is typed")
-                self._gone.result()
-            except (Overdue, libvirt.libvirtError):
-                raise NotTaken("the line was lost") from None
-            finally:
-                self._gone.cancel()
-                self._gone = None
-                with self._between:
-                    self._goes.clear()
+            await self._send(typed_to_kernel(data) if self._console.kernel else data)
+
+    async def _send(self, data: bytes) -> None:
+        """With the right to type, bytes as they are."""
+        if self._why is not None or self._closed:
+            raise NotTaken("the line was lost")
+        self._gone = self._loop.create_future()
+        try:
+            await self._host.line.run(lambda: self._offer(data), _TAKES)
+            done, _ = await asyncio.wait((self._gone,), timeout=_TAKES)
+            if not done:
+                raise NotTaken("the far end does not take what is typed")
+            self._gone.result()
+        except (Overdue, libvirt.libvirtError):
+            raise NotTaken("the line was lost") from None
+        finally:
+            self._gone.cancel()
+            self._gone = None
+            with self._between:
+                self._goes.clear()
 
     def _offer(self, data: bytes) -> None:
         """In a thread of the host: libvirt's own lock may be held by one that waits."""
@@ -189,8 +212,37 @@ class LibvirtLine:
             stream.eventUpdateCallback(_READ | _WRITE | _GONE)
 
     async def send_break(self) -> None:
-        """libvirt has no way for it."""
-        raise NotTaken(NO_BREAK)
+        """On the serial line that QEMU emulates, by its monitor: libvirt itself has no way for it, and its log has the
+        domain as tainted by it (custom-monitor)."""
+        async with self._typing:
+            await self._break()
+
+    async def send_sysrq(self, letter: str) -> None:
+        """As the domain's kernel takes it: after a byte, or after a break, which taints as `send_break` does, and is
+        before what was typed and still waits on the host."""
+        async with self._typing:
+            if self._console.kernel:
+                await self._send(sysrq_to_kernel(letter))
+            else:
+                await self._break()
+                await self._send(letter.encode())
+
+    async def _break(self) -> None:
+        domain, chardev = self._domain, self._console.chardev
+        if not chardev:
+            raise NotTaken(NO_BREAK if self._console.kernel else _NEITHER)
+        if self._why is not None or domain is None:
+            raise NotTaken("the line was lost")
+        try:
+            answer = await self._host.line.run(
+                lambda: libvirt_qemu.qemuMonitorCommand(domain, break_command(chardev), 0), _TAKES)
+        except Overdue:  # the kernel takes what comes within 5 s of a break (serial_core.h, SYSRQ_TIMEOUT)
+            raise NotTaken(f"its QEMU did not send a break within {_TAKES:.0f} s, and may still do so: what is typed "
+                           "within 5 s of it counts as SysRq") from None
+        except libvirt.libvirtError as error:
+            raise NotTaken(f"its host's libvirt sends no break: {words(error)}") from None
+        if why := refusal_in(answer):
+            raise NotTaken(f"its QEMU sends no break: {why}")
 
     def resize(self, columns: int, rows: int) -> None:
         """A serial line knows no size."""

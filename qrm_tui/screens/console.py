@@ -33,8 +33,6 @@ from qrm_tui.widgets.terminal import Terminal
 LINES = 2000
 #: Seconds between attempts to watch again; an answer to a question older than so many seconds is nobody's any more.
 BACKOFF, STALE = (0.5, 1, 2, 4, 8, 15), 5.0
-#: Sources that have no break, however one asks.
-_NO_BREAK = frozenset(("libvirt",))
 #: States of a partition or a resource that hears nothing.
 _DEAF = frozenset(("paused", "crashed", "off"))
 #: Bytes typed that wait for the server; and lines of a paste that are shown before it is sent.
@@ -64,7 +62,7 @@ class ConsoleScreen(FarmScreen[None]):
         Binding("Y", "save", "Copy to a file", show=False, id="console.save",
                 tooltip="All that is kept here, with times, into a file"),
         Binding("b", "break", "break", id="console.break", tooltip="A break on the line"),
-        Binding("r", "sysrq", "SysRq", id="console.sysrq", tooltip="A break and a letter, for the kernel"),
+        Binding("r", "sysrq", "SysRq", id="console.sysrq", tooltip="A letter for the kernel, as this line sends it"),
         Binding("z", "size", "size", id="console.size", tooltip="Tell a shell on a serial line how large this is"),
         Binding("pageup", "look_back", "look back", key_display="pgup", id="console.look_back",
                 tooltip="Lines that left the screen; end comes back"),
@@ -190,6 +188,7 @@ class ConsoleScreen(FarmScreen[None]):
             self._offset = event.offset if self._offset is None else max(self._offset, event.offset)
             return
         had, self.status = self.types, event
+        self.refresh_bindings()
         if not self._begun:
             self._begun = True
             if event.typist is None and self.may_type:
@@ -326,9 +325,8 @@ class ConsoleScreen(FarmScreen[None]):
             self._sending = False
 
     @work(group="asking", exit_on_error=False)
-    async def _ask_for(self, call: Callable[[Any, str], Coroutine[Any, Any, None]], *, begin: bool = False,
-                       then: bytes = b"") -> None:
-        """Something that wants the session; what is typed after it goes the same way as keys."""
+    async def _ask_for(self, call: Callable[[Any, str], Coroutine[Any, Any, None]], *, begin: bool = False) -> None:
+        """Something that wants the session; `begin`: typing begins when it is done."""
         if self.status is None:
             return
         try:
@@ -336,21 +334,15 @@ class ConsoleScreen(FarmScreen[None]):
         except QrmError as error:
             self.post_message(self.Trouble(error))
             return
-        self.post_message(self.Allowed(begin, then))
+        if begin:
+            self.post_message(self.Allowed())
 
     class Allowed(Answer):
-        """It was done; `begin`: typing begins. `then` is typed."""
-
-        def __init__(self, begin: bool, then: bytes) -> None:
-            super().__init__()
-            self.begin, self.then = begin, then
+        """The right to type is ours."""
 
     @on(Allowed)
-    def _allowed(self, event: Allowed) -> None:
-        if event.begin:
-            self._set_typing(True)
-        if event.then:
-            self._send(event.then)
+    def _allowed(self) -> None:
+        self._set_typing(True)
 
     def action_break(self) -> None:
         self._ask_for(lambda client, session: consoles.send_break(client, self.machine, session))
@@ -360,8 +352,7 @@ class ConsoleScreen(FarmScreen[None]):
 
         def chosen(letter: str | None) -> None:
             if letter:
-                self._ask_for(lambda client, session: consoles.send_break(client, self.machine, session),
-                              then=letter.encode())
+                self._ask_for(lambda client, session: consoles.send_sysrq(client, self.machine, session, letter))
 
         self.app.push_screen(SysRq(self.machine), chosen)
 
@@ -459,7 +450,7 @@ class ConsoleScreen(FarmScreen[None]):
             return typing
         if typing or (self.is_mounted and self.query_one(Prompt).is_open):
             return False
-        if action in ("break", "sysrq") and self.source in _NO_BREAK:
+        if action in ("break", "sysrq") and (self.status is None or action not in self.status.means):
             return False
         if action in ("type", "break", "sysrq", "size"):
             return self.may_type and self.status is not None and (action != "size" or not self.terminal.told)

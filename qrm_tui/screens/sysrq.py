@@ -10,27 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Key
 
+from qrm_tui.core.sysrq import LETTERS
 from qrm_tui.screens.base import FarmWindow
 from qrm_tui.screens.message import Question
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.page import EMPTY, Page, line
-
-#: From the kernel's admin-guide/sysrq; true: what is not written yet is lost.
-LETTERS = {
-    "h": ("help, on the console", False),
-    "s": ("write all file systems", False),
-    "u": ("mount all file systems read-only", False),
-    "t": ("list all tasks", False),
-    "w": ("list tasks that are blocked", False),
-    "m": ("tell of the memory", False),
-    "l": ("what each CPU does", False),
-    "f": ("kill the task that takes most memory", True),
-    "e": ("ask all processes to end", True),
-    "i": ("kill all processes", True),
-    "c": ("crash: dump, or panic", True),
-    "o": ("switch off", True),
-    "b": ("reboot at once", True),
-}
 
 
 class SysRq(FarmWindow[str]):
@@ -54,7 +38,7 @@ class SysRq(FarmWindow[str]):
         rows = [line((f"  {letter} ", "key"), (f" {words}", "warning" if loses else ""))
                 for letter, (words, loses) in LETTERS.items()]
         with Vertical(classes="dialog"):
-            yield Page([line((f"SysRq to {self._machine}: a break, then a letter", "title")), EMPTY, *rows],
+            yield Page([line((f"SysRq to {self._machine}: a letter", "title")), EMPTY, *rows],
                        id="sysrq", can_focus=True)
             yield Keys()
 

@@ -23,7 +23,7 @@ from qrm_tui.daemon.machines import RealMachines
 from qrm_tui.daemon.server import Qrmd
 from qrm_tui.db.store import Write
 from qrm_tui.runners.base import Runner
-from qrm_tui.runners.console import Ended, NoLine, NotTaken, Received, Source
+from qrm_tui.runners.console import BREAK, SYSRQ, Ended, NoLine, NotTaken, Received, Source
 
 #: Seconds until something awaited counts as failed.
 PATIENCE = 20.0
@@ -38,6 +38,8 @@ class FarEnd:
         self.typed = bytearray()
         self.heard = asyncio.Event()
         self.breaks = 0
+        self.means = frozenset((BREAK, SYSRQ))
+        self.letters = ""
         self.sizes: list[tuple[int, int]] = []
         self.opened = 0
         self.refuses: NoLine | None = None
@@ -62,7 +64,14 @@ class FarEnd:
         self.heard.set()
 
     async def send_break(self) -> None:
+        if BREAK not in self.means:
+            raise NotTaken("a command has no break")
         self.breaks += 1
+
+    async def send_sysrq(self, letter: str) -> None:
+        if SYSRQ not in self.means:
+            raise NotTaken("a command has no SysRq")
+        self.letters += letter
 
     def resize(self, columns: int, rows: int) -> None:
         self.sizes.append((columns, rows))

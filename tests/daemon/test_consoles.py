@@ -15,6 +15,7 @@ from qrm_tui.client.console import (
     open_console,
     read_log,
     send_break,
+    send_sysrq,
     set_size,
     take,
     type_into,
@@ -25,7 +26,7 @@ from qrm_tui.core.errors import BadInput, NoServer, NotFound, NotPermitted, Refu
 from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
 from qrm_tui.daemon.records import Author
-from qrm_tui.runners.console import NoLine
+from qrm_tui.runners.console import SYSRQ, NoLine
 from tests.daemon.console_room import PATIENCE, Room
 from tests.unit.test_console_log import FullDisk
 
@@ -174,6 +175,31 @@ async def test_break_and_size_go_to_the_far_end(room: Room) -> None:
             await set_size(room.client, "r1", one.session, 0, 50)
 
 
+async def test_what_a_line_has_besides_typing_is_told_and_done(room: Room) -> None:
+    end = await room.far_end()
+    async with room.watch() as watch:
+        assert watch.status and watch.status.means == {"break", "sysrq"}
+        await send_sysrq(room.client, "r1", watch.session, "h")
+        await send_sysrq(room.client, "r1", watch.session, "0")
+        assert (end.letters, end.breaks, end.typed) == ("h0", 0, b"")
+        assert (await room.client.list("journal", filter="operation=console.sysrq"))["rows"] == []
+        await send_sysrq(room.client, "r1", watch.session, "b")
+        (entry,) = (await room.client.list("journal", filter="operation=console.sysrq"))["rows"]
+        assert (entry["object"], entry["reason"]) == ("resource/r1", "b: reboot at once"), "something is lost by it"
+        end.means = frozenset((SYSRQ,))
+        end.die()
+        await watch.until(lambda told: told.status.state == "connected" and told.status.means == {"sysrq"})
+        with pytest.raises(Refused, match="the console of r1: a command has no break"):
+            await send_break(room.client, "r1", watch.session)
+        end.refuses = NoLine("it is off")
+        end.die("it is off")
+        await watch.until(lambda told: told.status.state == "waiting" and told.status.means == frozenset())
+        for asked in (send_break(room.client, "r1", watch.session), send_sysrq(room.client, "r1", watch.session, "b")):
+            with pytest.raises(Refused, match="not connected: it is off"):
+                await asked
+    assert len((await room.client.list("journal", filter="operation=console.sysrq"))["rows"]) == 1
+
+
 async def test_a_request_that_is_sent_again_types_once(room: Room) -> None:
     end = await room.far_end()
     async with room.watch() as watch:
@@ -186,6 +212,7 @@ async def test_a_request_that_is_sent_again_types_once(room: Room) -> None:
 @pytest.mark.parametrize(("verb", "body", "error"), [
     ("input", {"session": "nobody's"}, NotFound), ("input", {}, BadInput), ("input", {"data": "%"}, BadInput),
     ("input", {"data": "eA" * 100_000}, BadInput), ("size", {"columns": "x"}, BadInput),
+    *(("break", {"letter": letter}, BadInput) for letter in ("", "B", "hb", "\x0f", "\u00e9", 1)),
     ("input", {"data": "amFt"}, Refused), ("nothing", {}, Exception),
 ])
 async def test_wrong_requests(room: Room, verb: str, body: dict[str, Any], error: type[Exception]) -> None:
@@ -213,7 +240,8 @@ async def test_a_viewer_watches_and_an_operator_types(room: Room) -> None:
         end.say(b"hello")
         await watch.says(b"hello")
         for refused in (type_into(room.client, "r1", watch.session, b"x"), take(room.client, "r1", watch.session),
-                        send_break(room.client, "r1", watch.session), set_size(room.client, "r1", watch.session, 9, 9)):
+                        send_break(room.client, "r1", watch.session), set_size(room.client, "r1", watch.session, 9, 9),
+                        send_sysrq(room.client, "r1", watch.session, "b")):
             with pytest.raises(NotPermitted, match="needs the role operator; you are viewer"):
                 await refused
         room.role = Role.operator

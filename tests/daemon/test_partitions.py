@@ -8,6 +8,7 @@ import pytest
 from qrm_tui.core.errors import BadInput, Refused, Unreachable
 from qrm_tui.core.model import Item
 from qrm_tui.core.operations.declarations import Role
+from qrm_tui.daemon.peer import Peer
 from qrm_tui.practice.rack import inject
 from tests.daemon.world import World
 
@@ -42,6 +43,34 @@ async def test_partitions_are_made_boot_idle_and_arrive_in_maintenance(world: Wo
     row = (await world.qrmd.show("host", name))
     assert (row["partitions"], row["foreign"], row["technology"]) == (2, [], "xen")
     assert (await world.qrmd.show("resource", name))["virtualization"] == "xen"
+
+
+@pytest.mark.parametrize(("partitioning", "means"), [("xen", ["sysrq"]), ("kvm", ["break", "sysrq"])])
+async def test_its_console_takes_sysrq_in_its_own_way(world: World, partitioning: str, means: list[str]) -> None:
+    name = await world.host(partitioning)
+    await make(world, name)
+    made = f"{name}-1"
+    await idle(world, made)
+    console = world.qrmd.consoles.find(made)
+    session = console.join(Peer(1, 0, ()))
+    assert console.status(session)["means"] == means
+
+    def said(before: int) -> bytes:
+        piece = console.log.read(before)
+        return piece.data if piece else b""
+
+    before = console.log.end
+    await console.type(session, b"\x0fb")
+    assert (resource(world, made).state, said(before)) == ("idle", b""), "a key is a key"
+    await console.send_sysrq(session, "h")
+    assert b"sysrq: HELP" in said(before)
+    if "break" in means:
+        await console.send_break(session)
+        await console.type(session, b"h")
+        assert (said(before)).count(b"sysrq: HELP") == 2
+    else:
+        with pytest.raises(Refused, match=rf"the console of {made}: .* has no break"):
+            await console.send_break(session)
 
 
 async def test_one_is_deployed_like_any_machine_and_goes_back_to_idle(world: World) -> None:

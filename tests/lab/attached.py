@@ -42,8 +42,12 @@ class Attached:
 
     def types(self, text: str) -> None:
         """Types a line, and forgets what was shown before it."""
+        self.presses(f"{text}\r".encode())
+
+    def presses(self, keys: bytes) -> None:
+        """Keys as a terminal sends them; forgets what was shown before them."""
         self._shown = b""
-        os.write(self._terminal, f"{text}\r".encode())
+        os.write(self._terminal, keys)
 
     def shows(self, pattern: str, seconds: float) -> str:
         """What is shown once it matches a regular expression; an AssertionError after `seconds`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from tests.lab import frames, theft
@@ -56,9 +57,9 @@ class Scenario:
         """All rows."""
         for step in (
             self.install, self.idle_boot_image, self.switch_on, self.roots, self.hypervisor, self.idle_machine,
-            self.start_host, self.slice, self.idle_partitions, self.consoles, self.switch, self.deploy, self.log_in,
-            self.hold, self.frames_by_hand, self.undeploy, self.by_hand, self.remove_partitions, self.join, self.leave,
-            self.stop_host, self.remove,
+            self.start_host, self.slice, self.idle_partitions, self.consoles, self.sysrq, self.switch, self.deploy,
+            self.log_in, self.hold, self.frames_by_hand, self.undeploy, self.by_hand, self.remove_partitions, self.join,
+            self.leave, self.stop_host, self.remove,
         ):  # fmt: skip
             step()
 
@@ -152,6 +153,18 @@ class Scenario:
                 assert any("Linux version" in line for line in lines[:3]), lines[:5]
                 assert any("waiting for work" in line for line in lines), lines[-5:]
                 row.proof(f"{name}: {len(lines)} lines, first {lines[0][:60]!r}")
+
+    def sysrq(self) -> None:
+        what = "SysRq is the kernel's, and the key that Xen has for it is typed as any other"
+        with self._rows.row("H20", what) as row, Attached(self._line, self._partitions()[0]) as line:
+            line.shows(r"ctrl\+\] leaves", LOGIN_SECONDS)
+            line.presses(b"\x1drh")
+            said = line.shows(r"sysrq: HELP : .*\n", LOGIN_SECONDS)
+            row.proof(said[said.index("sysrq:"):][:40])
+            # nobody reads them there: it is the terminal that echoes
+            line.presses(b"-\x0fh-")
+            line.shows(re.escape("-^Oh-"), LOGIN_SECONDS)
+            assert line.leaves() == 0
 
     def switch(self) -> None:
         with self._rows.row("H19", "paused, resumed, resized, stopped and started") as row:

@@ -46,6 +46,8 @@ from tests.services.netboot_server import ANSWERS, Server
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("crashes"), pytest.mark.timeout(600)]
 
 HOST, NAME = "r1", "r1-1"
+HELP = b"sysrq: HELP"
+"""What its kernel says to SysRq h (drivers/tty/sysrq.c)."""
 BRIDGES = f"""
 mount -t tmpfs run /run
 mount -t sysfs sys /sys
@@ -230,6 +232,13 @@ async def test_it_netboots_from_our_boot_files_held_to_its_address(farm: Farm) -
     assert 200 << 20 < has["memory"] < 320 << 20
     await farm.console.until_said(FIRMWARE)
     await farm.console.until_said(b"nothing to do: waiting for work")
+    await farm.console.send_sysrq("h")
+    await farm.console.until_said(HELP)
+    end = farm.console.end
+    await farm.console.send_break()
+    await farm.console.type(b"h")
+    await farm.console.until_said(HELP, since=end)
+    clock.tell("a break and SysRq")
     # what the server's log tells of it are the stages of a machine
     tags = ("dhcpd", "in.tftpd", "qrm-http")
     told = [step for line in farm.server.services.log for tag in tags

@@ -22,6 +22,7 @@ class ConsoleClient(FakeClient):
         super().__init__()
         self.typist: dict[str, str] | None = None
         self.watchers = 1
+        self.means = ["break", "sysrq"]
         self.typed = bytearray()
         self.offset = 0
         self.asked: list[tuple[str, dict[str, Any]]] = []
@@ -53,7 +54,8 @@ class ConsoleClient(FakeClient):
 
     def status_frame(self, **more: Any) -> bytes:
         return frame(STATUS, json.dumps({"session": OURS, "typist": self.typist, "watchers": self.watchers,
-                                         "state": "connected", "reason": "", "marks": [], **more}).encode())
+                                         "state": "connected", "reason": "", "marks": [], "means": self.means,
+                                         **more}).encode())
 
     async def say(self, data: bytes | str, at: float = NOW) -> None:
         """The machine says something."""

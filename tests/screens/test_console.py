@@ -261,6 +261,11 @@ async def test_pasting_lines_asks_and_a_word_does_not() -> None:
         await c.d.until(lambda: bytes(c.client.typed) == b"word\x1b[200~a[201~\rb\x1b[201~")
 
 
+def letters(c: Console) -> list[str | None]:
+    """What was asked of the line: None for a break, a letter for SysRq."""
+    return [said.get("letter") for verb, said in c.client.asked if verb == "break"]
+
+
 async def test_break_and_sysrq() -> None:
     async with console() as c:
         await c.d.press(WATCH, "b")
@@ -268,19 +273,19 @@ async def test_break_and_sysrq() -> None:
         await c.d.press("r")
         await c.d.at(SysRq)
         await c.d.press("s")
-        await c.d.until(lambda: bytes(c.client.typed) == b"s")
-        assert [verb for verb, _ in c.client.asked if verb != "size"] == ["break", "break", "input"]
+        await c.d.until(lambda: letters(c) == [None, "s"])
         await c.d.press("r")
         await c.d.at(SysRq)
         await c.d.press("b")
         await c.d.at(Question)
         await c.d.press("n")
         await c.d.at(SysRq)
-        assert bytes(c.client.typed) == b"s"
+        assert letters(c) == [None, "s"]
         await c.d.press("b")
         await c.d.at(Question)
         await c.d.press("y")
-        await c.d.until(lambda: bytes(c.client.typed) == b"sb" and c.d.app.screen is c.screen)
+        await c.d.until(lambda: letters(c) == [None, "s", "b"] and c.d.app.screen is c.screen)
+        assert not c.client.typed and not c.terminal.typing
 
 
 async def test_a_break_that_the_source_has_not_is_told() -> None:
@@ -291,13 +296,17 @@ async def test_a_break_that_the_source_has_not_is_told() -> None:
         await c.d.until(lambda: "has no break" in c.d.said())
 
 
-async def test_where_nobody_can_send_a_break_none_is_offered() -> None:
+async def test_what_the_line_has_is_offered() -> None:
     async with console() as c:
         await c.d.press(WATCH)
         await c.d.until(lambda: {"break", "SysRq"} <= set(c.d.offered()))
-        c.screen.post_message(c.screen.Source("libvirt"))
+        await c.client.stands(means=["sysrq"])
+        await c.d.until(lambda: "break" not in c.d.offered())
+        assert "SysRq" in c.d.offered()
+        await c.client.stands(means=[], state="waiting", reason="it is off")
         await c.d.until(lambda: not {"break", "SysRq"} & set(c.d.offered()))
-        assert "size" in c.d.offered()
+        await c.d.press("b", "r")
+        assert "size" in c.d.offered() and c.d.app.screen is c.screen and not letters(c)
 
 
 async def test_a_serial_line_is_taken_for_80x24_until_its_shell_is_told() -> None:

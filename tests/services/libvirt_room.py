@@ -117,6 +117,16 @@ class Recorded:
     async def type(self, data: bytes) -> None:
         await self.console.type(self._session, data)
 
+    async def send_break(self) -> None:
+        await self.console.send_break(self._session)
+
+    async def send_sysrq(self, letter: str) -> None:
+        await self.console.send_sysrq(self._session, letter)
+
+    @property
+    def means(self) -> list[str]:
+        return list(self.console.status(self._session)["means"])
+
     @property
     def end(self) -> int:
         return self.console.log.end

@@ -20,6 +20,8 @@ from tests.services.ssh_line import ssh_line
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("libvirt")]
 UP_BYTES = UP.encode()
+#: What the kernel says to SysRq h (drivers/tty/sysrq.c).
+SYSRQ = b"sysrq: HELP"
 
 
 async def test_a_guest_is_recorded_from_its_first_byte_to_its_last(libvirtd: Libvirtd, tmp_path: Path) -> None:
@@ -47,6 +49,18 @@ async def test_a_guest_is_recorded_from_its_first_byte_to_its_last(libvirtd: Lib
         await console.type(b"say later\n")
         await farm.host.resume(one.uuid)
         await console.until_said(b"said later", since=end)
+
+        assert console.means == ["break", "sysrq"]
+        await console.send_sysrq("h")
+        await console.until_said(SYSRQ)
+        end = console.end
+        await console.send_break()
+        await console.type(b"hsay typed\n")  # the kernel's letter, and what a program reads
+        await console.until_said(b"said typed", since=end)
+        assert SYSRQ in console.said(end)
+        end = console.end
+        await console.type(b"say \x0f\n")
+        await console.until_said(b"said \x0f", since=end)
 
         await farm.host.set_memory(one.uuid, 160 << 20)  # its balloon obeys
         await farm.until_seen(one, lambda found: found.memory == 160 << 20)

@@ -141,10 +141,13 @@ def typed(fake: FakeQrmd) -> bytes:
 def test_on_a_terminal_keys_go_to_the_machine_and_ctrl_bracket_is_ours(fake: FakeQrmd, attached: Attached) -> None:
     shown = attached.shows(b"qrmd was not running")
     assert b"ctrl+] leaves" in shown and b"r1 login: " in shown and b"evil" not in shown
-    attached.types(b"root\r\x03\x1dt\x1db\x1d\x1dq\x1dq")
+    attached.types(b"root\r\x03\x1dt\x1db\x1drs\x1d\x1dq\x1dr%")
+    attached.shows(b"'%' is no letter of SysRq")
+    attached.types(b"\x1dq")
     assert attached.ends() == 0
     assert typed(fake) == b"root\r\x03\x1dq"
-    assert len(fake.asked("POST /v1/consoles/r1/take")) == len(fake.asked("POST /v1/consoles/r1/break")) == 1
+    assert len(fake.asked("POST /v1/consoles/r1/take")) == 1
+    assert [body.get("letter") for body in fake.asked("POST /v1/consoles/r1/break")] == [None, "s"]
     assert {body["session"] for body in fake.asked("POST /v1/consoles/r1/input")} == {"s1"}
 
 

@@ -71,8 +71,14 @@ async def test_ipmitools_own_words_are_no_part_of_the_console(tmp_path: Path) ->
     with pytest.raises(NotTaken):
         await line.type(b"x")
         await line.send_break()
+    with pytest.raises(NotTaken, match="beginning of a line"):
+        await line.send_sysrq("h")
+    await line.type(b"\r")
+    await line.send_sysrq("h")
+    await line.type(b"~\r")
+    assert line.means == {"break", "sysrq"}
     # only at the beginning of a line it is ipmitool's
-    assert tool.heard(15) == b"~~.a~\r~~B\r~~~\rx"
+    assert tool.heard(21) == b"~~.a~\r~~B\r~~~\rx\r~Bh~\r"
     await line.close()
     assert b"".join(tool.got) == b"login: "
     assert not (tmp_path / "released").exists()

@@ -63,6 +63,9 @@ def test_a_sequence_without_end_is_not_awaited_for_ever() -> None:
     ([b"ls\r"], [("type", b"ls\r")]), ([b"\x1d"], []), ([b"\x1dt"], [("take", b"")]),
     ([b"a\x1d", b"tb"], [("type", b"a"), ("take", b""), ("type", b"b")]), ([b"\x1d\x1d"], [("type", b"\x1d")]),
     ([b"\x1db"], [("break", b"")]), ([b"\x1dq"], [("leave", b"")]), ([b"\x1d?"], [("help", b"")]),
+    ([b"\x1drh"], [("sysrq", b""), ("letter", b"h")]), ([b"a\x1d", b"r", b"ha"], [
+        ("type", b"a"), ("sysrq", b""), ("letter", b"h"), ("type", b"a")]),
+    ([b"\x1dr\x1dq"], [("sysrq", b""), ("letter", b"\x1d"), ("type", b"q")]),
     ([b"\x03\x04\x1a"], [("type", b"\x03\x04\x1a")]),
 ])
 def test_keys(typed: list[bytes], does: list[tuple[str, bytes]]) -> None:

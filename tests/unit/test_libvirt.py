@@ -11,15 +11,16 @@ import asyncssh
 import msgspec
 import pytest
 
+from qrm_tui.backends.domain_console import DomainConsole
 from qrm_tui.backends.domains import render_domain
 from qrm_tui.backends.foreign_hosts import uri_of
 from qrm_tui.backends.virtualization import schedule
 from qrm_tui.core.errors import Broken, GuardRefused, Refused, StepFailed, Unreachable
 from qrm_tui.core.partitions import DomainEvent, DomainNic, DomainSeen, DomainWish, HostWanted
 from qrm_tui.runners import libvirt_line
-from qrm_tui.runners.console import NoLine
+from qrm_tui.runners.console import NoLine, NotTaken
 from qrm_tui.runners.libvirt import LibvirtHypervisor, LocalReach, SshReach
-from qrm_tui.runners.libvirt_console import LibvirtSource
+from qrm_tui.runners.libvirt_console import LibvirtLine, LibvirtSource
 from qrm_tui.runners.libvirt_line import PasswordReach
 from qrm_tui.runners.libvirt_threads import Overdue, Workers
 from qrm_tui.runners.ssh import SshRunner, make_key
@@ -160,6 +161,23 @@ async def test_what_is_not_possible_is_said(host: LibvirtHypervisor) -> None:
         await host.undefine(UUID)
     with pytest.raises(NoLine, match="not supported"):
         await LibvirtSource(host, UUID).open(lambda data: None, lambda why: None)
+
+
+async def test_a_break_that_libvirt_or_the_console_has_not_is_refused_in_words(host: LibvirtHypervisor) -> None:
+    line = LibvirtLine(host, lambda data: None, lambda why: None)
+    assert line.means == frozenset()
+    for ask in (line.send_break, lambda: line.send_sysrq("h")):
+        with pytest.raises(NotTaken, match="neither a break nor SysRq"):
+            await ask()
+    line._domain = await host.line.call("find it", lambda connection: connection.lookupByUUIDString(UUID))
+    line._console = DomainConsole(chardev="charserial0")
+    assert line.means == {"break", "sysrq"}
+    for ask in (line.send_break, lambda: line.send_sysrq("h")):
+        with pytest.raises(NotTaken, match=r"its host's libvirt sends no break: .*not supported"):
+            await ask()
+    await line.close()
+    with pytest.raises(NotTaken, match="the line was lost"):
+        await line.send_break()
 
 
 async def test_a_line_that_is_closed_answers_no_more() -> None:

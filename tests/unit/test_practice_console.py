@@ -20,11 +20,11 @@ MODEL = Model("node", "Dell Inc.", "R640", "Xeon", 4, 2400, 8 << 30, disks=(240 
 class Machine:
     """The rest of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: str = "ttyS0") -> None:
         self.now = 1000.0
         self.pulled = False
         node: Any = SimpleNamespace(model=MODEL, mac="52:54:00:00:00:01", number=1, stage="system",
-                                    line="ttyS0", pull=self.pull)
+                                    line=line, pull=self.pull)
         self.console = SimulatedConsole(node, lambda: self.now)
         self.said = ""
 
@@ -105,12 +105,24 @@ def test_sysrq(machine: Machine) -> None:
     assert machine.pulled
 
 
+def test_sysrq_of_a_xen_partition() -> None:
+    machine = Machine("hvc0")
+    machine.up()
+    assert "sysrq: HELP" in machine.types("\x0fh")
+    assert machine.types("\x0f\x0fh") == "h", "twice it is one of it"
+    machine.types("\x0fb")
+    assert machine.pulled
+
+
 async def test_as_a_source(machine: Machine) -> None:
     got: list[bytes] = []
     line = await PracticeSource(machine.console).open(got.append, lambda why: None)
     await line.type(b"root\r")
-    await line.close()
     assert b"".join(got) == b"root\r\nPassword: "
+    await line.type(b"\x0f")
+    await line.send_sysrq("h")
+    assert b"sysrq: HELP" in got[-1] and line.means == {"break", "sysrq"}
+    await line.close()
     assert PracticeSource(machine.console) == PracticeSource(machine.console)
 
 
