@@ -9,8 +9,9 @@ import pytest
 
 # here, for all folders: a fixture that two modules import for themselves is two fixtures, and two servers
 from tests.lab.fixtures import lab_namespace, storage_server
+from tests.services.mariadb_room import mariadb
 
-__all__ = ["lab_namespace", "storage_server"]
+__all__ = ["lab_namespace", "mariadb", "storage_server"]
 
 # CPython 3.11 can fail in the middle of compiling a module when the collector runs just then ("AST constructor
 # recursion depth mismatch"), and pytest compiles every test module itself: so no collection until all are compiled.

@@ -1,24 +1,24 @@
 """The store: durability and history. One thread writes, in the order it is asked; reads of the farm never come here."""
 from __future__ import annotations
 
-import asyncio
 import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import sqlalchemy
-from sqlalchemy import event
-from sqlmodel import Session, SQLModel, col, create_engine, func, select
+from sqlalchemy import URL
+from sqlmodel import Session, SQLModel, col, func, select
 
-from qrm_tui.core.errors import Broken
 from qrm_tui.core.model import SEEN_TYPES, Item, JobRecord, convert_wanted
 from qrm_tui.core.plan import Plan
 from qrm_tui.db import chain, migrate
+from qrm_tui.db.engine import engine_of
 from qrm_tui.db.tables import JobRow, JournalRow, ObjectRow, StepRow
+from qrm_tui.db.transactions import Transactions
 
-T = TypeVar("T")
+_log = logging.getLogger("qrmd.database")
 _encode = msgspec.json.encode
 
 
@@ -50,51 +50,25 @@ class Write(msgspec.Struct, kw_only=True):
 
 
 class Store:
-    """The database. `url` is SQLAlchemy's; SQLite by default. `durable` False trades power failures for speed."""
+    """The database. `url` is SQLAlchemy's. `durable` False trades power failures for speed."""
 
-    def __init__(self, url: str, clock: Callable[[], float], *, durable: bool = True) -> None:
+    def __init__(self, url: str | URL, clock: Callable[[], float], *, durable: bool = True) -> None:
         self._clock = clock
-        self._thread = ThreadPoolExecutor(1, "store")
-        self._engine = create_engine(url)
-        if self._engine.dialect.name == "sqlite":
-            synchronous = "FULL" if durable else "OFF"
-
-            @event.listens_for(self._engine, "connect")
-            def _set_up(connection: Any, _: Any) -> None:
-                for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON",
-                               "busy_timeout=10000"):
-                    connection.execute(f"pragma {pragma}")
-
+        self._engine = engine_of(url, durable=durable)
+        self._transactions = Transactions(self._engine)
+        self._call = self._transactions.call
         self._last = (0, chain.START)
-
-    async def _call(self, work: Callable[[Session], T], committed: Callable[[T], None] = lambda result: None) -> T:
-        """`work` in one transaction, in the writing thread; there too, `committed` once it holds."""
-        def inside() -> T:
-            try:
-                with Session(self._engine, expire_on_commit=False) as session, session.begin():
-                    result = work(session)
-            except sqlalchemy.exc.SQLAlchemyError as error:
-                reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-                raise Broken(f"the database cannot be used: {reason}; if its disk is full, make room there") from error
-            committed(result)
-            return result
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, inside)
+        self._last_job = 0
 
     async def open(self) -> None:
-        """Migrate, and find the journal's end."""
-        def inside() -> None:
-            try:
-                migrate.upgrade(self._engine)
-            except sqlalchemy.exc.SQLAlchemyError as error:
-                raise Broken(f"the database cannot be opened: {str(error).splitlines()[0]}") from error
-
-        await asyncio.get_running_loop().run_in_executor(self._thread, inside)
+        """Migrate, and find the ends of journal and jobs."""
+        for weakness in await self._transactions.inside(lambda: migrate.opened(self._engine)):
+            _log.warning(weakness)
         self._last = await self._call(self._end_of_journal)
+        self._last_job = await self._call(lambda session: session.exec(select(func.max(JobRow.id))).one() or 0)
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True)
-        self._engine.dispose()
+        self._transactions.close()
 
     @staticmethod
     def _end_of_journal(session: Session) -> tuple[int, str]:
@@ -106,10 +80,18 @@ class Store:
     async def write(self, what: Write) -> None:
         """All of it in one transaction. Broken if it cannot be."""
         # only a commit moves the end of the chain, and before the next write begins
-        await self._call(lambda session: self._write(session, what), self._move_end)
+        await self._call(lambda session: self._write(session, what), self._move_end, self._is_there)
 
     def _move_end(self, end: tuple[int, str]) -> None:
         self._last = end
+
+    def _is_there(self, session: Session, result: tuple[int, str]) -> bool:
+        """Whether a write with entries is. One without changes nothing when it is made again."""
+        if result == self._last:
+            return False
+        # waits for a commit that the server is still at
+        row = session.get(JournalRow, result[0], with_for_update=True)
+        return row is not None and row.hash == result[1]
 
     def _write(self, session: Session, what: Write) -> tuple[int, str]:
         """The journal's end then."""
@@ -146,18 +128,22 @@ class Store:
     async def new_job(self, record: JobRecord, plan: Plan) -> JobRecord:
         """A job gets its number, and is there even if power fails now."""
         def work(session: Session) -> JobRecord:
-            row = JobRow(operation=record.operation, object=record.object, state=record.state, asked=record.asked,
-                         record="", plan=_encode(plan).decode())
-            session.add(row)
+            # a number of our own: of one that the database gives nobody knows if the answer is lost
+            numbered = msgspec.structs.replace(record, id=self._last_job + 1)
+            session.add(JobRow(id=numbered.id, operation=record.operation, object=record.object, state=record.state,
+                               asked=record.asked, record=_encode(numbered).decode(), plan=_encode(plan).decode()))
             session.flush()
-            assert row.id is not None
-            numbered = msgspec.structs.replace(record, id=row.id)
-            row.record = _encode(numbered).decode()
             for number in range(len(plan.steps)):
-                session.add(StepRow(job=row.id, number=number, state="pending"))
+                session.add(StepRow(job=numbered.id, number=number, state="pending"))
             return numbered
 
-        return await self._call(work)
+        def is_there(session: Session, result: JobRecord) -> bool:
+            return session.get(JobRow, result.id, with_for_update=True) is not None
+
+        return await self._call(work, self._move_job, is_there)
+
+    def _move_job(self, record: JobRecord) -> None:
+        self._last_job = record.id
 
     # reading
 
