@@ -122,6 +122,8 @@ TYPES: Mapping[str, Type] = {
 
 def parse_value(argument: Argument, text: str) -> Any:
     """One value of an argument from what was typed; ValueError says why not."""
+    if argument.type == "size" and argument.otherwise == "none" and text.strip() == "0":
+        return None
     value = TYPES[argument.type].parse(text)
     if argument.choices and value not in argument.choices:
         raise ValueError(f"{names.printable(text)!r} is not one of {', '.join(argument.choices)}")
