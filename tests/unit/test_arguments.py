@@ -60,3 +60,8 @@ def test_no_local_disk_may_also_be_said_as_a_number() -> None:
     assert check_arguments(create, {"host": "r1", "disk": "0"}) == check_arguments(create, {"host": "r1"})
     with pytest.raises(BadInput, match="memory: '0': a size is more than 0"):
         check_arguments(create, {"host": "r1", "memory": "0"})
+
+
+def test_of_a_few_words_those_are_told() -> None:
+    with pytest.raises(BadInput, match=r"name: is needed \(one of address, firewall"):
+        check_arguments(find("install.fix").arguments, {})

@@ -156,7 +156,8 @@ def check_arguments(arguments: Sequence[Argument], given: Mapping[str, Any]) -> 
         value = given.get(argument.name)
         if value is None or value == "" or value == []:
             if argument.required:
-                wrong.append(f"{argument.name}: is needed ({TYPES[argument.type].hint})")
+                hint = f"one of {', '.join(argument.choices)}" if argument.choices else TYPES[argument.type].hint
+                wrong.append(f"{argument.name}: is needed ({hint})")
             result[argument.name] = {} if argument.type == "setting" else [] if argument.many else argument.default
             continue
         try:
