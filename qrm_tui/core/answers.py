@@ -20,6 +20,8 @@ FILE = "/etc/qrm/answers.toml"
 _MOST_FAULTS = 20
 _AT = re.compile(r"(.*) \(at (?:line ([0-9]+), column [0-9]+|end of document)\)", re.DOTALL)
 _HEADING = re.compile(r"\s*\[\s*([A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')\s*\]\s*(?:#.*)?")
+#: A heading without its end: what follows is that table's all the same.
+_OPEN = re.compile(r"\s*\[\s*([A-Za-z0-9_-]+)\s*(?:#.*)?")
 _KEY = re.compile(r"\s*([A-Za-z0-9_-]+|\"[^\"]*\"|'[^']*')\s*(?:\.\s*([A-Za-z0-9_-]+)\s*)?=")
 #: What the reader of TOML says → what it means here; of the last ones, in which line the first one stands.
 _WORDS = (
@@ -27,6 +29,8 @@ _WORDS = (
     (re.compile(r"Invalid value"), "this is no value: a text stands in quotes"),
     (re.compile(r"Expected newline .* after a statement"), "there is something behind it: a text stands in quotes"),
     (re.compile(r"Expected (['\"]+)"), r"the text that begins here has no end: \1 is missing"),
+    (re.compile(r"Illegal character '\\n'"), "the text that begins here has no end: a quote is missing"),
+    (re.compile(r"Expected ']' at the end of .*"), "this table's name has no end: ] is missing"),
     (re.compile(r"Cannot declare .* twice"), "this table stands in the file already{}: what is in it belongs there"),
     (re.compile(r"Cannot overwrite a value|Duplicate inline table key.*"), "this stands in the file already{}"),
 )
@@ -117,9 +121,17 @@ def _parse(text: str) -> tuple[dict[str, Any], list[Fault]]:
             faults.append(Fault(at, _in_words(said, text, at)))
             if not lines[at - 1] or len(faults) > _MOST_FAULTS:
                 return {}, faults
-            lines[at - 1] = f'["{_AGAIN}{at}"]' if "twice" in said and _HEADING.fullmatch(lines[at - 1]) else ""
+            lines[at - 1] = _mended(lines[at - 1], said, at)
         except (ValueError, RecursionError):  # a number of 5000 digits, brackets in brackets
             return {}, [*faults, Fault(0, "it cannot be read: a number or a nesting that no answers file has")]
+
+
+def _mended(line: str, said: str, at: int) -> str:
+    """What stands in place of a line that cannot be read, so that what follows is read as it is meant."""
+    if "twice" in said and _HEADING.fullmatch(line):
+        return f'["{_AGAIN}{at}"]'
+    match = _OPEN.fullmatch(line)
+    return f"[{match[1]}]" if match else ""
 
 
 def _in_words(said: str, text: str, at: int) -> str:
@@ -160,7 +172,7 @@ def _places(text: str) -> Iterator[tuple[int, str, str, str]]:
     """Of each line its number, table, key, and the key's second part (`dhcpd.range = `); of a heading its table."""
     heading = ""
     for number, line in enumerate(text.split("\n"), 1):
-        if match := _HEADING.fullmatch(line):
+        if match := _HEADING.fullmatch(line) or _OPEN.fullmatch(line):
             heading = match[1].strip("\"'")
             yield number, heading, "", ""
         elif match := _KEY.match(line):

@@ -61,7 +61,7 @@ class Bulk(FarmScreen[Outcome]):
         Binding("r", "run", "run", id="plan.run", tooltip="Run all plans that were not refused"),
         Binding("tab", "app.focus_next", "steps", key_display="tab", id="bulk.next"),
         Binding("escape", "leave", "leave", key_display="esc", id="plan.leave"),
-        Binding("question_mark", "help", "help", key_display="?", id="plan.help"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="plan.help"),
     ]
 
     class Came(Answer):

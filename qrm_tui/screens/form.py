@@ -85,6 +85,7 @@ class Form(FarmScreen[Outcome]):
 
     def on_descendant_focus(self) -> None:
         self._show_hint()
+        self._show_field()
 
     @property
     def fields(self) -> list[Field]:
@@ -120,9 +121,19 @@ class Form(FarmScreen[Outcome]):
                           first=f" {len(subjects)} marked: ", rest="    ")[:3]
         return title
 
+    @property
+    def _focused_field(self) -> Field | None:
+        return next((field for field in self.fields if field.has_focus_within), None)
+
+    def _show_field(self) -> None:
+        """All of the field where one types is in view: what is said below it, too, which may have become longer."""
+        field = self._focused_field
+        if field is not None:
+            self.call_after_refresh(field.scroll_visible, animate=False)
+
     def _show_hint(self) -> None:
         """What may be typed where the focus is."""
-        field = next((field for field in self.fields if field.has_focus_within), None)
+        field = self._focused_field
         self.query_one("#form-hint", Page).set_lines(
             wrap(field.hint, self.app.size.width - 2, "muted", " ")[:2] if field else ())
 
@@ -204,6 +215,7 @@ class Form(FarmScreen[Outcome]):
         self._show_command()
         self._show_hint()
         self._show_room()
+        self._show_field()
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
@@ -218,6 +230,7 @@ class Form(FarmScreen[Outcome]):
                 field.insisted = field.insisted or field is troubled[0] or bool(field.text)
                 field.say()
             troubled[0].editor.focus()
+            self._show_field()
             return
         if self._changes and not set(self.arguments) - {self.request.operation.subject}:
             self._refused(("nothing was changed: change something, or leave with esc",))
@@ -250,6 +263,7 @@ class Form(FarmScreen[Outcome]):
             if sign and name in fields:
                 fields[name].refuse(text)
                 fields[name].editor.focus()
+                self._show_field()
             else:
                 others += wrap(reason, self.app.size.width - 2, "bad", " ! ")
         self.query_one("#form-trouble", Page).set_lines(others)

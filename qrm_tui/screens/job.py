@@ -49,7 +49,7 @@ class JobScreen(FarmScreen[None]):
         Binding("p", "plan", "plan", id="job.plan", tooltip="The whole plan"),
         Binding("tab", "app.focus_next", "steps/log", key_display="tab", id="job.next"),
         Binding("escape,q", "leave", "back", key_display="esc", id="job.leave", tooltip="The job goes on"),
-        Binding("question_mark", "help", "help", key_display="?", id="job.help"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="job.help"),
     ]
 
     class PlanCame(Answer):

@@ -47,7 +47,7 @@ class MainScreen(FarmScreen[None]):
                 tooltip="Show only rows that match; ? tells the language"),
         Binding("colon", "command", "command", key_display=":", id="main.command", priority=True,
                 tooltip="Type a view's name, or what you would type after `qrm`"),
-        Binding("question_mark", "help", "help", key_display="?", id="main.help"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="main.help"),
         *(Binding(view.key, f"view('{view.name}')", view.title, show=False, id=f"view.{view.name}") for view in VIEWS
           if view.key),
         Binding("ctrl+p", "app.command_palette", "palette", show=False, id="main.palette",

@@ -78,7 +78,7 @@ class PlanScreen(FarmScreen[Outcome]):
         Binding("tab", "app.focus_next", "reason", key_display="tab", id="plan.next",
                 tooltip="To the line for the journal's reason, and on"),
         Binding("escape", "leave", "leave", key_display="esc", id="plan.leave"),
-        Binding("question_mark", "help", "help", key_display="?", id="plan.help"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="plan.help"),
     ]
 
     def __init__(self, request: Request) -> None:
@@ -248,7 +248,7 @@ class JobPlan(FarmScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "copy", "copy command", id="plan.copy"),
         Binding("escape,p,q", "leave", "back", key_display="esc", id="plan.leave"),
-        Binding("question_mark", "help", "help", key_display="?", id="plan.help"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="plan.help"),
     ]
 
     def __init__(self, job: str) -> None:

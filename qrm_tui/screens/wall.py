@@ -56,7 +56,7 @@ class WallScreen(FarmScreen[None]):
         Binding("n", "next_alert", "next alert", id="wall.alert", tooltip="To the next console with an alert"),
         Binding("w", "why", "why", id="wall.why", tooltip="Why this machine is in its state, and what next"),
         Binding("escape,q", "leave", "back", key_display="esc", id="wall.leave"),
-        Binding("question_mark", "help", "help", key_display="?", id="wall.help"),
+        Binding("question_mark,f1", "help", "help", key_display="?", id="wall.help"),
     ]
 
     class Came(Answer):

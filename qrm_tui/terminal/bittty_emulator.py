@@ -8,11 +8,11 @@ from typing import Any
 from bittty.present import Bell, RowsScrolledOff, TitleChanged
 
 from qrm_tui.terminal.board import ConsoleBoard
-from qrm_tui.terminal.cells import runs_of, width
+from qrm_tui.terminal.cells import Row, runs_of, width
 from qrm_tui.terminal.emulator import LEAST_COLUMNS, LEAST_ROWS, MOST_COLUMNS, MOST_ROWS
 from qrm_tui.terminal.flood import Flood, keep
 from qrm_tui.terminal.interpreter import Interpreter
-from qrm_tui.terminal.looks import Runs, plain_runs
+from qrm_tui.terminal.looks import Runs, plain_runs, text_of
 from qrm_tui.terminal.scrollback import Kept, Scrollback
 
 #: Characters of a title, and bytes of answers that wait to be taken.
@@ -83,6 +83,10 @@ class BitttyEmulator:
 
     def line(self, row: int) -> Runs:
         return runs_of(self._board.blitter.current_page.grid[row], self._board.styles)
+
+    def written(self, row: int) -> float:
+        line = self._board.blitter.current_page.grid[row]
+        return line.at if isinstance(line, Row) and text_of(self.line(row)).strip() else 0.0
 
     def changed(self) -> list[int]:
         page = self._board.blitter.current_page

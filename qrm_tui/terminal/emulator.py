@@ -58,6 +58,9 @@ class Emulator(Protocol):
     def line(self, row: int) -> Runs:
         """What a row of the screen shows, from 0."""
 
+    def written(self, row: int) -> float:
+        """When a row of the screen was last written (seconds since the epoch); 0: nobody knows, or nothing is there."""
+
     def changed(self) -> list[int]:
         """The rows that may show something else than at the last call."""
 

@@ -31,10 +31,10 @@ class Lines:
         return self.screen + self._emulator.rows
 
     def __getitem__(self, number: int) -> Kept:
-        """A line; of the screen's rows the time is not told (0)."""
         if number < self.screen:
             return self._emulator.scrollback[number]
-        return Kept(self._emulator.line(number - self.screen), 0.0)
+        row = number - self.screen
+        return Kept(self._emulator.line(row), self._emulator.written(row))
 
     def text(self, number: int) -> str:
         return self._emulator.scrollback.text(number) if number < self.screen else text_of(self[number].runs)
@@ -68,7 +68,7 @@ def place_of(words: str, text: str) -> tuple[int, int] | None:
 
 
 def clock_text(at: float) -> str:
-    """A time as the gutter shows it; nothing for a line that is still on the screen."""
+    """A time as the gutter shows it; nothing for one that is not known."""
     return time.strftime("%H:%M:%S", time.localtime(at)) if at else " " * 8
 
 

@@ -413,5 +413,5 @@ class Terminal(Widget, can_focus=True):
 
 
 def _date_text(at: float) -> str:
-    """A line's time in a file; blank for one that is still on the screen."""
+    """A line's time in a file; blank where it is not known."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at)) if at else " " * 19

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -223,8 +224,13 @@ async def test_search_goes_back_and_on() -> None:
 async def test_times_are_shown_beside_the_lines() -> None:
     async with console() as c:
         await c.say("".join(f"line {n}\r\n" for n in range(40)), at=NOW - 3600)
-        await c.d.press(WATCH, "c", "pageup")
-        assert any(":00:00 line" in text for text in c.d.text().splitlines())
+        await c.say("login: ", at=NOW - 60)
+        await c.d.press(WATCH, "c")
+        shown = [text.strip() for text in c.d.text().splitlines()]
+        hour, now = (time.strftime("%H:%M:%S", time.localtime(NOW - before)) for before in (3600, 60))
+        assert f"{hour} line 39" in shown and f"{now} login:" in shown, "those of the screen have theirs, too"
+        await c.d.press("pageup")
+        assert f"{hour} line 7" in [text.strip() for text in c.d.text().splitlines()]
 
 
 def list_of(folder: Path) -> list[Path]:

@@ -209,6 +209,18 @@ async def test_the_form_tells_what_is_free_for_disks() -> None:
         assert "r1 has no volume group faster for disks" in hint(d, "disk_group")
 
 
+async def test_what_is_wrong_with_the_last_field_is_seen_without_scrolling() -> None:
+    async with running(FakeClient(rows={**hosted(), "host": [host("r1", groups={"local": 200 * G})]})) as d:
+        await d.press("4", "a")
+        await d.at(Form)
+        for text in ("", "", "2", "1", "400", "148M", ""):
+            await d.type(text)
+            await d.press("tab")
+        assert field(d, "disk_group").has_focus_within
+        await d.type("faster")
+        await d.until(lambda: "r1 has no volume group faster for disks" in d.text())
+
+
 async def test_the_only_host_is_filled_in_and_of_several_one_is_chosen() -> None:
     async with running(FakeClient(rows={**hosted(), "host": [host("r1")]})) as d:
         await d.press("4", "a")

@@ -58,7 +58,7 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line() -> None:
     assert told[1] == "line 5: apache: colour: there is no such setting; there is only port"
     assert told[2] == "line 9: dhcpd: subnet: a text is wanted, not a number with a point"
     assert "have addresses in common" in told[3]
-    assert "']' at the end of a table declaration" in told[4]
+    assert told[4] == "line 14: this table's name has no end: ] is missing"
     assert "there is no component 'nosuch'" in told[5]
     assert told[6] == "line 17: this is no value: a text stands in quotes"
 
@@ -105,6 +105,13 @@ def test_a_table_that_is_written_as_a_list_is_told() -> None:
                                                 "[apache]"]
 
 
+def test_what_follows_a_line_without_an_end_is_read_as_it_is_meant() -> None:
+    text = GOOD.replace("[apache]", "[apache").replace('"10.77.0.0/24"', '"10.77.0.0/24').replace("8080", "'x'")
+    assert faults(text) == ["line 3: this table's name has no end: ] is missing",
+                            "line 4: apache: port: 'x' is no port: 1 to 65535",
+                            "line 8: the text that begins here has no end: a quote is missing"]
+
+
 def test_what_stands_there_twice_is_told_with_both_lines_and_hides_nothing_else() -> None:
     text = GOOD.replace("port = 8080", "port = 8080\nport = 80") + "port = 'x'\n[tftpd]\naddress = '10.77.0.9'\n"
     assert faults(text) == ["line 5: this stands in the file already, in line 4",
@@ -120,7 +127,7 @@ def test_files_of_other_systems_editors_are_read_as_they_are(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "words"), [
     ("".join(f"x{number} = 1\n" for number in range(50_000)), "line 33: apache: x19: there is no such setting"),
-    ("".join(f"[x{number}\n" for number in range(50_000)), "line 33: Expected ']' at the end of a table declaration"),
+    ("".join(f"[x{number}\n" for number in range(50_000)), "line 33: this table's name has no end: ] is missing"),
 ], ids=["settings", "tables"])
 def test_of_a_huge_file_the_first_faults_are_told(text: str, words: str) -> None:
     told = faults(GOOD[:GOOD.index("[dhcpd]")] + "\n" * 9 + text)

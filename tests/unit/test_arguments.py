@@ -53,3 +53,15 @@ def test_every_trouble_is_told_at_once() -> None:
 def test_values_of_another_json_type_are_refused(value: object) -> None:
     with pytest.raises(BadInput):
         check_arguments(find("image.remove").arguments, {"name": value})
+
+
+def test_no_local_disk_may_also_be_said_as_a_number() -> None:
+    create = find("partition.create").arguments
+    assert check_arguments(create, {"host": "r1", "disk": "0"}) == check_arguments(create, {"host": "r1"})
+    with pytest.raises(BadInput, match="memory: '0': a size is more than 0"):
+        check_arguments(create, {"host": "r1", "memory": "0"})
+
+
+def test_of_a_few_words_those_are_told() -> None:
+    with pytest.raises(BadInput, match=r"name: is needed \(one of address, firewall"):
+        check_arguments(find("install.fix").arguments, {})

@@ -122,6 +122,8 @@ TYPES: Mapping[str, Type] = {
 
 def parse_value(argument: Argument, text: str) -> Any:
     """One value of an argument from what was typed; ValueError says why not."""
+    if argument.type == "size" and argument.otherwise == "none" and text.strip() == "0":
+        return None
     value = TYPES[argument.type].parse(text)
     if argument.choices and value not in argument.choices:
         raise ValueError(f"{names.printable(text)!r} is not one of {', '.join(argument.choices)}")
@@ -154,7 +156,8 @@ def check_arguments(arguments: Sequence[Argument], given: Mapping[str, Any]) -> 
         value = given.get(argument.name)
         if value is None or value == "" or value == []:
             if argument.required:
-                wrong.append(f"{argument.name}: is needed ({TYPES[argument.type].hint})")
+                hint = f"one of {', '.join(argument.choices)}" if argument.choices else TYPES[argument.type].hint
+                wrong.append(f"{argument.name}: is needed ({hint})")
             result[argument.name] = {} if argument.type == "setting" else [] if argument.many else argument.default
             continue
         try:
