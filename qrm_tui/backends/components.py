@@ -24,9 +24,9 @@ CHECKERS: Mapping[str, tuple[str, ...]] = {
 NODE_SOCKET = "/run/qrm/node.sock"
 
 
-def qrmd_unit(program: str, place: Place) -> str:
-    """The unit of qrmd."""
-    return render("systemd/qrmd.service.j2", program=program, data=place.data, here=place.here)
+def qrmd_unit(program: str, data: str) -> str:
+    """The unit of qrmd, whose data lie in that folder."""
+    return render("systemd/qrmd.service.j2", program=program, data=data)
 
 
 class Site(NamedTuple):
@@ -61,7 +61,7 @@ class Site(NamedTuple):
         if entry.template == "dhcpd/qrm-hosts.conf.j2":
             return dhcpd.hosts_text(self.hosts)
         if entry.template == "systemd/qrmd.service.j2":
-            return qrmd_unit(f"{self.programs}/qrmd", Place.of(self.settings["qrmd"]))
+            return qrmd_unit(f"{self.programs}/qrmd", Place.of(self.settings["qrmd"]).data)
         if entry.template == "qrmd/data.toml.j2":
             place = Place.of(self.settings["qrmd"])
             return render(entry.template, **msgspec.to_builtins(place))

@@ -230,7 +230,7 @@ def main() -> None:
     """Run qrmd until it is told to end."""
     options = _options().parse_args()
     if options.print_unit:
-        print(qrmd_unit(str(Path(sys.argv[0]).absolute()), Place()), end="")
+        print(qrmd_unit(str(Path(sys.argv[0]).absolute()), data_place.USUAL), end="")
         return
     if options.with_parent:
         _end_with_parent()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -337,3 +338,44 @@ def compared(rows: Rows, typed: set[str], answered: set[str]) -> None:
         row.proof(", ".join(f"{kinds.count(kind)} {kind}s" for kind in sorted(set(kinds))))
 
 
+
+
+def moved(rows: Rows, manager: Manager, line: CommandLine) -> None:
+    """What qrmd knows is moved while the server is at work: into MariaDB, and to another folder."""
+    with rows.row("H3", "what qrmd knows moves into MariaDB, which is set up for it, and to another folder") as row:
+        before = _known(line)
+        file = manager.folder / "answers.toml"
+        file.write_text('[qrmd]\ndata = "/data/qrm"\ndatabase = "mariadb"\n[mysql]\n')
+        line.do("install", "run", "--answers", str(file))
+        began = time.monotonic()
+        manager.ssh("systemctl", "restart", "qrmd")
+        known = _known(line)
+        assert known == {**before, "jobs": [*before["jobs"], "done"]}, (before, known)
+        row.proof(f"{time.monotonic() - began:.1f} s until qrmd answers from there")
+        held = manager.shell("mariadb qrm --batch --skip-column-names --execute 'select count(*) from job'").stdout
+        assert int(held) == len(known["jobs"]), held
+        assert not manager.shell("ls /var/lib/qrm/qrm.db* /var/lib/qrm/jobs 2>/dev/null || true").stdout
+        assert manager.shell("stat --format %a /data/qrm; ls /data/qrm").stdout.split()[0] == "700"
+        whole = line.qrm("journal", "verify")
+        assert whole.returncode == 0, whole.stdout + whole.stderr
+        row.proof(f"{whole.stdout.strip()}; {held.strip()} jobs in MariaDB, nothing left in /var/lib/qrm")
+        line.refused("component", "uninstall", "mysql")
+        line.do("component", "configure", "qrmd", "database=sqlite")
+        manager.ssh("systemctl", "restart", "qrmd")
+        assert len(_known(line)["jobs"]) == len(known["jobs"]) + 1
+        line.do("component", "uninstall", "mysql")
+        row.proof("and back into a file of its own; MariaDB is refused to go before, and goes then")
+
+
+def _known(line: CommandLine) -> dict[str, list[str]]:
+    """Machines, users, and how jobs ended, the oldest first."""
+    rows = until("qrmd answers", lambda: _listed(line, "job"))
+    return {"jobs": [row["state"] for row in sorted(rows, key=lambda row: int(row["name"]))],
+            "resources": [row["name"] for row in _listed(line, "resource")],
+            "users": [row["name"] for row in _listed(line, "user")]}
+
+
+def _listed(line: CommandLine, kind: str) -> list[Row]:
+    """Rows; none while qrmd starts."""
+    done = line.qrm(kind, "list", "--json")
+    return list(json.loads(done.stdout)) if done.returncode == 0 else []

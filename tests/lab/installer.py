@@ -61,6 +61,7 @@ def _typed(rows: Rows, server: ServerImage, *, keep: bool) -> tuple[set[str], st
             farm = NetbootFarm(namespace, manager, socket, watch, [machine], (), image())
             install_rows.again(rows, manager)
             install_rows.netboot(rows, farm)
+            install_rows.moved(rows, manager, socket)
             install_rows.removed(rows, manager, socket)
             return found, answers
         except BaseException:

@@ -9,7 +9,7 @@ import pytest
 
 from qrm_tui.backends.components import qrmd_unit
 from qrm_tui.client import installer
-from qrm_tui.core.data_place import Place
+from qrm_tui.core.data_place import USUAL
 from qrm_tui.core.errors import Refused, StepFailed
 
 _SCRIPT = """#!/bin/sh
@@ -52,7 +52,7 @@ def test_it_is_a_unit_as_qrmds_own(systemd: Systemd) -> None:
     (call,) = systemd.told
     assert "--unit qrm-installer.service" in call
     assert call.endswith(f"{installer.program()} --installer")
-    service = qrmd_unit(installer.program(), Place())
+    service = qrmd_unit(installer.program(), USUAL)
     own = {line for line in re.findall(r"^\w+=.*$", service.partition("[Service]")[2].partition("[Install]")[0], re.M)
            if not line.startswith("ExecStart=")}
     assert own == set(re.findall(r"--property (\S+)", call))
