@@ -151,7 +151,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _settle(wants: Path | None, state: Path, installer: bool) -> tuple[Place, str]:
+def settle(wants: Path | None, state: Path, installer: bool) -> tuple[Place, str]:
     """Where its data lie, moved to where they are wanted; and why they were not. The installer's own goes on where they
     are, and the service moves."""
     note = state / data_place.NOTE
@@ -246,7 +246,7 @@ def main() -> None:
         state.chmod(0o700)
         passing = options.practice or options.machine or options.look
         _start_log(options.log or (state / "qrm.log" if passing else LOG))
-        place, trouble = _settle(wants, state, options.installer)
+        place, trouble = settle(wants, state, options.installer)
         options.state = Path(place.data)
         asyncio.run(_serve(options, settings, place, trouble))
     except (QrmError, OSError) as error:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from qrm_tui.core import data_place
 from qrm_tui.core.data_place import NOTE, Place
 from qrm_tui.core.errors import Refused
 from qrm_tui.core.model import Item
 from qrm_tui.daemon import moving
+from qrm_tui.daemon.main import settle
 from qrm_tui.db.store import Entry, Store, Write
 from tests.unit.allocation import image
 
@@ -163,3 +165,28 @@ def test_what_is_tried_says_why_not_and_changes_nothing(server: Server, monkeypa
     with pytest.raises(Refused, match=r"has 1B free: 64\.\d+M are needed"):
         moving.try_place(server.place("disk"), server.note)
     assert sorted(server.folder.rglob("*")) == before
+
+
+async def test_the_installers_own_server_goes_on_where_it_is_and_the_service_moves(
+        server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data_place, "_NEVER", {})  # where tests lie is gone with the next boot
+    file = server.folder.with_name(f"{server.folder.name}.toml")
+    assert settle(file, server.usual, False) == (server.place("usual"), ""), "no file: as it is"
+    file.write_text(f'data = "{server.folder / "disk"}"\n')
+    monkeypatch.setattr(data_place, "_LONGEST", 500)
+    assert settle(file, server.usual, True) == (server.place("usual"), "")
+    assert settle(file, server.usual, False) == (server.place("disk"), "")
+    await server.holds("disk")
+    assert settle(file, server.usual, True) == (server.place("disk"), ""), "it reads where it went"
+
+
+@pytest.mark.parametrize(("text", "reason"), [
+    ("data = /disk\n", "Invalid value"), ('data = "/srv"\n', "data: /srv is everybody's"),
+    ('database = "oracle"\n', "'oracle' is no kind of database"),
+])
+def test_a_file_that_is_wrong_is_told_and_qrmd_goes_on_where_it_is(server: Server, text: str, reason: str) -> None:
+    file = server.folder.with_name(f"{server.folder.name}.toml")
+    file.write_text(text)
+    place, why = settle(file, server.usual, False)
+    assert place == server.place("usual")
+    assert why.startswith(f"{file}: ") and reason in why

@@ -129,7 +129,10 @@ def test_a_draft_brings_back_every_choice_and_passes_over_what_is_not_known() ->
     setup.fixes = {"clock"}
     setup.choose("nagios", True)
     setup.type("dhcpd", "address", "192.168.88.6")
+    setup.type("qrmd", "database", "mariadb://qrm:secret@db/qrm")  # what is no database may hold a password
     draft = setup.draft(["clock", "names"])
+    assert "qrmd" not in draft.typed
+    setup.type("qrmd", "database", "sqlite")
     assert draft.declined == ["names"]
     other = setup_of("debian12")
     other.fixes = {"clock", "names"}
