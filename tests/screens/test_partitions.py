@@ -165,6 +165,9 @@ async def test_a_stop_can_be_forced_and_its_form_shows_so() -> None:
         await d.press("space")
         assert form.arguments == {"name": "r1-1", "force": True}
         assert before != d.text() and "…" not in before + d.text()
+        await d.press("space", "enter")
+        await d.at(PlanScreen)
+        assert d.called("plan") == [("partition.stop", {"name": "r1-1"})], "enter goes on, and forces nothing"
 
 
 def domain(name: str, state: str) -> dict[str, object]:
