@@ -182,4 +182,5 @@ def standing_event(seen: ResourceSeen | None) -> ConsoleEvent | None:
     console, the machine's agent has come up in another boot, or something was found there later (`login:`)."""
     if seen is None or seen.event is None or seen.event.severity != "alert":
         return None
-    return seen.event if not seen.event.seen_by and seen.event.boot == seen.boot else None
+    # one that is off has no boot: its panic is what it said last
+    return seen.event if not seen.event.seen_by and seen.boot in ("", seen.event.boot) else None

@@ -118,10 +118,23 @@ def bar_column(key: str, label: str, priority: int, share_of: Callable[[Row], fl
         share = share_of(row)
         if share is None:
             return ""
-        filled = min(_BAR, max(0, round(share * _BAR)))
-        return f"{'#' * filled}{'.' * (_BAR - filled)}{share:>5.0%}"
+        return f"{_bar(share)}{share:>5.0%}"
 
     return Column(key, label, _BAR + 5, priority=priority, format=show)
+
+
+def memory_column(key: str, share: str, priority: int) -> Column:
+    """Memory, behind a small bar of which share it is; without one where that is not known."""
+    def show(row: Row, now: float) -> str:
+        bar = "" if row.get(share) is None else _bar(row[share])
+        return f"{bar:<{_BAR}}{format_size(row[key]):>6}" if row.get(key) else ""
+
+    return Column(key, "memory", _BAR + 6, priority=priority, format=show)
+
+
+def _bar(share: float) -> str:
+    filled = min(_BAR, max(0, round(share * _BAR)))
+    return "#" * filled + "." * (_BAR - filled)
 
 
 def list_column(key: str, label: str, width: int, priority: int) -> Column:

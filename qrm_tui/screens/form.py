@@ -26,6 +26,8 @@ from qrm_tui.widgets.topline import TopLine
 
 #: Names of live objects that a suggestion goes through; beyond that, typing is checked all the same.
 _SUGGESTED = 5000
+#: Lines of what the server says no to, below the fields; more have a window of their own.
+_TROUBLES = 5
 #: Types of what is called so from then on.
 _NEW_NAMES = ("name", "image-name", "user-name")
 
@@ -39,7 +41,7 @@ class Form(FarmScreen[Outcome]):
     Form > #fields { height: 1fr; overflow-y: auto; }
     Form > #form-hint { height: 2; }
     Form > #form-room { height: auto; max-height: 3; }
-    Form > #form-trouble { height: auto; max-height: 4; }
+    Form > #form-trouble { height: auto; }
     Form > #form-command { height: auto; max-height: 3; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -266,7 +268,14 @@ class Form(FarmScreen[Outcome]):
                 self._show_field()
             else:
                 others += wrap(reason, self.app.size.width - 2, "bad", " ! ")
-        self.query_one("#form-trouble", Page).set_lines(others)
+        page = self.query_one("#form-trouble", Page)
+        if len(others) <= _TROUBLES:
+            page.set_lines(others)
+            return
+        from qrm_tui.screens.message import MessageScreen
+
+        page.set_lines(())
+        self.app.push_screen(MessageScreen("Not possible so", reasons))
 
     def action_leave(self) -> None:
         """Leave; ask only if something was typed."""

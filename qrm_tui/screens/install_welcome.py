@@ -54,14 +54,17 @@ class _Text(Told):
         lines: list[PageLine] = [line((" Found", "title"))]
         for name in ("distribution", "address", "group", "memory"):
             lines += wrap(rows[name]["found"], room, "", f"   {rows[name]['title']:<14}")[:2]
+        former = rows["former"]
+        if former["state"] == "ok" and former["advice"]:
+            lines += wrap(f"{former['found']}: {former['advice']}", room, "strong", f"   {'this server':<14}")[:3]
         wrong, fixed = len(found.troubles), len(found.setup.fixes)
         look = sum(row["state"] in ("warning", "unknown") and row["name"] not in found.setup.fixes
                    for row in found.checks)
         taken = rows["ports"]["found"] if rows["ports"]["state"] == "error" else ""
         lines += [EMPTY]
         if wrong:
-            lines += wrap(f"{wrong} of {len(rows)} checks stand in the way: the next screen says what to do.", room,
-                          "bad", " ! ")
+            lines += wrap(f"{wrong} of {len(rows)} checks stand{'s' if wrong == 1 else ''} in the way: the next "
+                          "screen says what to do.", room, "bad", " ! ")
         if taken:
             lines += wrap(f"{taken}: stop that, or leave the component out.", room, "bad", " ! ")
         if fixed and not wrong:

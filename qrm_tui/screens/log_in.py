@@ -53,7 +53,7 @@ class Guard(FarmScreen[None]):
         Binding("up", "app.focus_previous", "previous", show=False),
         Binding("down", "app.focus_next", "next", show=False),
         # ctrl+q is XON: a serial line keeps it for itself
-        Binding("ctrl+c,ctrl+q", "quit", "leave", key_display="^c", priority=True, id="guard.quit",
+        Binding("ctrl+c,ctrl+q", "quit", "leave", key_display="ctrl+c", priority=True, id="guard.quit",
                 tooltip="Jobs go on in the server"),
     ]
 
@@ -236,7 +236,8 @@ class Lock(Guard):
     DEFAULT_CSS = _CSS.format(name="Lock")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "unlock", key_display="enter", priority=True, id="lock.enter"),
-        Binding("ctrl+o", "log_out", "log out", id="lock.log-out", tooltip="Somebody else logs in"),
+        Binding("ctrl+o", "log_out", "log out", key_display="ctrl+o", id="lock.log-out",
+                tooltip="Somebody else logs in"),
     ]
     LINES: ClassVar[dict[str, tuple[str, bool]]] = {"password": ("password", True)}
 

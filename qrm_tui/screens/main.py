@@ -52,7 +52,7 @@ class MainScreen(FarmScreen[None]):
           if view.key),
         Binding("ctrl+p", "app.command_palette", "palette", show=False, id="main.palette",
                 tooltip="Search all operations and views"),
-        Binding("ctrl+o", "log_out", "log out", id="main.log-out",
+        Binding("ctrl+o", "log_out", "log out", key_display="ctrl+o", id="main.log-out",
                 tooltip="End the session; jobs go on. :lock only asks for the password again"),
         Binding("q", "app.quit", "quit", id="main.quit", tooltip="Jobs go on in the server"),
     ]

@@ -18,6 +18,7 @@ from qrm_tui.screens.columns import (
     job_progress,
     job_took,
     list_column,
+    memory_column,
     outcome_style,
     share_column,
     size_column,
@@ -75,6 +76,11 @@ def _is(row: Row) -> str:
 
 def _disk(row: Row) -> str:
     return f"{format_size(row['disk'])} in {row.get('disk_group')}" if row.get("disk") else ""
+
+
+def _memory(row: Row) -> str:
+    share = row.get("memory_share")
+    return format_size(row.get("memory")) + ("" if share is None else f", {share:.0%} of its host's")
 
 
 def _groups(row: Row) -> str:
@@ -219,10 +225,8 @@ VIEWS: tuple[View, ...] = (
             Column("name", "name", 10, flexible=True, priority=10),
             state_column(),
             bar_column("busy", "cpu", 8, lambda row: row.get("busy")),
-            Column("cpus", "cpus", 4, "right", priority=5),
-            Column("memory", "mem", 5, "right", priority=6,
-                   format=lambda row, now: format_size(row["memory"]) if row.get("memory") else ""),
-            bar_column("memory_share", "of host", 2, lambda row: row.get("memory_share")),
+            Column("cpus", "cpus", 4, "right", priority=4),
+            memory_column("memory", "memory_share", 8),
             Column("host", "host", 6, flexible=True, priority=7),
             Column("ve", "VE", 10, flexible=True, priority=7),
             Column("resource", "resource", 8, priority=5),
@@ -230,11 +234,11 @@ VIEWS: tuple[View, ...] = (
             Column("address", "address", 15, priority=2),
         ),
         "no partitions yet: a makes some, on a virtualization host (:hosts lists them)", short="Part",
-        fields=("host", "technology", "cpus", "memory", Fact("MHz at most", lambda row: str(row["mhz"] or "no limit"),
-                                                             ("mhz",)), "resource", "ve", "address", "mac", "device",
-                Fact("disk", _disk, ("disk", "disk_group"))),
+        fields=("host", "technology", "cpus", Fact("memory", _memory, ("memory", "memory_share")),
+                Fact("MHz at most", lambda row: str(row["mhz"] or "no limit"), ("mhz",)), "resource", "ve", "address",
+                "mac", "device", Fact("disk", _disk, ("disk", "disk_group"))),
         # when it was seen is its host's
-        hidden=frozenset(("id", "revision", "power", "busy", "memory_share", "seen_at")),
+        hidden=frozenset(("id", "revision", "power", "busy", "seen_at")),
         leads=(Lead("resource"),),
         # one that somebody undefined on its host is unknown, and started anew
         applies={"partition.start": frozenset(("off", "defined", "crashed", "unknown")),

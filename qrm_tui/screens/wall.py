@@ -46,7 +46,8 @@ class WallScreen(FarmScreen[None]):
     WallScreen > #tiles { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open", id="wall.open", tooltip="The console itself: to type, search, look back"),
+        Binding("enter", "open", "open", key_display="enter", id="wall.open",
+                tooltip="The console itself: to type, search, look back"),
         Binding("left,h", "move(-1, 0)", "Left", show=False, id="wall.left"),
         Binding("right,l", "move(1, 0)", "Right", show=False, id="wall.right"),
         Binding("up,k", "move(0, -1)", "Up", show=False, id="wall.up"),

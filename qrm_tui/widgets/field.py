@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.suggester import SuggestFromList
@@ -24,6 +25,12 @@ from qrm_tui.widgets.page import EMPTY, Page, PageLine, wrap
 Check = Callable[[str], str]
 #: Cells for the labels.
 LABELS = 16
+
+
+class Flag(Checkbox, inherit_bindings=False):
+    """Yes or no, by space: enter goes on, as everywhere in a form."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "toggle_button", "choose", id="flag.choose")]
 
 
 class Field(Vertical):
@@ -79,7 +86,7 @@ class Field(Vertical):
             words = [self._nothing] if self._nothing else []
             return Chooser([*words, *argument.choices], self._start or argument.default)
         if argument.type == "flag":
-            return Checkbox(value=self._start == "yes", compact=True)
+            return Flag(value=self._start == "yes", compact=True)
         suggester = SuggestFromList(self.names, case_sensitive=True) if self.names and not argument.many else None
         return LineInput(self._start, placeholder=self._placeholder, password=argument.secret, suggester=suggester)
 

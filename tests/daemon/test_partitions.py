@@ -171,11 +171,19 @@ async def test_one_that_crashes_is_an_alert_and_is_started_again(world: World) -
     alerts = {(alert["kind"], alert["name"]): alert for alert in world.qrmd.status()["alerts"]}
     assert "panicked" in alerts["partition", made]["why"] and f"qrm partition start {made}" in alerts[
         "partition", made]["next"]
+    row = await world.qrmd.show("resource", made)
+    assert (row["state"], row["event"], row["event_stands"]) == ("off", "Kernel panic", True), "a wall shows it"
+    assert "Kernel panic" in alerts["resource", made]["why"]
     world.rack.simulated.node(made).trouble.hangs = "agent"
     assert await world.do("partition.start", name=made) == "done"
     assert partition(world, made).state == "running"
     row = await world.qrmd.show("resource", made)
-    assert (row["state"], row["why"]) == ("booting", f"{name} has started it: its agent is awaited")
+    assert (row["state"], row["why"].split(";")[0]) == ("booting", f"{name} has started it: its agent is awaited")
+    assert row["event_stands"], "until it has come up in another boot"
+    world.rack.simulated.node(made).trouble.hangs = ""
+    assert await world.do("partition.reset", name=made) == "done"
+    await idle(world, made)
+    assert not (await world.qrmd.show("resource", made))["event_stands"]
 
 
 async def test_a_paused_one_stands_still_and_is_no_alert(world: World) -> None:

@@ -232,6 +232,9 @@ async def test_the_choice_is_kept_when_the_line_drops_and_what_is_set_up_can_be_
 
 async def test_a_machine_that_is_set_up_already_shows_so_and_changes_only_what_one_changes() -> None:
     async with installer("debian12-installed") as run:
+        await run.welcomed()
+        assert "qrm is set up here already, and runs: it is brought to what is answered now" in \
+            " ".join(run.text().split())
         await run.to(InstallComponents)
         assert run.text().count(" ok ") == 6 and "error" not in run.text()
         await run.choose("node")

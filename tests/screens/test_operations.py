@@ -92,6 +92,23 @@ async def test_what_the_server_refuses_stands_under_its_field() -> None:
         assert d.app.screen.query_one("#field-hostname", Field).has_focus_within
 
 
+async def test_of_many_reasons_why_not_the_last_is_read_whole_too() -> None:
+    client = FakeClient()
+    long = "machines that boot from here are on (r1, r11, r12 and 7 more): qrm resource power r1 off"
+    client.plans["image.clone"] = BadInput(*(f"{name}: {long}" for name in ("apache", "dhcpd", "the last")))
+    async with running(client) as d:
+        await d.press("5", "c")
+        await d.at(Form)
+        await d.type("new1")
+        await d.press("enter")
+        await d.at(MessageScreen)
+        assert "the last: machines that boot from here are on (r1, r11, r12 and 7 more): qrm resource power r1 off" in \
+            " ".join(d.text().replace("│", " ").split())
+        await d.press("escape")
+        form = await d.at(Form)
+        assert form.query_one("#field-name", Field).text == "new1"
+
+
 async def test_running_a_plan_leads_to_its_job() -> None:
     async with running() as d:
         await d.press("5", "c")

@@ -26,14 +26,18 @@ def line_of(d: Driver, name: str) -> str:
 async def test_partitions_with_their_share_of_cpus() -> None:
     async with running(farm()) as d:
         await d.press("4")
-        assert line_of(d, "r1-2").split() == ["r1-2", "running", "###.", "81%", "2", "2G", "r1", "customer4", "active"]
+        assert line_of(d, "r1-2").split() == ["r1-2", "running", "###.", "81%", "....", "2G", "r1", "customer4",
+                                              "active"]
         assert "%" not in line_of(d, "r1-3"), "what stands still uses nothing"
 
 
-async def test_at_a_large_size_also_the_share_of_their_host_s_memory() -> None:
-    async with running(farm(), size=(200, 50)) as d:
+async def test_memory_has_a_bar_of_its_share_of_the_host_s() -> None:
+    rows = {**hosted(), "partition": [partition("r1-1", "running", memory=9 * G, memory_share=0.5625),
+                                      partition("r1-2", "running", memory=512 << 20, memory_share=None)]}
+    async with running(FakeClient(rows=rows)) as d:
         await d.press("4")
-        assert "12%" in line_of(d, "r1-1") and "of host" in d.text()
+        assert "##..    9G" in line_of(d, "r1-1") and "9G, 56% of its host's" in d.text()
+        assert "512M" in line_of(d, "r1-2") and ".." not in line_of(d, "r1-2")
 
 
 @pytest.mark.parametrize(("name", "offered", "others"), [
@@ -161,6 +165,9 @@ async def test_a_stop_can_be_forced_and_its_form_shows_so() -> None:
         await d.press("space")
         assert form.arguments == {"name": "r1-1", "force": True}
         assert before != d.text() and "…" not in before + d.text()
+        await d.press("space", "enter")
+        await d.at(PlanScreen)
+        assert d.called("plan") == [("partition.stop", {"name": "r1-1"})], "enter goes on, and forces nothing"
 
 
 def domain(name: str, state: str) -> dict[str, object]:
