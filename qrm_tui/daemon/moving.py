@@ -88,7 +88,7 @@ def try_place(place: Place, note: Path) -> None:
     if place.database not in (SQLITE, now.database):
         from qrm_tui.db import moving
 
-        moving.reach(url_of(place))
+        moving.try_move(url_of(now), url_of(place))
 
 
 def url_of(place: Place) -> URL:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sqlmodel import Session, col, select
+
 from qrm_tui.db.tables import JournalRow
 
 #: What the first entry follows.
@@ -20,6 +22,12 @@ def seal(fields: Mapping[str, Any], before: str) -> str:
     """SHA-256 over the hash before and the entry's fields as canonical JSON."""
     sealed = json.dumps([fields[name] for name in _SEALED], separators=(",", ":"))
     return hashlib.sha256((before + sealed).encode()).hexdigest()
+
+
+def check(session: Session) -> tuple[int, str]:
+    """`first_break` of the whole journal, of which a little is in memory at a time."""
+    return first_break(session.exec(
+        select(JournalRow).order_by(col(JournalRow.seq)).execution_options(yield_per=100)))
 
 
 def first_break(rows: Iterable[JournalRow]) -> tuple[int, str]:

@@ -15,6 +15,8 @@ _CONNECT, _SILENT, _LOCKED, _FORSAKEN = 10, 60, 10, 30
 #: Strict, or what is too long would be cut off; and the server's own settings may not change what our statements mean.
 _SESSION = (f"set session sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout={_LOCKED}, "
             f"idle_transaction_timeout={_FORSAKEN}")
+#: PyMySQL's CR_AUTH_PLUGIN_CANNOT_LOAD.
+_NO_PLUGIN = 2059
 #: A character's most bytes on their way there: 4 in UTF-8, each escaped.
 _WIDEST = 8
 
@@ -41,6 +43,13 @@ def _set_up_sqlite(engine: Engine, synchronous: str) -> None:
 
 
 def _set_up_mariadb(engine: Engine) -> None:
+    @event.listens_for(engine, "do_connect")
+    def _connect(dialect: Any, _: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            return dialect.connect(*args, **kwargs)
+        except RuntimeError as error:  # PyMySQL's word for a way to log in that it has no package for
+            raise dialect.dbapi.OperationalError(_NO_PLUGIN, str(error)) from None
+
     @event.listens_for(engine, "connect")
     def _connected(connection: Any, record: Any) -> None:
         with connection.cursor() as cursor:

@@ -24,7 +24,7 @@ def opened(engine: Engine) -> list[str]:
     try:
         upgrade(engine)
         return weaknesses(engine)
-    except (SQLAlchemyError, RuntimeError) as error:
+    except SQLAlchemyError as error:
         raise Broken(f"the database cannot be opened: {words(error, engine.url)}") from error
 
 

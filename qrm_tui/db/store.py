@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -188,9 +188,7 @@ class Store:
     async def verify_journal(self) -> tuple[int, str]:
         """How many entries hold, and what is wrong with the next (empty: nothing)."""
         def work(session: Session) -> tuple[int, str]:
-            rows: Iterable[JournalRow] = session.exec(
-                select(JournalRow).order_by(col(JournalRow.seq)).execution_options(yield_per=1000))
-            held, trouble = chain.first_break(rows)
+            held, trouble = chain.check(session)
             if not trouble and held != self._last[0]:
                 trouble = f"entries after {held} are missing: {self._last[0]} were written"
             return held, trouble

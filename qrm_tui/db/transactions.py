@@ -105,7 +105,7 @@ class Transactions:
                 asked.result = asked.work(session)
                 session.flush()
                 committing = True
-        except (SQLAlchemyError, RuntimeError) as error:
+        except SQLAlchemyError as error:
             if committing and asked.is_there and getattr(error, "connection_invalidated", False):
                 asked.doubtful, self._doubt = True, asked
             kind = _NotNow if isinstance(error, OperationalError | InterfaceError) else Broken

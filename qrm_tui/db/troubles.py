@@ -21,6 +21,8 @@ _MARIADB = {
     1044: _NO_RIGHT, 1142: _NO_RIGHT,
     1049: "{said}: in MariaDB, " + CREATE,
     2002: _NO_ANSWER, 2003: _NO_ANSWER,
+    2059: "{said}: qrmd logs in with a password of the usual kind, or as root by the socket: ALTER USER '{user}'@'…' "
+          "IDENTIFIED VIA mysql_native_password USING PASSWORD('…')",
     2006: _LOST, 2013: _LOST, 1053: _LOST, 1927: _LOST,
     1021: _FULL, 1030: _FULL, 1114: _FULL,
     1040: _BUSY, 1203: _BUSY,
@@ -30,7 +32,7 @@ _MARIADB = {
 _TWICE = "{said}: another qrmd writes into this database, too. End one of them, and restart the other"
 
 
-def words(error: SQLAlchemyError | RuntimeError, url: URL) -> str:
+def words(error: SQLAlchemyError, url: URL) -> str:
     """In one line."""
     said = getattr(error, "orig", None) or error
     code = said.args[0] if len(said.args) == 2 and isinstance(said.args[0], int) else 0

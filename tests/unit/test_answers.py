@@ -228,5 +228,5 @@ def test_the_schema_has_every_setting_and_no_more() -> None:
 
 def test_no_setting_is_a_secret() -> None:
     for component in table().values():
-        assert not [setting.name for setting in component.settings
-                    if any(word in setting.name for word in ("password", "secret", "token"))]
+        assert not [setting.name for setting in component.settings  # the name of a file that holds one is none
+                    if setting.type != "file" and any(word in setting.name for word in ("password", "secret", "token"))]
