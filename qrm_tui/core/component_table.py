@@ -85,6 +85,8 @@ class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     copies: dict[str, str] = {}
     ports: tuple[Port, ...] = ()
     checks: tuple[Proof, ...] = ()
+    #: where people look at it with a browser, `{address}` being the server's
+    page: str = ""
     #: a secret that is made on the server, and never leaves it
     key: str = ""
     #: it is what runs plans: none starts it, or switches it off

@@ -366,7 +366,8 @@ WARNINGS: dict[str, Sequence[Rule]] = {"image": (
          lambda i, f: f"give it more: qrm image resize {i.name} --size SIZE"),
 ), "resource": (
     Rule("", lambda i, f: standing_event(i.seen), lambda i, f: _console_words(i, f),
-         lambda i, f: i.seen.event.next.replace("{name}", i.name)),
+         lambda i, f: i.seen.event.next.replace("{name}", i.name).replace(
+             "{reset}", _power_on(i) if i.seen.off else _reset(i))),
     Rule("", lambda i, f: ((i.seen and i.seen.filled) or 0) >= NEARLY_FULL,
          lambda i, f: f"its own files fill {i.seen.filled:.0%} of the memory that they may: at 100% nothing can be "
          "written there", lambda i, f: f"remove some there, or have it boot anew without them: {_reset(i)}"),

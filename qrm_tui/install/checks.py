@@ -185,14 +185,14 @@ def _firewall(server: Server) -> Told:
         return Told("unknown" if silent else "ok", "no rules can be read: there is no nft" if silent else
                     "nothing drops what machines send")
     called = {"nftables": "nftables, by the table "
-              + _words(dict.fromkeys(f"{chain.family} {chain.table}" for chain in firewall.chains)),
-              "firewalld": f"firewalld, in the zone {firewall.zone}", "ufw": "ufw"}[firewall.kind]
+              + _words(dict.fromkeys(f"{chain.family} {chain.table}" for chain in firewall.chains)) + ",",
+              "firewalld": f"firewalld, in the zone {firewall.zone},", "ufw": "ufw"}[firewall.kind]
     if not firewall.closed:
-        return Told("ok", f"{called}, lets in all that machines need")
+        return Told("ok", f"{called} lets in all that machines need")
     interface = server.chosen.name if server.chosen else ""
     if not interface:
-        return Told("warning", f"{called}, drops {_words(firewall.closed)}", "choose the interface first")
-    return Told("error", f"{called}, drops {_words(firewall.closed)}",
+        return Told("warning", f"{called} drops {_words(firewall.closed)}", "choose the interface first")
+    return Told("error", f"{called} drops {_words(firewall.closed)}",
                 fix=f"rules for {_words(firewall.closed)} on {interface} are added to it; nothing else is changed")
 
 

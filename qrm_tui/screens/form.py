@@ -28,6 +28,8 @@ from qrm_tui.widgets.topline import TopLine
 _SUGGESTED = 5000
 #: Lines of what the server says no to, below the fields; more have a window of their own.
 _TROUBLES = 5
+#: Lines of a screen with less than which only the fields and what is wrong with them are shown.
+_LOW = 16
 #: Types of what is called so from then on.
 _NEW_NAMES = ("name", "image-name", "user-name")
 
@@ -43,6 +45,9 @@ class Form(FarmScreen[Outcome]):
     Form > #form-room { height: auto; max-height: 3; }
     Form > #form-trouble { height: auto; }
     Form > #form-command { height: auto; max-height: 3; background: $surface; }
+    Form.-low > #form-title { max-height: 1; margin: 0; }
+    Form.-low > #form-room { max-height: 1; }
+    Form.-low > #form-hint, Form.-low > #form-command { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "submit", "go on", key_display="enter", id="form.submit",
@@ -85,6 +90,15 @@ class Form(FarmScreen[Outcome]):
         self._first_field().editor.focus()
         self._show_command()
 
+    def on_resize(self) -> None:
+        """What is wrapped is wrapped anew, and where there are few lines the fields have them."""
+        self.set_class(self.size.height < _LOW, "-low")
+        self.query_one("#form-title", Page).set_lines(self._title())
+        self._show_hint()
+        self._show_command()
+        self._show_room()
+        self._show_field()
+
     def on_descendant_focus(self) -> None:
         self._show_hint()
         self._show_field()
@@ -114,7 +128,7 @@ class Form(FarmScreen[Outcome]):
 
     def _title(self) -> list[PageLine]:
         operation, subjects = self.request.operation, self.request.subjects
-        size = max(40, self.app.size.width - 2)
+        size = max(36, self.app.size.width - 2)
         name = f" {operation.kind} {operation.verb}  "
         title = [((name if place == 0 else spans[0][0], "title"), *spans[1:])
                  for place, spans in enumerate(wrap(operation.summary, size, first=name))]

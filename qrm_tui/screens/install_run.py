@@ -118,6 +118,8 @@ class _Done(Told):
                                    "seconds, in maintenance"),
                       ("addresses", f"{address}: DHCP, TFTP, HTTP on port {setup.value('apache', 'port')}, machines' "
                                     f"words on port {setup.value('node', 'port')}")]
+        texts += [(name, f"{table()[name].page.format(address=address or 'SERVER')} in a browser, with an account of "
+                         "this server") for name in setup.names if table()[name].page]
         texts += [("log in", "qrm-tui, as root or as a member of qrm-admin, qrm-operator or qrm-viewer; from "
                              "elsewhere: qrm-tui --connect ssh://root@" + (address or "SERVER"))]
         if self.first_user:

@@ -174,6 +174,7 @@ async def test_one_that_crashes_is_an_alert_and_is_started_again(world: World) -
     row = await world.qrmd.show("resource", made)
     assert (row["state"], row["event"], row["event_stands"]) == ("off", "Kernel panic", True), "a wall shows it"
     assert "Kernel panic" in alerts["resource", made]["why"]
+    assert alerts["resource", made]["next"].endswith(f"then qrm partition start {made}")
     world.rack.simulated.node(made).trouble.hangs = "agent"
     assert await world.do("partition.start", name=made) == "done"
     assert partition(world, made).state == "running"

@@ -228,6 +228,21 @@ async def test_what_is_wrong_with_the_last_field_is_seen_without_scrolling() -> 
         await d.until(lambda: "r1 has no volume group faster for disks" in d.text())
 
 
+async def test_a_form_bears_a_terminal_that_grows_small_and_large_again() -> None:
+    async with running(FakeClient(rows={**hosted(), "host": [host("r1")]})) as d:
+        await d.press("4", "a")
+        await d.at(Form)
+        await d.press("tab", "tab", *"500")
+        large = d.text()
+        await d.pilot.resize_terminal(40, 10)
+        await d.until(lambda: "enter go on" in d.text() and "> count" in d.text()
+                      and "6 of 1G would fit on r1" in " ".join(d.text().split()))
+        await d.pilot.resize_terminal(80, 24)
+        await d.until(lambda: d.text().splitlines()[1:3] == large.splitlines()[1:3] and "> count" in d.text()
+                      and "! 6 of 1G would fit on r1" in d.text())
+        assert "6 of 1G still fit" in d.page("#form-room").splitlines()[0], "as wide as there is room"
+
+
 async def test_the_only_host_is_filled_in_and_of_several_one_is_chosen() -> None:
     async with running(FakeClient(rows={**hosted(), "host": [host("r1")]})) as d:
         await d.press("4", "a")

@@ -70,6 +70,7 @@ def test_words_that_help() -> None:
     assert told("debian12-dnsmasq", "ports").found == "67/udp (dhcpd) is dnsmasq's"
     assert "Red Hat's family" in told("rocky9", "distribution").found
     assert "nothing was changed" in told("rocky9", "distribution").advice
+    assert told("ubuntu24-ufw", "firewall").found.startswith("ufw drops 2049/tcp, ")
     assert told("ubuntu24-ufw", "address").fix == "netplan gives eth0 the same address 192.168.88.143/24 for good"
     assert told("debian12-lent-address", "address").found.endswith("by ifupdown (/etc/network/interfaces)")
     assert told("debian12-other-dhcp", "dhcp").found.startswith("192.168.88.1 offers addresses on eth0")
