@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from qrm_tui.db.troubles import words
 _TABLES = tuple(SQLModel.metadata.tables[name] for name in ("object", "job", "step", "journal"))
 #: Rows that are read at once, rows and characters that are written at once: a plan may be megabytes long.
 _READ, _ROWS, _CHARACTERS = 20, 500, 1 << 20
+_TRIAL = "qrm_trial"
 _log = logging.getLogger("qrmd.database")
 
 
@@ -50,8 +52,18 @@ def move(source: str | URL, target: str | URL) -> int:
                 there = ", ".join(f"{table}: {rows}" for table, rows in has.items())
                 raise Refused(f"{theirs.url} has rows already ({there}), others than those to move: give an empty one")
             moved = sum(_counts(writing).values())
+        _keep_file(theirs)
     _log.info("%d rows are in %s", moved, theirs.url)
     return moved
+
+
+def reach(target: str | URL) -> None:
+    """Whether a farm could be moved there, as far as that can be told without one: Broken says why not."""
+    with _opened(target, "to move to") as theirs, theirs.begin() as connection:
+        if theirs.dialect.name != "sqlite":
+            # rights can have any form: it is tried
+            for statement in (f"create or replace table {_TRIAL} (number integer)", f"drop table {_TRIAL}"):
+                connection.exec_driver_sql(statement)
 
 
 @contextlib.contextmanager
@@ -70,6 +82,16 @@ def _opened(url: str | URL, what: str) -> Iterator[Engine]:
         raise Broken(f"the database {what} cannot be used: {words(error, engine.url)}") from error
     finally:
         engine.dispose()
+
+
+def _keep_file(engine: Engine) -> None:
+    """A new file's name is on the disk, too: what it came from may go next."""
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        folder = os.open(Path(engine.url.database).parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _needs_a_farm(engine: Engine) -> None:

@@ -52,7 +52,7 @@ class MariaDb:
             env={**os.environ, "PATH": _PATH}, check=True, stdout=subprocess.DEVNULL, timeout=_PATIENCE)
 
     def start(self, *options: str) -> None:
-        """Until it answers; it ends with whoever runs the tests, too."""
+        """Until it answers; it ends with the thread that started it, too."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "mariadbd", *_OPTIONS, f"--datadir={self.data}",
