@@ -70,10 +70,14 @@ class MariaDb:
     def kill(self) -> None:
         """kill -9, as when power fails."""
         if self._process:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
 
     def execute(self, *statements: str) -> None:
         with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:

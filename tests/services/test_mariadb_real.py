@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import subprocess
 import traceback
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +19,7 @@ from qrm_tui.core import database
 from qrm_tui.core.errors import Broken
 from qrm_tui.core.model import ImageSeen, Item, JobRecord
 from qrm_tui.core.plan import Plan
-from qrm_tui.db import migrate, transactions
+from qrm_tui.db import engine, migrate, transactions
 from qrm_tui.db.address import url_of
 from qrm_tui.db.engine import engine_of
 from qrm_tui.db.store import Entry, Store, Write
@@ -211,10 +212,10 @@ def test_the_first_migration_can_be_cut_off_anywhere(mariadb: MariaDb) -> None:
         pass
 
     def begin(name: str, statements: int) -> None:
-        engine = engine_of(url_of(mariadb.place(name), Path("/")))
+        made = engine_of(url_of(mariadb.place(name), Path("/")))
         left = [statements]
 
-        @event.listens_for(engine, "before_cursor_execute")
+        @event.listens_for(made, "before_cursor_execute")
         def _count(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
             if statement.lstrip().upper().startswith(("CREATE", "INSERT")):
                 left[0] -= 1
@@ -222,9 +223,9 @@ def test_the_first_migration_can_be_cut_off_anywhere(mariadb: MariaDb) -> None:
                     raise Cut
 
         try:
-            migrate.opened(engine)
+            migrate.opened(made)
         finally:
-            engine.dispose()
+            made.dispose()
 
     with mariadb.empty_database() as name:
         begin(name, 1000)
@@ -282,3 +283,19 @@ async def test_a_farm_goes_on_when_its_database_was_killed(mariadb: MariaDb, nam
         assert await world.do("image.remove", name=image_name) == "done"
     assert await world.leftovers() == []
     await world.stop()
+
+
+async def test_a_server_that_says_nothing_is_not_waited_for_for_ever(mariadb: MariaDb, name: str,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_SILENT", 0.2)
+    store = Store(url_of(mariadb.place(name), Path("/")), lambda: 0.0)
+    await store.open()
+    mariadb.signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(Broken, match="MariaDB is gone"):
+            await store.write(Write(entry=_entry()))
+    finally:
+        mariadb.signal(signal.SIGCONT)
+    await store.write(Write(entry=_entry()))
+    assert await store.verify_journal() == (1, "")
+    store.close()
