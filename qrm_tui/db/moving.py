@@ -5,26 +5,12 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import (
-    URL,
-    Column,
-    Connection,
-    Engine,
-    Integer,
-    MetaData,
-    Row,
-    Table,
-    delete,
-    event,
-    func,
-    insert,
-    make_url,
-    select,
-)
+from sqlalchemy import URL, Connection, Engine, Row, Table, delete, event, func, insert, make_url, select
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, SQLModel
@@ -39,6 +25,7 @@ _TABLES = tuple(SQLModel.metadata.tables[name] for name in ("object", "job", "st
 _JOURNAL = _TABLES[-1]
 #: Rows that are read at once, rows and characters that are written at once: a plan may be megabytes long.
 _READ, _ROWS, _CHARACTERS = 20, 500, 1 << 20
+_TRIAL = "qrm_trial"
 _log = logging.getLogger("qrmd.database")
 
 
@@ -65,17 +52,24 @@ def move(source: str | URL, target: str | URL) -> int:
                 digests = {table.name: _copy(table, reading, writing) for table in _TABLES}
                 _verify(digests, reading, writing)
             moved = sum(_counts(writing).values())
+        _keep_file(theirs)
     _log.info("%d rows are in %s", moved, theirs.url)
     return moved
 
 
+def reach(target: str | URL) -> None:
+    """Whether a farm could be moved there, as far as that can be told without one: Broken says why not."""
+    with _opened(target, "to move to") as theirs, theirs.begin() as connection:
+        if theirs.dialect.name != "sqlite":
+            # rights can have any form: it is tried
+            for statement in (f"create or replace table {_TRIAL} (number integer)", f"drop table {_TRIAL}"):
+                connection.exec_driver_sql(statement)
+
+
 def try_move(source: str | URL, target: str | URL) -> None:
     """Whether `move` can be done, while `source` is in use; Refused, Broken say why not. `target` is as it was then."""
+    reach(target)
     with _opened(target, "to move to") as theirs:
-        with theirs.begin() as writing:
-            probe = Table("qrm_try", MetaData(), Column("x", Integer))
-            probe.create(writing)
-            probe.drop(writing)
         if migrate.current(theirs) is not None:
             with _opened(source, "to move from") as ours, ours.connect() as reading, theirs.connect() as writing:
                 _stands(reading, writing)
@@ -113,6 +107,16 @@ def _opened(url: str | URL, what: str) -> Iterator[Engine]:
         raise Broken(f"the database {what} cannot be used: {words(error, engine.url)}") from error
     finally:
         engine.dispose()
+
+
+def _keep_file(engine: Engine) -> None:
+    """A new file's name is on the disk, too: what it came from may go next."""
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        folder = os.open(Path(engine.url.database).parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _needs_a_farm(engine: Engine) -> None:

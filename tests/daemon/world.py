@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+from sqlalchemy import URL
 
 from qrm_tui.backends.boot import IMAGES, ROOT, machine_paths
 from qrm_tui.backends.partition_filter import FOLDER, render_filter
@@ -67,8 +68,8 @@ class Kept(NamedTuple):
 class World:
     """Machines that outlive the server, and the server."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, database: str | URL = "") -> None:
+        self.folder, self.database = folder, database
         self.state = folder / "state"
         self.state.mkdir()
         self.classic = SimulatedMachine("s1", "10.0.0.1", folder / "s1", SimulatedGroup("vol", 100 * GIB))
@@ -90,7 +91,7 @@ class World:
     def _make(self) -> Qrmd:
         farm = PracticeFarm("test", self.machines, [], self.server)
         return Qrmd(self.state, PracticeMachines(farm, self.rack.simulated), name="test", practice=True,
-                    look_every=NEVER, hosts_every=NEVER, first_pause=0.01)
+                    database=self.database, look_every=NEVER, hosts_every=NEVER, first_pause=0.01)
 
     async def start(self) -> None:
         await self.qrmd.start()

@@ -52,7 +52,7 @@ class MariaDb:
             env={**os.environ, "PATH": _PATH}, check=True, stdout=subprocess.DEVNULL, timeout=_PATIENCE)
 
     def start(self, *options: str) -> None:
-        """Until it answers; it ends with whoever runs the tests, too."""
+        """Until it answers; it ends with the thread that started it, too."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", "mariadbd", *_OPTIONS, f"--datadir={self.data}",
@@ -70,10 +70,14 @@ class MariaDb:
     def kill(self) -> None:
         """kill -9, as when power fails."""
         if self._process:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
 
     def execute(self, *statements: str) -> None:
         with contextlib.closing(self.connect()) as connection, connection.cursor() as cursor:

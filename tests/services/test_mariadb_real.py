@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import subprocess
 import traceback
 from collections.abc import AsyncIterator, Iterator
@@ -18,10 +19,13 @@ from qrm_tui.core import database
 from qrm_tui.core.errors import Broken
 from qrm_tui.core.model import ImageSeen, Item, JobRecord
 from qrm_tui.core.plan import Plan
-from qrm_tui.db import migrate, transactions
+from qrm_tui.db import engine, migrate, transactions
 from qrm_tui.db.address import url_of
 from qrm_tui.db.engine import engine_of
 from qrm_tui.db.store import Entry, Store, Write
+from tests.daemon.test_faults import _job as job_of
+from tests.daemon.test_faults import _until as until
+from tests.daemon.world import World
 from tests.services.mariadb_room import Line, MariaDb
 from tests.unit.allocation import image
 
@@ -208,10 +212,10 @@ def test_the_first_migration_can_be_cut_off_anywhere(mariadb: MariaDb) -> None:
         pass
 
     def begin(name: str, statements: int) -> None:
-        engine = engine_of(url_of(mariadb.place(name), Path("/")))
+        made = engine_of(url_of(mariadb.place(name), Path("/")))
         left = [statements]
 
-        @event.listens_for(engine, "before_cursor_execute")
+        @event.listens_for(made, "before_cursor_execute")
         def _count(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
             if statement.lstrip().upper().startswith(("CREATE", "INSERT")):
                 left[0] -= 1
@@ -219,9 +223,9 @@ def test_the_first_migration_can_be_cut_off_anywhere(mariadb: MariaDb) -> None:
                     raise Cut
 
         try:
-            migrate.opened(engine)
+            migrate.opened(made)
         finally:
-            engine.dispose()
+            made.dispose()
 
     with mariadb.empty_database() as name:
         begin(name, 1000)
@@ -247,3 +251,51 @@ def test_the_installer_makes_the_database_as_root(mariadb: MariaDb) -> None:
     (made,) = mariadb.rows("show create database of_the_installer")
     assert "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" in made[1]
     mariadb.execute("drop database of_the_installer")
+
+
+async def test_a_farm_goes_on_when_its_database_was_killed(mariadb: MariaDb, name: str, tmp_path: Path) -> None:
+    """In the middle of two steps of a job: it waits and tells for what, nothing else begins, and it goes on."""
+    world = World(tmp_path, url_of(mariadb.place(name), tmp_path))
+    await world.start()
+    await world.add_storage()
+    killed: list[int] = []
+
+    def kill(point: str, job: object, step: int) -> None:
+        if point == "effect" and step in (1, 3) and step not in killed:
+            killed.append(step)
+            mariadb.kill()
+
+    world.qrmd.jobs.on_point = kill
+    job = await world.submit("image.add", name="web", storage="s1", size="1G")
+    for times in (1, 2):
+        await until(world, lambda: "MariaDB" in job_of(world, job).waits_for)
+        assert len(killed) == times
+        with pytest.raises(Broken, match=r"MariaDB does not answer at .*; is it running"):
+            await world.do("storage.remove", name="s2")
+        mariadb.start()
+        await until(world, lambda: "MariaDB" not in job_of(world, job).waits_for)
+    assert (await world.qrmd.jobs.wait(job)).state == "done"
+    assert await world.do("image.clone", source="web", name="customer") == "done"
+    await world.kill_and_start()
+    assert {item.name: item.state for item in world.qrmd.farm.all("image")} == {"web": "frozen", "customer": "ready"}
+    assert await world.qrmd.store.verify_journal() == (4, "")
+    for image_name in ("customer", "web"):
+        assert await world.do("image.remove", name=image_name) == "done"
+    assert await world.leftovers() == []
+    await world.stop()
+
+
+async def test_a_server_that_says_nothing_is_not_waited_for_for_ever(mariadb: MariaDb, name: str,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_SILENT", 0.2)
+    store = Store(url_of(mariadb.place(name), Path("/")), lambda: 0.0)
+    await store.open()
+    mariadb.signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(Broken, match="MariaDB is gone"):
+            await store.write(Write(entry=_entry()))
+    finally:
+        mariadb.signal(signal.SIGCONT)
+    await store.write(Write(entry=_entry()))
+    assert await store.verify_journal() == (1, "")
+    store.close()
