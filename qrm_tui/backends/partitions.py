@@ -351,8 +351,8 @@ def _live_steps(draft: Draft, item: Item, changed: PartitionWanted, host: Item) 
             continue
         most = room if do == "memory" else max(wanted.cpus, host.seen.cpus)
         if do in can or then > most:
-            draft.notes.append(f"its {do} changes at its next start: " + (can.get(do) or "it was started with room for "
-                               f"{format_size(most) if do == 'memory' else most}"))
+            draft.warnings.append(f"its {do} changes at its next start: " + (
+                can.get(do) or f"it was started with room for {format_size(most) if do == 'memory' else most}"))
             continue
         word: Any = do
         steps.append(Domain(summary=f"{item.name} gets {format_size(then) if do == 'memory' else f'{then} CPUs'} now",
