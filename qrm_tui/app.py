@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from qrm_tui.screens.practice import Practice
     from qrm_tui.styles.themes import Look
 
-#: Bytes that a recorded machine has at most; some devices never end.
-_LONGEST = 64 << 20
 LOOKS = ("auto", "dark", "linux", "mono", "basic")
 
 
@@ -67,19 +65,13 @@ def _leave_key(text: str) -> str:
 
 
 def _recording(path: str) -> str:
-    """A file that may be a recorded machine: whoever wants to try that one is not offered the real one instead."""
-    import json
-    from pathlib import Path
+    from qrm_tui.client.recordings import check_recording
+    from qrm_tui.core.errors import BadInput
 
     try:
-        with Path(path).open("rb") as file:
-            document = json.loads(file.read(_LONGEST))
-    except OSError as error:
-        raise argparse.ArgumentTypeError(f"{path}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict) or not {"answers", "files"} <= set(document):
-        raise argparse.ArgumentTypeError(f"{path} is no recorded machine: qrm install record makes one")
+        check_recording(path)
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return path
 
 

@@ -15,7 +15,7 @@ from qrm_tui.core.errors import BadInput, Refused
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.netboot import free_addresses
-from qrm_tui.core.partitionings import NETBOOTING, PARTITIONINGS, technology_on, word_of
+from qrm_tui.core.partitionings import NETBOOTING, PARTITIONINGS, little_memory, technology_on, word_of
 from qrm_tui.core.partitions import HostSeen, PartitionWanted
 from qrm_tui.core.plan import HERE, Await, Change, Check, Domain, Inverse, Lock, Order, Record, Run, Step, Undo
 from qrm_tui.core.resources import ResourceWanted, is_heard
@@ -23,8 +23,6 @@ from qrm_tui.core.units import format_size
 
 #: Partitions made by one call.
 MOST = 100
-#: Below this, today's kernels with the initrd of a boot-image hardly come up.
-LEAST_MEMORY = 160 << 20
 #: The first half of MACs, by how a card is virtualized: Xen's and QEMU's.
 _MACS = {"xen-pv": "00:16:3e"}
 _MAC = "52:54:00"
@@ -106,9 +104,8 @@ def _need_processors(host: Item, cpus: int, mhz: int) -> None:
 
 
 def _warn_of_little(memory: int, draft: Draft) -> None:
-    if memory < LEAST_MEMORY:
-        draft.warnings.append(f"{format_size(memory)} is little: today's kernels want {format_size(LEAST_MEMORY)} to "
-                              "boot")
+    if words := little_memory(memory):
+        draft.warnings.append(words)
 
 
 def _need_room(host: Item, count: int, arguments: Mapping[str, Any], draft: Draft) -> None:
@@ -351,8 +348,8 @@ def _live_steps(draft: Draft, item: Item, changed: PartitionWanted, host: Item) 
             continue
         most = room if do == "memory" else max(wanted.cpus, host.seen.cpus)
         if do in can or then > most:
-            draft.notes.append(f"its {do} changes at its next start: " + (can.get(do) or "it was started with room for "
-                               f"{format_size(most) if do == 'memory' else most}"))
+            draft.warnings.append(f"its {do} changes at its next start: " + (
+                can.get(do) or f"it was started with room for {format_size(most) if do == 'memory' else most}"))
             continue
         word: Any = do
         steps.append(Domain(summary=f"{item.name} gets {format_size(then) if do == 'memory' else f'{then} CPUs'} now",

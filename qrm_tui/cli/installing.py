@@ -16,6 +16,7 @@ from qrm_tui.cli.terminal import emit, harmless, is_terminal, paint, talk, width
 from qrm_tui.cli.verbs import Verb
 from qrm_tui.client.connection import Client
 from qrm_tui.client.own_server import OwnServer
+from qrm_tui.client.recordings import check_recording
 from qrm_tui.core.errors import NoServer, QrmError
 
 Answer = TypeVar("Answer")
@@ -87,6 +88,8 @@ def _ask(session: Session, ask: Callable[[Client], Awaitable[Answer]], machine: 
         except NoServer:
             if named:
                 raise
+    if machine:
+        check_recording(machine)
     own = OwnServer(("--machine", str(Path(machine).absolute())) if machine else ("--look",))
     try:
         return asyncio.run(_of_own(own, ask))

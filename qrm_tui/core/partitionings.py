@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
+from qrm_tui.core.units import format_size
+
 if TYPE_CHECKING:  # the command line's help knows these words, and not those objects
     from qrm_tui.core.partitions import Technology
 
@@ -20,6 +22,14 @@ EMULATED: frozenset[str] = frozenset(("qemu",))
 #: Those whose partitions have firmware, and boot from the network as machines do; of others the host reads kernel and
 #: initrd from files.
 NETBOOTING: frozenset[str] = frozenset(("kvm", "qemu"))
+#: Bytes of memory below which today's kernels with the initrd of a boot-image hardly come up.
+LEAST_MEMORY = 160 << 20
+
+
+def little_memory(memory: int) -> str:
+    """What is to be said of so much memory; empty where it is enough."""
+    return "" if memory >= LEAST_MEMORY else \
+        f"{format_size(memory)} is little: today's kernels want {format_size(LEAST_MEMORY)} to boot"
 
 
 def technology_on(partitioning: str, seen: str) -> Technology:

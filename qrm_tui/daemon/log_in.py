@@ -27,6 +27,8 @@ _log = logging.getLogger("qrmd.login")
 
 #: Said of both, so that nobody learns which users there are.
 _WRONG = "the name or the password is not right"
+#: Said to a user who has logged in, and is asked for nothing else.
+_WRONG_PASSWORD = "the password is not right"
 
 
 class LogIn:
@@ -80,7 +82,7 @@ class LogIn:
 
     async def unlock(self, session: LoggedIn, password: str, peer: Peer) -> None:
         """The one who left the keyboard is back; NotPermitted."""
-        user = await self._check(session.user, password, peer)
+        user = await self._check(session.user, password, peer, _WRONG_PASSWORD)
         self.throttle.right(user.name, peer.uid)
 
     async def change(self, session: LoggedIn, old: str, new: str, peer: Peer) -> None:
@@ -93,7 +95,7 @@ class LogIn:
             raise BadInput(f"new: {reason}")
         if new == old:
             raise BadInput("new: it is the one that you have")
-        await self._check(session.user, old, peer)
+        await self._check(session.user, old, peer, _WRONG_PASSWORD)
         sealed = await self._passwords.seal(new)
         async with self.turn:
             user = self._farm.find("user", session.user)
@@ -117,8 +119,8 @@ class LogIn:
                 sealed[argument.name] = await self._passwords.seal(arguments[argument.name])
         return sealed
 
-    async def _check(self, name: str, password: str, peer: Peer) -> Item:
-        """The user whose password this is; NotPermitted: it is not, or it is too early to try."""
+    async def _check(self, name: str, password: str, peer: Peer, words: str = _WRONG) -> Item:
+        """The user whose password this is; NotPermitted: it is not (`words`), or it is too early to try."""
         if not self.settings.allowed:
             raise NotPermitted("nobody logs in by password on this server (log_in in /etc/qrm/qrmd.toml)")
         if peer.uid in self._trying:
@@ -139,7 +141,7 @@ class LogIn:
         finally:
             self._trying.discard(peer.uid)
         await self._note_wrong(name, user, peer)
-        raise NotPermitted(_WRONG)
+        raise NotPermitted(words)
 
     def _current(self, user: Item) -> Item:
         """The user as they are now, with the same password; NotPermitted if they were changed meanwhile."""

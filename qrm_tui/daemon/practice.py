@@ -33,6 +33,7 @@ from qrm_tui.practice.console import PracticeSource
 from qrm_tui.practice.farms import AWAIT, POWER_ON, PracticeFarm, load_farm, recorded_farm
 from qrm_tui.practice.hypervisor import PracticeHypervisor
 from qrm_tui.practice.machine import SimulatedMachine
+from qrm_tui.practice.node import SimulatedNode
 from qrm_tui.practice.rack import PracticeRack, inject
 from qrm_tui.practice.wire import HttpWire
 from qrm_tui.runners.base import Runner
@@ -217,6 +218,11 @@ class PracticeServer:
         finally:
             forget()
 
+    def _node_of(self, name: str) -> SimulatedNode | None:
+        """The machine that is listed as this resource."""
+        item = self.qrmd.farm.find("resource", name)
+        return self.rack.by_mac(item.wanted.mac) if item is not None else None
+
     async def practise(self, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """What one does with one's hands: `power-on`, `fault`; BadInput tells what is wrong."""
         if verb == "power-on":
@@ -225,8 +231,9 @@ class PracticeServer:
             raise BadInput(f"a practice farm has no {printable(verb)!r}; it has power-on and fault")
         name, fault = str(arguments.get("machine", "")), str(arguments.get("fault", ""))
         given = {str(key): value for key, value in dict(arguments.get("arguments") or {}).items()}
-        if name in self.rack.nodes:
-            await inject(self.rack.node(name), "none" if arguments.get("clear") else fault, given)
+        node = self.rack.nodes.get(name) or self._node_of(name)
+        if node is not None:
+            await inject(node, "none" if arguments.get("clear") else fault, given)
         elif arguments.get("clear"):
             faults.clear(self._farm.machine(name), fault)
         else:

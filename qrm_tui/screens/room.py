@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from qrm_tui.core.partitionings import little_memory
 from qrm_tui.core.units import format_size
 
 Row = Mapping[str, Any]
@@ -38,7 +39,8 @@ def words(host: Row | None, wanted: Row) -> str:
     if groups and wanted.get("disk"):
         fit = _group_free(host, wanted) // wanted["disk"]
         parts.append(f"{fit if fit else 'no'} disk{'s' if fit != 1 else ''} of {format_size(wanted['disk'])} still fit")
-    return f"{host['name']}: {', '.join(parts)}"
+    little = little_memory(memory) if memory else ""
+    return f"{host['name']}: {', '.join(parts)}" + (f"; {little}" if little else "")
 
 
 def _group_free(host: Row, wanted: Row) -> int:

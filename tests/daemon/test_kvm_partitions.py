@@ -90,7 +90,7 @@ async def test_more_memory_comes_at_its_next_start(world: World) -> None:
     made = f"{name}-1"
     await idle(world, made)
     plan = await world.qrmd.plan("partition.resize", {"name": made, "memory": "384M"}, Role.administrator)
-    assert plan.notes == ("its memory changes at its next start: it was started with room for 256M",)
+    assert plan.warnings == ("its memory changes at its next start: it was started with room for 256M",)
     assert await world.do("partition.resize", name=made, memory="192M") == "done"
     assert partition(world, made).seen.domain.memory == 192 << 20
 

@@ -247,3 +247,45 @@ async def test_rows_tell_what_is_used(world: World) -> None:
     row, whole = await world.qrmd.show("partition", f"{name}-1"), (await world.qrmd.show("host", name))["memory"]
     assert row["memory_share"] == round((256 << 20) / whole, 3)
     assert 0 <= row["busy"] <= 1 and (await world.qrmd.show("host", name))["busy"] <= row["busy"]
+
+
+async def test_a_line_that_is_cut_in_the_middle_of_a_start_loses_nothing(world: World) -> None:
+    name = await world.host()
+    (hypervisor,) = world.rack.simulated.hypervisors.values()
+    for what in ("define", "start", "resume"):
+        cuts = [f"{hypervisor.name}: {what}"]
+
+        def cut(effect: str, cuts: list[str] = cuts) -> None:
+            if effect in cuts:
+                cuts.remove(effect)
+                raise Unreachable("the ssh line was cut")
+
+        hypervisor.half = cut
+        assert await make(world, name) == "done" and not cuts
+    made = [item.name for item in world.qrmd.farm.all("partition")]
+    assert len(made) == 3
+    for one in made:
+        await idle(world, one)
+        assert partition(world, one).state == "running"
+
+
+async def test_a_libvirtd_that_dies_leaves_its_partitions_unknown_and_not_crashed(world: World) -> None:
+    name = await world.host()
+    assert await make(world, name) == "done"
+    made = f"{name}-1"
+    await idle(world, made)
+    await world.do("resource.maintenance", name=[made], off=True)
+    (hypervisor,) = world.rack.simulated.hypervisors.values()
+    answers = hypervisor.line.call
+
+    async def dead(*_: object, **__: object) -> object:
+        raise Unreachable("libvirtd does not answer")
+
+    hypervisor.line.call = dead
+    with pytest.raises(Unreachable):
+        await world.qrmd.hosts.look(name)
+    assert (partition(world, made).state, resource(world, made).state) == ("unknown", "idle"), "its agent still speaks"
+    assert [(alert["kind"], alert["name"]) for alert in world.qrmd.status()["alerts"]] == [("host", name)]
+    hypervisor.line.call = answers
+    await world.qrmd.hosts.look(name)
+    assert partition(world, made).state == "running" and not world.qrmd.status()["alerts"]

@@ -268,6 +268,7 @@ def test_what_does_not_fit() -> None:
     assert room.trouble("mhz", r1, {"mhz": 2401}) == "r1 has 8 CPUs of 2400 MHz"
     assert room.trouble("memory", {**r1, "state": "error"}, {"memory": 7 * G}) == "", "nobody knows"
     assert "not one of 7G still fit" in room.words(r1, {"memory": 7 * G})
+    assert room.words(r1, {"memory": 148 << 20}).endswith("; 148M is little: today's kernels want 160M to boot")
     assert "no partitions are made there" in room.words(host("lxc1", added=True), {"memory": G})
     assert room.trouble("disk", {**r1, "groups": {}}, {"disk": G}) == "r1 has no volume group of its own for disks"
 

@@ -1,4 +1,5 @@
-"""The app on a real server with a practice farm: from a list through a form and a plan to a finished job, and back."""
+"""The app on a real server with a practice farm: from a list through a form and a plan to a finished job, and back;
+and a fault of a machine that is called as it is listed."""
 
 from __future__ import annotations
 
@@ -53,6 +54,11 @@ async def test_clone_an_image_and_undo_it() -> None:
                     await pilot.press(*"fresh1", "enter")
             await until(lambda: "fresh1" not in app.live.rows["image"])
             await until(lambda: job_state() == "done")
+
+            name = next(name for name, row in app.live.rows["resource"].items()
+                        if row["state"] == "idle" and row["kind"] == "physical")
+            await app.client.practise("fault", {"machine": name, "fault": "oom"})
+            await until(lambda: app.live.rows["resource"][name]["event"] == "Out of memory")
     finally:
         await asyncio.to_thread(practice.stop)
     assert not practice.folder.exists()

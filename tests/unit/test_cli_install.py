@@ -38,11 +38,11 @@ def test_a_file_that_is_no_recording_is_told(capsys: pytest.CaptureFixture[str],
                                              monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("machine.json").write_text("{}")
-    assert qrm("install", "check", "--machine", "machine.json") == 1
-    assert "this is no recorded machine" in capsys.readouterr().err
-    assert qrm("install", "check", "--machine", str(FOLDER / "README.md")) == 1
-    assert "this is no recorded machine" in capsys.readouterr().err
-    assert qrm("install", "check", "--machine", "/nosuch") == 1
+    assert qrm("install", "check", "--machine", "machine.json") == 2
+    assert "machine.json is no recorded machine" in capsys.readouterr().err
+    assert qrm("install", "check", "--machine", str(FOLDER / "README.md")) == 2
+    assert "README.md is no recorded machine: qrm install record makes one" in capsys.readouterr().err
+    assert qrm("install", "check", "--machine", "/nosuch") == 2
     assert "/nosuch: No such file or directory" in capsys.readouterr().err
 
 
