@@ -60,9 +60,12 @@ def _set_up_mariadb(engine: Engine) -> None:
     @event.listens_for(engine, "before_cursor_execute")
     def _fits(connection: Connection, cursor: Any, statement: str, parameters: Any, _: Any, many: bool) -> None:
         # the server only closes the line on what is too large
+        most = connection.info["most"]
         for row in parameters if many else (parameters,):
-            if _length(row) * _WIDEST > connection.info["most"]:
-                _measure(len(cursor.mogrify(statement, row).encode()), connection.info["most"])
+            size = len(cursor.mogrify(statement, row).encode()) if _length(row) * _WIDEST > most else 0
+            if size >= most:
+                connection.invalidate()  # the next one has what it is set to by then
+                raise Broken(_too_large(size, most))
 
 
 def _length(row: Mapping[str, Any] | Iterable[Any]) -> int:
@@ -70,12 +73,10 @@ def _length(row: Mapping[str, Any] | Iterable[Any]) -> int:
     return sum(len(value) for value in values if isinstance(value, str))
 
 
-def _measure(size: int, most: int) -> None:
-    if size >= most:
-        wanted = 1 << size.bit_length()
-        raise Broken(f"what is to be written is {size:,} bytes long, and MariaDB takes {most:,} in one piece "
-                     f"(max_allowed_packet): set global max_allowed_packet={wanted}; there, and in its settings, for "
-                     "when it is restarted")
+def _too_large(size: int, most: int) -> str:
+    return (f"what is to be written is {size:,} bytes long, and MariaDB takes {most:,} in one piece "
+            f"(max_allowed_packet): set global max_allowed_packet={1 << size.bit_length()}; there, and in its "
+            "settings for when it is restarted")
 
 
 def weaknesses(engine: Engine) -> list[str]:

@@ -131,11 +131,16 @@ async def test_a_plan_that_the_server_does_not_take(mariadb: MariaDb, name: str)
     mariadb.execute(f"set global max_allowed_packet={2 << 20}")
     store = Store(url_of(mariadb.place(name), Path("/")), lambda: 0.0)
     await store.open()
-    mariadb.execute("set global max_allowed_packet=default")
+    large = msgspec.structs.replace(PLAN, notes=("é\n" * (1 << 19),))
     with pytest.raises(Broken, match=r"MariaDB takes 2,097,152 in one piece \(max_allowed_packet\): set global "
                                      "max_allowed_packet=4194304"):
-        await store.new_job(JOB, msgspec.structs.replace(PLAN, notes=("é\n" * (1 << 19),)))
+        await store.new_job(JOB, large)
     assert (await store.new_job(JOB, msgspec.structs.replace(PLAN, notes=("x" * 2_090_000,)))).id == 1
+    mariadb.execute("set global max_allowed_packet=4194304")
+    with pytest.raises(Broken, match="max_allowed_packet"):
+        await store.new_job(JOB, large)
+    assert (await store.new_job(JOB, large)).id == 2
+    mariadb.execute("set global max_allowed_packet=default")
     store.close()
 
 
