@@ -35,6 +35,9 @@ PACKAGES = (
 LEFT_TO_INSTALL = ("tftpd-hpa", "linux-image-cloud-amd64", "linux-image-amd64", HYPERVISOR_PACKAGE)
 """In the image's package source with all that they need, and not installed."""
 
+ASKED_FOR = ("mariadb-server",)
+"""Besides, in that of the fresh one: what nobody has who does not ask for it."""
+
 SWITCHED_OFF = ("isc-dhcp-server", "apache2", "nfs-server")
 """Services that a fresh machine would not have: the installation has to switch them on."""
 
@@ -81,7 +84,7 @@ class ServerImage(Image):
 def server_image(*, fresh: bool = False) -> ServerImage:
     """Built first if there is none. Raises ImageError."""
     packages = FRESH if fresh else PACKAGES
-    left = [*LEFT_TO_INSTALL, *(package for package in PACKAGES if package not in packages)]
+    left = [*LEFT_TO_INSTALL, *(package for package in (*PACKAGES, *ASKED_FOR) if fresh and package not in packages)]
 
     def build(folder: Path) -> None:
         download = DOWNLOAD.format(folder=SOURCE, packages=" ".join(left))
