@@ -35,7 +35,7 @@ class StillFarm(FakeClient):
     async def pieces(self, parts: Sequence[str], query: Mapping[str, object]) -> AsyncGenerator[bytes, None]:
         name = parts[2]
         yield frame(STATUS, json.dumps({"session": f"s-{name}", "typist": None, "watchers": 2, "state": "connected",
-                                        "reason": "", "marks": []}).encode())
+                                        "reason": "", "marks": [], "means": ["break", "sysrq"]}).encode())
         data = (PANIC if name == "r4" else BOOT.replace("r1 ", f"{name} ")).encode()
         yield output_frame(0, round((NOW - 3) * 1e6), data)
         await asyncio.Event().wait()
