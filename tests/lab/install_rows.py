@@ -40,6 +40,11 @@ AT_WORK = f"systemctl show --property MainPID --value {UNIT}; pidof -s apt-get"
 """The processes of the installer's qrmd and of apt."""
 APT = "apt-get", INSTALL_SCRIPT
 """Words of steps that are apt's time."""
+OWN_MARIADB = r"""
+mkdir -p /etc/mysql/mariadb.conf.d
+printf '[mariadbd]\ninnodb_buffer_pool_size_max=256M\n' >/etc/mysql/mariadb.conf.d/99-small.cnf
+"""
+"""The admin's own: user-mode-linux has not the 8 TiB of addresses that MariaDB would reserve for a pool that grows."""
 PASSWORD = "pine tree and 1 lamp"
 SCREEN_SECONDS = 60.0
 """Until the next screen must be there: Python starts slowly in user-mode-linux, and the machine is looked at."""
@@ -344,6 +349,7 @@ def moved(rows: Rows, manager: Manager, line: CommandLine) -> None:
     """What qrmd knows is moved while the server is at work: into MariaDB, and to another folder."""
     with rows.row("H3", "what qrmd knows moves into MariaDB, which is set up for it, and to another folder") as row:
         before = _known(line)
+        manager.shell(OWN_MARIADB)
         file = manager.folder / "answers.toml"
         file.write_text('[qrmd]\ndata = "/data/qrm"\ndatabase = "mariadb"\n[mysql]\n')
         line.do("install", "run", "--answers", str(file))
