@@ -54,7 +54,7 @@ def carry_out(session: Session, operation: Operation, given: dict[str, Any]) -> 
             talk(harmless(f"warning: {warning}"))
         for note in plan.get("notes", []) if not plan.get("steps") else ():
             talk(harmless(note))
-    if plan.get("destructive") or operation.destructive:
+    if plan.get("steps") and (plan.get("destructive") or operation.destructive):
         _confirm(session, plan)
     revision = session.call(lambda client: client.hello()).get("revision")
     answer = session.call(lambda client: client.run(plan["id"], options.reason))
