@@ -155,7 +155,7 @@ def destructive(fake: FakeQrmd) -> FakeQrmd:
 def test_destructive_without_a_terminal_wants_yes(qrm: Command, destructive: FakeQrmd) -> None:
     result = qrm("image", "remove", "customer1")
     assert result.code == 3
-    assert "--yes" in result.err
+    assert "image.remove image/customer1 (remove an image" in result.err and "--yes" in result.err
     assert destructive.asked("POST /v1/run") == []
     assert qrm("image", "remove", "customer1", "--yes").code == 0
     assert len(destructive.asked("POST /v1/run")) == 1
