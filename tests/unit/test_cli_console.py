@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from qrm_tui.core.console_wire import GAP, STATUS, frame, output_frame
+from qrm_tui.core.units import format_time
 from tests.unit.command import PROGRAM, Command, read_until
 from tests.unit.fake_qrmd import FakeQrmd, until_gone
 
@@ -72,6 +73,8 @@ def test_the_log_is_harmless_text(qrm: Command, fake: FakeQrmd) -> None:
     assert fake.calls[-1][2] == {"from": "0", "follow": "0"}
     first, second, third = map(json.loads, qrm("console", "log", "r1", "--json").out.splitlines())
     assert (first["text"], second["gap"], third["text"]) == ("panic", "qrmd was not running", "login:")
+    when = f"{format_time(AT)} "
+    assert qrm("console", "log", "r1", "--times").out == f"{when}panic\n{when}login:\n"
     qrm("console", "log", "r1", "--lines", "5", "--since", "2026-11-22T10:00:00Z", "--follow")
     assert fake.calls[-1][2] == {"lines": "5", "since": "1795341600.0", "follow": "1"}
 
@@ -84,6 +87,7 @@ def test_the_log_as_it_came(fake: FakeQrmd) -> None:
 
 @pytest.mark.parametrize(("words", "said"), [
     (("log", "r1", "--since", "soon"), "since: 'soon' is no time"),
+    (("log", "r1", "--raw", "--times"), "times: the bytes as they came"),
     (("attach", "r1"), "console attach wants a terminal"),
     (("log",), "name: is needed"), (("log", "r1", "--lines", "x"), "lines: 'x' is no count"),
 ])
