@@ -9,12 +9,13 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Key
+from textual.events import Key, ScreenResume
 from textual.widgets import Input, Label
 
 from qrm_tui.core.errors import QrmError, Stale
 from qrm_tui.screens.base import Answer, FarmScreen, Sections
 from qrm_tui.screens.operate import Outcome, Request, with_documents
+from qrm_tui.screens.views import BY_KIND
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.lineinput import LineInput
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
@@ -112,6 +113,23 @@ class PlanScreen(FarmScreen[Outcome]):
     def on_resize(self) -> None:
         if self.plan:
             self.query_one("#plan-title", Page).set_lines(title_lines(self.plan, self.app.size.width))
+
+    def farm_changed(self, what: frozenset[str]) -> None:
+        if "job" in what:
+            self._leave_if_late()
+
+    @on(ScreenResume)
+    def _leave_if_late(self) -> None:
+        """What was to be cancelled has ended while one read, or looked at what came of it."""
+        if self.request.operation.name != "job.cancel" or self.plan is None or self._sent or not self.is_active:
+            return
+        for name in map(str, self.request.subjects):
+            row = self.live.row("job", name)
+            if row is not None and row["state"] not in BY_KIND["job"].applies["job.cancel"]:
+                self._sent = True  # nothing more is to be done here, this neither
+                self.dismiss(None)
+                self.app.notify(f"job {name} has ended ({row['state']}): nothing is to be cancelled", markup=False)
+                return
 
     def _planning(self, words: str) -> PageLine:
         operation = self.request.operation

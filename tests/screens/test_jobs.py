@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qrm_tui.screens.help import Help
 from qrm_tui.screens.job import JobScreen
 from qrm_tui.screens.plan import JobPlan, PlanScreen
 from qrm_tui.widgets.log import LogView
@@ -89,6 +90,26 @@ async def test_cancelling_is_a_plan_and_leaving_leaves_the_job() -> None:
         await d.press("escape", "escape")
         await d.until(lambda: d.app.screen is d.app.main)
         assert d.app.live.rows["job"]["14"]["state"] == "running"
+
+
+async def test_the_plan_of_a_cancel_goes_when_its_job_ends_though_something_has_opened_over_it() -> None:
+    for over in (False, True):
+        async with running() as d:
+            screen = await opened(d, "14")
+            await d.press("c")
+            plan = await d.at(PlanScreen)
+            await d.until(lambda plan=plan: plan.plan is not None)
+            if over:
+                await d.press("question_mark")
+                await d.at(Help)
+            d.client.push({"job": [{**d.client.rows["job"]["14"], "state": "done"}]})
+            await d.until(lambda screen=screen: screen._row["state"] == "done")
+            if over:
+                assert isinstance(d.app.screen, Help), "nobody's page is taken away"
+                await d.press("escape")
+            await d.until(lambda screen=screen: d.app.screen is screen, "back at the job")
+            await d.until(lambda d=d: "job 14 has ended (done): nothing is to be cancelled" in d.said(), "why")
+            assert not d.called("run")
 
 
 async def test_the_plan_of_a_job_can_be_read() -> None:
