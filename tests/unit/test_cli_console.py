@@ -155,6 +155,22 @@ def test_on_a_terminal_keys_go_to_the_machine_and_ctrl_bracket_is_ours(fake: Fak
     assert {body["session"] for body in fake.asked("POST /v1/consoles/r1/input")} == {"s1"}
 
 
+def test_who_takes_over_is_told_that_they_type(fake: FakeQrmd) -> None:
+    taken = status(typist={"who": "root", "session": "s1", "where": ""})
+    fake.answers[STREAM] = streams(status(typist={"who": "bert", "session": "s9", "where": ""}), taken,
+                                   output_frame(0, 0, b"r1 login: "), hangs=True)
+    fake.answers["POST /v1/consoles/r1/take"] = {}
+    attached = Attached()
+    shown = attached.shows(b"login: ")
+    assert b"[connected; bert types]" in shown and b"[connected]" not in shown
+    attached.types(b"\x1dt")
+    attached.shows(b"[you type now]")
+    attached.types(b"\x1d")
+    assert attached.ends() == 0
+    os.close(attached.master)
+    os.close(attached.slave)
+
+
 def test_ctrl_bracket_alone_leaves(fake: FakeQrmd, attached: Attached) -> None:
     attached.shows(b"login: ")
     attached.types(b"\x1d")
