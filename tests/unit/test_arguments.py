@@ -70,6 +70,6 @@ def test_of_a_few_words_those_are_told() -> None:
 @pytest.mark.parametrize("verb", ["create", "resize"])
 def test_memory_of_less_than_there_can_be_is_that_argument_s_own_fault(verb: str) -> None:
     (memory,) = [argument for argument in find(f"partition.{verb}").arguments if argument.name == "memory"]
-    with pytest.raises(BadInput, match="^memory: '1' is less than 1M; a bare number is bytes$"):
+    with pytest.raises(BadInput, match="memory: '1' is less than 1M; a bare number"):
         check_arguments([memory], {"memory": "1"})
     assert check_arguments([memory], {"memory": "1M"}) == {"memory": 1 << 20}

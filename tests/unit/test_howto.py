@@ -107,7 +107,8 @@ def test_an_image_on_another_server_is_not_touched(fake: FakeQrmd, lvm: Command)
 
 
 @pytest.mark.parametrize(("line", "word"), [
-    ("", "add, remove, snap or list"), ("ad x -v vol", "did you mean add?"), ("add x -v vol", "-m (megabytes): is needed"),
+    ("", "add, remove, snap or list"), ("ad x -v vol", "did you mean add?"),
+    ("add x -v vol", "-m (megabytes): is needed"),
     ("add x -m 5", "-v (volume-group): is needed"), ("add -v vol -m 5", "image: is needed"),
     ("add x -v vol -m 5G", "is no count"), ("add x -v ../.. -m 5", "volume-group"), ("add x -v vol -m", "-m wants"),
     ("snap x -v vol", "-s (snapshot): is needed"), ("add x y -v vol -m 5", "too many"), ("add x -v vol -m 5 -z", "-z"),
