@@ -30,11 +30,17 @@ _CSS = """
 {name} #lines Input {{ width: 1fr; }}
 {name} > Page {{ margin-top: 1; }}
 {name} > #trouble {{ height: 1fr; margin-top: 0; }}
+{name}.-low > #lines {{ margin: 0; }}
+{name}.-low > Page {{ margin-top: 0; }}
+{name}.-low > #guard-title {{ max-height: 5; }}
+{name}.-low.-told > #guard-title {{ max-height: 2; }}
 """
 #: What is told meanwhile is not for whoever stands there.
 _UNTOLD = "{name} ToastRack {{ display: none; }}\n"
 
 
+#: Lines of a screen with less than which what it is about has no empty ones (and Textual's class is -low).
+_LOW = 18
 _Question = Callable[[], Awaitable[Mapping[str, Any] | None]]
 
 
@@ -57,10 +63,11 @@ class PasswordLines(FarmScreen[None]):
     #: by id: what stands before each line, and whether it is typed unseen
     LINES: ClassVar[dict[str, tuple[str, bool]]] = {}
     _asking = False
+    _reasons: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
         yield TopLine(self.live)
-        yield Page(self.title_lines(), id="guard-title")
+        yield Page(self._title(), id="guard-title")
         with Vertical(id="lines"):
             for name, (label, unseen) in self.LINES.items():
                 with Horizontal(id=f"{name}-line"):
@@ -70,9 +77,18 @@ class PasswordLines(FarmScreen[None]):
         yield Page(id="trouble")
         yield Keys()
 
+    def on_resize(self) -> None:
+        """What is wrapped is wrapped anew."""
+        self.retitle()
+        self.say(*self._reasons)
+
     def title_lines(self) -> list[PageLine]:
         """What this is, and what to do."""
         return []
+
+    def _title(self) -> list[PageLine]:
+        """The same, without empty lines where there are few."""
+        return [spans for spans in self.title_lines() if spans or self.app.size.height >= _LOW]
 
     @property
     def takes_keys(self) -> bool:
@@ -84,12 +100,14 @@ class PasswordLines(FarmScreen[None]):
 
     def say(self, *reasons: str) -> None:
         """Why not."""
+        self._reasons = reasons
+        self.set_class(bool(reasons), "-told")
         self.query_one("#trouble", Page).set_lines(
             [part for reason in reasons for part in wrap(reason, self.app.size.width - 2, "bad", " ! ")])
 
     def retitle(self) -> None:
         """Something that the title tells is another now."""
-        self.query_one("#guard-title", Page).set_lines(self.title_lines())
+        self.query_one("#guard-title", Page).set_lines(self._title())
 
     def action_enter(self) -> None:
         """To the next line, or what all of them are for. The focus moves before the next key is looked at: whoever
@@ -306,8 +324,8 @@ class Lock(Guard):
 
     def title_lines(self) -> list[PageLine]:
         user = str(self.live.hello.get("user", ""))
-        return [line((f" Locked by {user}", "title")), EMPTY,
-                line(" What was begun goes on. The password of ", (user, "strong"), " opens it again.")]
+        text = f"What was begun goes on. The password of {user} opens it again."
+        return [line((f" Locked by {user}", "title")), EMPTY, *wrap(text, self.app.size.width - 2, "", " ")]
 
     def submitted(self) -> None:
         password = self.input("password").value

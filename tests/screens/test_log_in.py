@@ -64,6 +64,23 @@ async def test_who_has_no_role_logs_in() -> None:
         assert isinstance(driver.app.screen, MainScreen) and "anna, operator" in driver.text()
 
 
+async def test_in_ten_lines_there_is_room_for_all_of_it_and_for_the_keys() -> None:
+    client = farm_of_users()
+    client.must_change = {"qrm"}
+    async with running(client, size=(40, 10)) as driver:
+        await driver.at(LogIn)
+        await driver.until(lambda: "choose another one then." in driver.text(), "the first user")
+        assert driver.text().splitlines()[-1].split() == ["enter", "log", "in", "ctrl+c", "leave"]
+        await fill(driver, "qrm", "wrong")
+        await driver.until(lambda: "! the name or" in driver.text(), "why not")
+        assert "enter log in" in driver.text() and "> password" in driver.text()
+        await fill(driver, "qrm")
+        await driver.until(lambda: "be done before." in driver.text(), "a new password")
+        assert "once more" in driver.text() and "esc back" in driver.text()
+        await driver.pilot.resize_terminal(80, 24)
+        await driver.until(lambda: "8 characters or\n" in driver.page("#guard-title"), "wrapped anew")
+
+
 async def test_whoever_types_faster_than_the_machine_shows_no_password() -> None:
     async with running(farm_of_users()) as driver:
         await driver.at(LogIn)
