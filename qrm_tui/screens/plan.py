@@ -87,6 +87,8 @@ class PlanScreen(FarmScreen[Outcome]):
         self.request = request
         self.plan: dict[str, Any] | None = None
         self._sent = False
+        #: there is no plan, and these are the reasons
+        self._refused: Outcome | None = None
         #: tab was pressed before the plan was there
         self._goes_on = False
 
@@ -119,6 +121,12 @@ class PlanScreen(FarmScreen[Outcome]):
             self._leave_if_late()
 
     @on(ScreenResume)
+    def _resumed(self) -> None:
+        if self._refused is not None:
+            self.dismiss(self._refused)
+        else:
+            self._leave_if_late()
+
     def _leave_if_late(self) -> None:
         """What was to be cancelled has ended while one read, or looked at what came of it."""
         if self.request.operation.name != "job.cancel" or self.plan is None or self._sent or not self.is_active:
@@ -160,7 +168,9 @@ class PlanScreen(FarmScreen[Outcome]):
     @on(_Planned)
     def _planned(self, event: _Planned) -> None:
         if event.plan is None:
-            self.dismiss(Outcome(refused=event.error.reasons if event.error else ("no plan came",)))
+            self._refused = Outcome(refused=event.error.reasons if event.error else ("no plan came",))
+            if self.is_active:  # else when what has opened over it is left
+                self.dismiss(self._refused)
             return
         plan = self.plan = event.plan
         self._sent = False
