@@ -88,8 +88,8 @@ class LettingIn(App[None]):
             return
         log_in = "; :login is for users who have one here" if hello.get("log_in") else ""
         self.push_screen(MessageScreen("Your password", (
-            f"{hello.get('user') or 'this account'} is known here by its groups and has no password in this farm: "
-            f"passwd in a shell changes the account's own{log_in}",)))
+            f"{hello.get('user') or 'this account'} is known here as an account of the server, by its groups (or as "
+            f"root), and has no password in this farm: passwd in a shell changes the account's own{log_in}",)))
 
     def follow(self) -> object:
         """Begin anew to follow the farm."""
