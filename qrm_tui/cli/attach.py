@@ -161,7 +161,7 @@ class Attachment:
     def _status(self, status: Status) -> None:
         fresh = status.session != self._session
         self._session = status.session
-        types = status.typist is not None and status.typist.session == status.session
+        types, typed = status.typist is not None and status.typist.session == status.session, self._types
         if fresh:
             self._notice(f"{self._name}: {_HELP}")
             self._lines_since = 0
@@ -172,7 +172,8 @@ class Attachment:
         if status.typist is not None and not types:
             stands += f"; {status.typist.who} types"
         if stands != self._stands:
-            if self._stands or stands != "connected":
+            # that one types now was told when it was taken
+            if (self._stands or stands != "connected") and (typed or not types):
                 self._notice(stands)
             self._stands = stands
 
@@ -246,5 +247,7 @@ class Attachment:
             if what != "size":
                 self._notice(f"{error}{' (ctrl+] t)' if 'take over' in str(error) else ''}")
         else:
+            if what == "take":
+                self._notice("you type now")
             if what != "size":
                 self._said = ""

@@ -40,10 +40,20 @@ def list_rows(session: Session, verb: Verb, given: dict[str, Any]) -> int:
 def log(session: Session, verb: Verb, given: dict[str, Any]) -> int:
     """`console log`: harmless lines; with --json an object a piece, with --raw the bytes as they came."""
     given = check_arguments(verb.arguments, given)
+    if given["times"] and given["raw"]:
+        raise BadInput("times: the bytes as they came (--raw) have no room for times; leave one of the two out")
     since = parse_since(given["since"]) if given["since"] else None
     as_json, raw, lines = session.options.json, bool(given["raw"]), Lines()
 
+    def tell(line: str, at: float, offset: int | None = None) -> None:
+        if as_json:
+            place = {} if offset is None else {"offset": offset, "at": format_time(at)}
+            emit(json.dumps({**place, "text": line}))
+        else:
+            emit(f"{format_time(at)} {line}" if given["times"] else line)
+
     async def read(client: Client) -> None:
+        at = 0.0
         async for event in read_log(client, str(given["name"]), lines=given["lines"], since=since,
                                     follow=bool(given["follow"])):
             if isinstance(event, Gap):
@@ -52,10 +62,11 @@ def log(session: Session, verb: Verb, given: dict[str, Any]) -> int:
                 if raw:
                     emit_bytes(event.data)
                     continue
+                at = event.at
                 for line in lines.feed(event.data):
-                    _tell_line(event, line, as_json)
+                    tell(line, at, event.offset)
         for line in lines.end():
-            emit(json.dumps({"text": line}) if as_json else line)
+            tell(line, at)
 
     session.call(read)
     return 0
@@ -101,10 +112,6 @@ def gap_text(gap: Gap) -> str:
     if gap.since == gap.until:
         return f"-- {gap.why} --"
     return f"-- from {format_time(gap.since)} to {format_time(gap.until)}: {gap.why} --"
-
-
-def _tell_line(event: Output, line: str, as_json: bool) -> None:
-    emit(json.dumps({"offset": event.offset, "at": format_time(event.at), "text": line}) if as_json else line)
 
 
 def _tell_gap(gap: Gap, as_json: bool) -> None:

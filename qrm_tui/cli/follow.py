@@ -54,8 +54,8 @@ def carry_out(session: Session, operation: Operation, given: dict[str, Any]) -> 
             talk(harmless(f"warning: {warning}"))
         for note in plan.get("notes", []) if not plan.get("steps") else ():
             talk(harmless(note))
-    if plan.get("destructive") or operation.destructive:
-        _confirm(session, plan)
+    if plan.get("steps") and (plan.get("destructive") or operation.destructive):
+        _confirm(session, operation, plan)
     revision = session.call(lambda client: client.hello()).get("revision")
     answer = session.call(lambda client: client.run(plan["id"], options.reason))
     if "job" not in answer:
@@ -159,15 +159,15 @@ def _tell_failure(session: Session, job: Row) -> None:
                   f"{job.get('error') or job.get('why') or 'no reason was given'}{following}"))
 
 
-def _confirm(session: Session, plan: Row) -> None:
+def _confirm(session: Session, operation: Operation, plan: Row) -> None:
     """Ask for the object's name; Refused without it."""
     if session.options.yes:
         return
     name = str(plan.get("confirm") or str(plan.get("object", "")).rpartition("/")[2])
     what = f"{plan.get('operation')} {plan.get('object')}"
     if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
-        raise Refused(f"{what} takes something away for good and nobody can be asked here: look at it with --plan, "
-                      "then add --yes")
+        raise Refused(f"{what} ({operation.summary}) has to be confirmed, and nobody can be asked here: look at it "
+                      "with --plan, then add --yes")
     talk(harmless(f"Type {name} to go on, anything else to leave all as it is: "), end="")
     if sys.stdin.readline().strip() != name:
         raise Refused(f"{what}: {name} was not typed; nothing was changed")

@@ -70,7 +70,7 @@ def run_lvm_manage_images(line: Sequence[str]) -> int:
         raise BadInput(f"say add, remove, snap or list{close} ({_LVM} --help)")
     command, arguments = words[0], _LVM_VERBS[words[0]][1]
     given = take_apart(words[1:], arguments, _shorts(arguments))
-    checked = check_arguments(arguments, given)
+    checked = _check(arguments, given)
     with Session(options) as session:
         storage = _storage_server(session, checked["volume-group"], checked["address"])
         return _COMMANDS[command](session, storage, given)
@@ -91,7 +91,7 @@ def run_qrm_cli(line: Sequence[str]) -> int:
     given = take_apart(words, (noun_and_verb, *_FILESYSTEM_ADD), _shorts(_FILESYSTEM_ADD))
     if given.pop("command", []) != ["filesystem", "add"]:
         raise BadInput(f"only `filesystem add` is known here; `qrm --help` lists all that can be done ({_CLI} --help)")
-    checked = check_arguments(_FILESYSTEM_ADD, given)
+    checked = _check(_FILESYSTEM_ADD, given)
     if checked["password"]:
         talk(f"{_CLI}: warning: a password on the command line can be read by everybody on this machine (ps); leave "
              "-p out, and log in with qrm login where that is needed")
@@ -108,6 +108,17 @@ def run_qrm_cli(line: Sequence[str]) -> int:
         finally:
             if stranger:
                 session.call(lambda client: client.log_out())
+
+
+def _check(arguments: Sequence[Argument], given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, parsed; BadInput calls them as they are typed here: `-i (path)`."""
+    try:
+        return check_arguments(arguments, given)
+    except BadInput as error:
+        named = {argument.name: f"{_SHORTS[argument.name]} ({argument.name})" for argument in arguments
+                 if argument.name in _SHORTS and not argument.positional}
+        told = (reason.partition(": ") for reason in error.reasons)
+        raise BadInput(*(f"{named.get(name, name)}{sign}{what}" for name, sign, what in told)) from None
 
 
 def _operate(session: Any, operation: str, arguments: dict[str, Any]) -> int:

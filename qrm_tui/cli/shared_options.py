@@ -29,7 +29,7 @@ TABLE: tuple[tuple[str, str, str, str], ...] = (
     ("--json", "json", "", "print JSON: an array (list) or an object; sizes in bytes, times in RFC 3339 UTC"),
     ("--plain", "plain", "", "print tab-separated text without header or colour"),
     ("--plan", "plan", "", "print what would be done, and change nothing"),
-    ("--yes", "yes", "", "do not ask, also where something is lost for good"),
+    ("--yes", "yes", "", "do not ask, also where something is stopped, removed or written over"),
     ("--no-wait", "no_wait", "", "print the job's number at once and do not follow it"),
     ("--reason", "reason", "TEXT", "why, for the journal"),
     ("--help", "help", "", "this text; also -h"),

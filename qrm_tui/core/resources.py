@@ -177,6 +177,15 @@ def stalls_at(seen: ResourceSeen) -> float | None:
     return seen.stage_at + limit if limit else None
 
 
+def is_over(event: ConsoleEvent, seen: ResourceSeen) -> bool:
+    """Whether it is a note (`login:`) of a boot that has ended: the machine is off, or has begun another one since."""
+    if event.severity != "note":
+        return False
+    # who is first heard of when its system is up may have said it before
+    begun = [at for stage, at in seen.stages.items() if stage != "system"]
+    return event.at < min(begun) if begun else seen.off != "" or event.boot not in ("", seen.boot)
+
+
 def standing_event(seen: ResourceSeen | None) -> ConsoleEvent | None:
     """What was found on its console and still wants a person: an alert, until somebody who may type has opened the
     console, the machine's agent has come up in another boot, or something was found there later (`login:`)."""

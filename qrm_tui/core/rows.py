@@ -14,7 +14,7 @@ from qrm_tui.core.host_groups import own_groups
 from qrm_tui.core.model import ImageWanted, Item, JobRecord, StorageSeen, StorageWanted
 from qrm_tui.core.partitionings import technology_on, word_of
 from qrm_tui.core.partitions import DomainSeen, DomainWanted, HostSeen, HostWanted, PartitionSeen, PartitionWanted
-from qrm_tui.core.resources import STAGES, ResourceSeen, ResourceWanted, standing_event
+from qrm_tui.core.resources import STAGES, ResourceSeen, ResourceWanted, is_over, standing_event
 from qrm_tui.core.units import format_size
 from qrm_tui.core.users import UserSeen, UserWanted
 
@@ -80,7 +80,7 @@ def _resource(item: Item, farm: Farm) -> Row:
 
 def event_fields(seen: ResourceSeen | None) -> Row:
     """What was found last on a machine's console; `event_stands`: as an alert that nobody has seen to yet."""
-    event = seen.event if seen is not None else None
+    event = seen.event if seen is not None and seen.event is not None and not is_over(seen.event, seen) else None
     return {
         "event": event.name if event else None, "event_severity": event.severity if event else None,
         "event_at": event.at if event else None, "event_text": event.text if event else None,

@@ -53,6 +53,21 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
+#: Words that iPXE ends a command at (its src/core/exec.c), and that mboot.c32 ends a file's words at.
+_NO_OPTIONS = ("||", "&&", ";", "---")
+
+
+def _options(text: str) -> str:
+    """Words of a command line that loaders hand on, and behind which more follow."""
+    line = _line(text)
+    if line.count('"') % 2:  # linux, lib/cmdline.c: only this one groups words, and nothing escapes it
+        raise ValueError('a quote (") is not closed: all that machines are told behind it would be part of that option')
+    for word in line.split():
+        if word in _NO_OPTIONS or word.startswith("#") or "${" in word:
+            raise ValueError(f"{word!r} is no option: a boot loader takes it for a word of its own")
+    return line
+
+
 def _hostname(text: str) -> str:
     try:
         return names.check_hostname(text)
@@ -84,7 +99,7 @@ TYPES: Mapping[str, SettingType] = {
     "folder": SettingType(data_place.check_data_folder, "a folder of this server"),
     "file": SettingType(data_place.check_plain_path, "a file of this server"),
     "database": SettingType(data_place.check_database, database.HINT),
-    "text": SettingType(_line, "a line of text"),
+    "options": SettingType(_options, "options"),
 }
 
 

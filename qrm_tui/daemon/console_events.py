@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from qrm_tui.core.farm import Farm
-from qrm_tui.core.resources import ConsoleEvent, ResourceSeen, standing_event
+from qrm_tui.core.resources import ConsoleEvent, ResourceSeen, is_over, standing_event
 from qrm_tui.daemon.console_patterns import Hit
 
 #: Seconds between two tellings of the same event, and after which it is another one.
@@ -45,6 +45,8 @@ class ConsoleEvents:
         for hit in hits:
             name = hit.pattern.name
             before = events.pop(name, None)
+            if before is not None and item.seen is not None and is_over(before, item.seen):
+                before = None
             if before is None and hit.whole:
                 continue  # it has been seen to meanwhile
             event = self._event(hit, before, item.seen)

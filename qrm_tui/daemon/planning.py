@@ -97,7 +97,7 @@ class Planning:
             return identities.setdefault(purpose, self._identity())
 
         draft = planner.plan(Call(arguments, reading, identity))
-        destructive = operation.destructive or draft.destructive
+        destructive = bool(draft.steps) and (operation.destructive or draft.destructive)
         return Plan(
             id=self._identity(), operation=operation.name, object=draft.object,
             arguments=operation.without_secrets(arguments),

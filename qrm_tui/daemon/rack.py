@@ -143,7 +143,9 @@ class Rack:
                 moved = {field: min(at + by, now) for field in ("heard", "answered", "stage_at")
                          if (at := getattr(seen, field))}
                 stages = {stage: min(at + by, now) for stage, at in seen.stages.items()}
-                item.seen = msgspec.structs.replace(seen, **moved, stages=stages)
+                event = seen.event and msgspec.structs.replace(seen.event, since=min(seen.event.since + by, now),
+                                                               at=min(seen.event.at + by, now))
+                item.seen = msgspec.structs.replace(seen, **moved, stages=stages, event=event)
                 self._farm.put(item)
                 self.keeper.soon(item.name)
 

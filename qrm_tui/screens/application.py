@@ -337,6 +337,9 @@ class QrmApp(LettingIn):
                 self.open_job(meant.name)
             elif meant.why and meant.name:
                 self.open_why(meant.view, meant.name)
+        elif isinstance(meant, Call) and meant.operation.name == "user.password" and not meant.arguments and \
+                self.live.hello.get("session"):
+            self.open_password()  # as `qrm user password` does
         elif isinstance(meant, Call):
             arguments = dict(meant.arguments)
             subject = arguments.pop(meant.operation.subject, None) if meant.operation.subject else None
@@ -470,5 +473,6 @@ class QrmApp(LettingIn):
 #: What a word typed at `:` does.
 _WORDS: Mapping[str, Callable[[QrmApp], object]] = {
     "quit": lambda app: app.exit(), "lock": LettingIn.lock, "logout": LettingIn.log_out,
-    "login": lambda app: app.open_log_in(may_leave=True), "setup": lambda app: app.open_installer(),
+    "login": lambda app: app.open_log_in(may_leave=True), "password": lambda app: app.open_password(),
+    "setup": lambda app: app.open_installer(),
 }

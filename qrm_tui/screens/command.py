@@ -24,7 +24,8 @@ _NOT_HERE = frozenset(("--plan", "--json", "--plain", "--yes", "--no-wait"))
 LOOK_NAMES = ("auto", "dark", "linux", "mono", "basic")
 _LEAVE = frozenset(("q", "quit", "exit"))
 #: Words about who is at the keyboard, and what they do.
-_SESSION = {"lock": "ask for the password again", "logout": "end the session", "login": "as another user"}
+_SESSION = {"lock": "ask for the password again", "logout": "end the session", "login": "as another user",
+            "password": "another one of your own"}
 
 
 @dataclass(frozen=True, slots=True)

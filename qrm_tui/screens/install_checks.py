@@ -37,6 +37,10 @@ class InstallChecks(InstallList):
         """The check under the cursor."""
         return self.found.checks[self.choices.cursor]
 
+    @property
+    def chooses(self) -> bool:
+        return bool(self.row["fix"])
+
     def rows(self, width: int) -> Sequence[PageLine]:
         return [self._line(row, width) for row in self.found.checks]
 
@@ -59,8 +63,7 @@ class InstallChecks(InstallList):
         """A fix is wanted, or not; a volume group is a plan of its own, whose name is typed."""
         row = self.row
         if not row["fix"]:
-            self.notify("there is nothing to choose here", markup=False)
-            return
+            return  # the cursor has moved on since
         if row["choices"]:
             from qrm_tui.screens.plan import PlanScreen
 

@@ -37,6 +37,9 @@ class Choices(CursorPage):
     def action_mark(self) -> None:
         self.post_message(self.Marked())
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "mark" or not isinstance(self.screen, InstallList) or self.screen.chooses
+
 
 class InstallList(InstallScreen):
     """A list above, what is under the cursor below; tab goes there, where it is longer than its room."""
@@ -77,6 +80,11 @@ class InstallList(InstallScreen):
         """The list's lines."""
         raise NotImplementedError
 
+    @property
+    def chooses(self) -> bool:
+        """Whether space does something on the line under the cursor."""
+        return True
+
     def about(self) -> Sequence[About]:
         """What is to be known of the one under the cursor."""
         raise NotImplementedError
@@ -86,6 +94,7 @@ class InstallList(InstallScreen):
         width = self.app.size.width
         self.choices.set_lines(self.rows(width))
         self.query_one(".about", Page).set_lines(paragraphs(width, *self.about()))
+        self.refresh_bindings()
 
     @on(Choices.Moved)
     def _moved(self) -> None:

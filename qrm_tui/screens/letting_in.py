@@ -1,4 +1,4 @@
-"""Who is at the keyboard: logging in where the server asks for it, the lock after a time without keys, logging out."""
+"""Who is at the keyboard: logging in where the server asks for it, one's own password, the lock, logging out."""
 
 from __future__ import annotations
 
@@ -76,6 +76,20 @@ class LettingIn(App[None]):
         self._user = user
         self.unlocked()
         self.follow()
+
+    def open_password(self) -> None:
+        """Another password for who has logged in by one; others are told whose they have."""
+        from qrm_tui.screens.log_in import OwnPassword
+        from qrm_tui.screens.message import MessageScreen
+
+        hello = self.live.hello
+        if session := hello.get("session"):
+            self.push_screen(OwnPassword(str(session["user"])))
+            return
+        log_in = "; :login is for users who have one here" if hello.get("log_in") else ""
+        self.push_screen(MessageScreen("Your password", (
+            f"{hello.get('user') or 'this account'} is known here as an account of the server, by its groups (or as "
+            f"root), and has no password in this farm: passwd in a shell changes the account's own{log_in}",)))
 
     def follow(self) -> object:
         """Begin anew to follow the farm."""

@@ -1,4 +1,4 @@
-"""Screens that nobody gets past without a password: logging in, the first password of one's own, the lock."""
+"""Screens with a password: logging in, the first one of one's own, another one later, the lock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label
 
-from qrm_tui.core.errors import NotLoggedIn, QrmError
+from qrm_tui.core.errors import NotLoggedIn, NotPermitted, QrmError
 from qrm_tui.core.passwords import FIRST_PASSWORD, FIRST_USER, SHORTEST, check_password, trouble_with
 from qrm_tui.screens.base import Answer, FarmScreen
 from qrm_tui.widgets.keys import Keys
@@ -30,11 +30,17 @@ _CSS = """
 {name} #lines Input {{ width: 1fr; }}
 {name} > Page {{ margin-top: 1; }}
 {name} > #trouble {{ height: 1fr; margin-top: 0; }}
-/* what is told meanwhile is not for whoever stands there */
-{name} ToastRack {{ display: none; }}
+{name}.-low > #lines {{ margin: 0; }}
+{name}.-low > Page {{ margin-top: 0; }}
+{name}.-low > #guard-title {{ max-height: 5; }}
+{name}.-low.-told > #guard-title {{ max-height: 2; }}
 """
+#: What is told meanwhile is not for whoever stands there.
+_UNTOLD = "{name} ToastRack {{ display: none; }}\n"
 
 
+#: Lines of a screen with less than which what it is about has no empty ones (and Textual's class is -low).
+_LOW = 18
 _Question = Callable[[], Awaitable[Mapping[str, Any] | None]]
 
 
@@ -46,24 +52,22 @@ class _Let(Answer):
         self.must_change, self.error = must_change, error
 
 
-class Guard(FarmScreen[None]):
-    """Covers everything, takes every key, and nothing is opened over it."""
+class PasswordLines(FarmScreen[None]):
+    """A few lines to type into, that the server says yes or no to. Takes every key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "app.focus_previous", "previous", show=False),
         Binding("down", "app.focus_next", "next", show=False),
-        # ctrl+q is XON: a serial line keeps it for itself
-        Binding("ctrl+c,ctrl+q", "quit", "leave", key_display="ctrl+c", priority=True, id="guard.quit",
-                tooltip="Jobs go on in the server"),
     ]
 
     #: by id: what stands before each line, and whether it is typed unseen
     LINES: ClassVar[dict[str, tuple[str, bool]]] = {}
     _asking = False
+    _reasons: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
         yield TopLine(self.live)
-        yield Page(self.title_lines(), id="guard-title")
+        yield Page(self._title(), id="guard-title")
         with Vertical(id="lines"):
             for name, (label, unseen) in self.LINES.items():
                 with Horizontal(id=f"{name}-line"):
@@ -73,16 +77,21 @@ class Guard(FarmScreen[None]):
         yield Page(id="trouble")
         yield Keys()
 
+    def on_resize(self) -> None:
+        """What is wrapped is wrapped anew."""
+        self.retitle()
+        self.say(*self._reasons)
+
     def title_lines(self) -> list[PageLine]:
         """What this is, and what to do."""
         return []
 
-    @property
-    def takes_keys(self) -> bool:
-        return True
+    def _title(self) -> list[PageLine]:
+        """The same, without empty lines where there are few."""
+        return [spans for spans in self.title_lines() if spans or self.app.size.height >= _LOW]
 
     @property
-    def guards(self) -> bool:
+    def takes_keys(self) -> bool:
         return True
 
     def input(self, name: str) -> Input:
@@ -91,12 +100,14 @@ class Guard(FarmScreen[None]):
 
     def say(self, *reasons: str) -> None:
         """Why not."""
+        self._reasons = reasons
+        self.set_class(bool(reasons), "-told")
         self.query_one("#trouble", Page).set_lines(
             [part for reason in reasons for part in wrap(reason, self.app.size.width - 2, "bad", " ! ")])
 
     def retitle(self) -> None:
         """Something that the title tells is another now."""
-        self.query_one("#guard-title", Page).set_lines(self.title_lines())
+        self.query_one("#guard-title", Page).set_lines(self._title())
 
     def action_enter(self) -> None:
         """To the next line, or what all of them are for. The focus moves before the next key is looked at: whoever
@@ -132,6 +143,41 @@ class Guard(FarmScreen[None]):
         except QrmError as error:
             self.post_message(_Let(error=error))
 
+    def new_password(self, user: str) -> str:
+        """What was typed as the new one, twice; empty: it was said what is wrong with it, and is typed again."""
+        new, again = self.input("new").value, self.input("again").value
+        try:
+            check_password(new)
+            if reason := trouble_with(user, new):
+                raise ValueError(reason)
+            if new != again:
+                raise ValueError("the two are not the same: type them again")
+        except ValueError as error:
+            self.say(str(error))
+            self.empty("new", "again")
+            return ""
+        return new
+
+    def empty(self, *names: str) -> None:
+        """These are typed again, from the first one on."""
+        for name in names:
+            self.input(name).value = ""
+        self.input(names[0]).focus()
+
+
+class Guard(PasswordLines):
+    """Covers everything, and nothing is opened over it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # ctrl+q is XON: a serial line keeps it for itself
+        Binding("ctrl+c,ctrl+q", "quit", "leave", key_display="ctrl+c", priority=True, id="guard.quit",
+                tooltip="Jobs go on in the server"),
+    ]
+
+    @property
+    def guards(self) -> bool:
+        return True
+
     def action_quit(self) -> None:
         self.app.exit()
 
@@ -139,7 +185,7 @@ class Guard(FarmScreen[None]):
 class LogIn(Guard):
     """Name and password; after the first log-in, a password of one's own."""
 
-    DEFAULT_CSS = _CSS.format(name="LogIn") + """
+    DEFAULT_CSS = (_CSS + _UNTOLD).format(name="LogIn") + """
     LogIn #new-line, LogIn #again-line { display: none; }
     LogIn.-first #new-line, LogIn.-first #again-line { display: block; }
     LogIn.-first #name-line, LogIn.-first #password-line { display: none; }
@@ -182,20 +228,9 @@ class LogIn(Guard):
             name, password = self.input("name").value.strip(), self.input("password").value
             self.ask(lambda: self.qrm.client.log_in(name, password))
             return
-        new, again = self.input("new").value, self.input("again").value
-        try:
-            check_password(new)
-            if reason := trouble_with(self.input("name").value.strip(), new):
-                raise ValueError(reason)
-            if new != again:
-                raise ValueError("the two are not the same: type them again")
-        except ValueError as error:
-            self.say(str(error))
-            self.input("again").value = self.input("new").value = ""
-            self.input("new").focus()
-            return
         old = self.input("password").value
-        self.ask(lambda: self.qrm.client.change_password(old, new))
+        if new := self.new_password(self.input("name").value.strip()):
+            self.ask(lambda: self.qrm.client.change_password(old, new))
 
     @on(_Let)
     def _let(self, event: _Let) -> None:
@@ -209,10 +244,7 @@ class LogIn(Guard):
             self.input("new").focus()
         else:
             self.say(*event.error.reasons)
-            field = "new" if self.has_class("-first") else "password"
-            for name in ("new", "again") if self.has_class("-first") else ("password",):
-                self.input(name).value = ""
-            self.input(field).focus()
+            self.empty(*(("new", "again") if self.has_class("-first") else ("password",)))
 
     def action_back(self) -> None:
         if self.has_class("-first"):
@@ -230,10 +262,56 @@ class LogIn(Guard):
         return self._may_leave or self.has_class("-first") if action == "back" else True
 
 
+class OwnPassword(PasswordLines):
+    """Another password for who has logged in."""
+
+    DEFAULT_CSS = _CSS.format(name="OwnPassword")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "enter", "change it", key_display="enter", priority=True, id="own-password.enter"),
+        Binding("escape", "leave", "back", key_display="esc", id="own-password.leave", tooltip="Nothing is changed"),
+    ]
+    LINES: ClassVar[dict[str, tuple[str, bool]]] = {
+        "old": ("password now", True), "new": ("new password", True), "again": ("once more", True)}
+
+    def __init__(self, user: str) -> None:
+        super().__init__()
+        self._user = user
+
+    def on_mount(self) -> None:
+        self.input("old").focus()
+
+    def title_lines(self) -> list[PageLine]:
+        text = f"The new one has {SHORTEST} characters or more. Your other sessions end."
+        return [line((f" Another password for {self._user}", "title")), EMPTY,
+                *wrap(text, self.app.size.width - 2, "", " ")]
+
+    def submitted(self) -> None:
+        old = self.input("old").value
+        if new := self.new_password(self._user):
+            self.ask(lambda: self.qrm.client.change_password(old, new))
+
+    @on(_Let)
+    def _let(self, event: _Let) -> None:
+        self._asking = False
+        if event.error is None:
+            self.dismiss(None)
+            self.app.notify(f"{self._user} has the new password; your other sessions have ended", markup=False)
+        elif isinstance(event.error, NotLoggedIn):
+            self.dismiss(None)
+            self.qrm.follow()
+        else:
+            self.say(*event.error.reasons)
+            wrong_one = isinstance(event.error, NotPermitted)
+            self.empty("old") if wrong_one else self.empty("new", "again")
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
 class Lock(Guard):
     """Nobody was there for a while: the password again. What runs below goes on."""
 
-    DEFAULT_CSS = _CSS.format(name="Lock")
+    DEFAULT_CSS = (_CSS + _UNTOLD).format(name="Lock")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "unlock", key_display="enter", priority=True, id="lock.enter"),
         Binding("ctrl+o", "log_out", "log out", key_display="ctrl+o", id="lock.log-out",
@@ -246,8 +324,8 @@ class Lock(Guard):
 
     def title_lines(self) -> list[PageLine]:
         user = str(self.live.hello.get("user", ""))
-        return [line((f" Locked by {user}", "title")), EMPTY,
-                line(" What was begun goes on. The password of ", (user, "strong"), " opens it again.")]
+        text = f"What was begun goes on. The password of {user} opens it again."
+        return [line((f" Locked by {user}", "title")), EMPTY, *wrap(text, self.app.size.width - 2, "", " ")]
 
     def submitted(self) -> None:
         password = self.input("password").value

@@ -53,7 +53,7 @@ class MainScreen(FarmScreen[None]):
         Binding("ctrl+p", "app.command_palette", "palette", show=False, id="main.palette",
                 tooltip="Search all operations and views"),
         Binding("ctrl+o", "log_out", "log out", key_display="ctrl+o", id="main.log-out",
-                tooltip="End the session; jobs go on. :lock only asks for the password again"),
+                tooltip="End the session; jobs go on. :lock only asks for the password again, :password changes it"),
         Binding("q", "app.quit", "quit", id="main.quit", tooltip="Jobs go on in the server"),
     ]
 

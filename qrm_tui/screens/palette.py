@@ -34,6 +34,7 @@ class Palette(Provider):
         yield "look basic", "ASCII and few bytes, for slow lines; ctrl+t, and again: back", self._qrm.action_basic
         yield "redraw", "send the whole screen again; ctrl+l", self._qrm.action_redraw
         if self._qrm.live.hello.get("session"):
+            yield "password", "another one of your own", self._qrm.open_password
             yield "lock", "ask for the password again", self._qrm.lock
             yield "log out", "end the session; jobs go on", self._qrm.log_out
         elif self._qrm.live.hello.get("log_in"):

@@ -9,12 +9,13 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.events import Key
+from textual.events import Key, ScreenResume
 from textual.widgets import Input, Label
 
 from qrm_tui.core.errors import QrmError, Stale
 from qrm_tui.screens.base import Answer, FarmScreen, Sections
 from qrm_tui.screens.operate import Outcome, Request, with_documents
+from qrm_tui.screens.views import BY_KIND
 from qrm_tui.widgets.keys import Keys
 from qrm_tui.widgets.lineinput import LineInput
 from qrm_tui.widgets.page import EMPTY, Page, PageLine, line, wrap
@@ -86,6 +87,8 @@ class PlanScreen(FarmScreen[Outcome]):
         self.request = request
         self.plan: dict[str, Any] | None = None
         self._sent = False
+        #: there is no plan, and these are the reasons
+        self._refused: Outcome | None = None
         #: tab was pressed before the plan was there
         self._goes_on = False
 
@@ -112,6 +115,29 @@ class PlanScreen(FarmScreen[Outcome]):
     def on_resize(self) -> None:
         if self.plan:
             self.query_one("#plan-title", Page).set_lines(title_lines(self.plan, self.app.size.width))
+
+    def farm_changed(self, what: frozenset[str]) -> None:
+        if "job" in what:
+            self._leave_if_late()
+
+    @on(ScreenResume)
+    def _resumed(self) -> None:
+        if self._refused is not None:
+            self.dismiss(self._refused)
+        else:
+            self._leave_if_late()
+
+    def _leave_if_late(self) -> None:
+        """What was to be cancelled has ended while one read, or looked at what came of it."""
+        if self.request.operation.name != "job.cancel" or self.plan is None or self._sent or not self.is_active:
+            return
+        for name in map(str, self.request.subjects):
+            row = self.live.row("job", name)
+            if row is not None and row["state"] not in BY_KIND["job"].applies["job.cancel"]:
+                self._sent = True  # nothing more is to be done here, this neither
+                self.dismiss(None)
+                self.app.notify(f"job {name} has ended ({row['state']}): nothing is to be cancelled", markup=False)
+                return
 
     def _planning(self, words: str) -> PageLine:
         operation = self.request.operation
@@ -142,7 +168,9 @@ class PlanScreen(FarmScreen[Outcome]):
     @on(_Planned)
     def _planned(self, event: _Planned) -> None:
         if event.plan is None:
-            self.dismiss(Outcome(refused=event.error.reasons if event.error else ("no plan came",)))
+            self._refused = Outcome(refused=event.error.reasons if event.error else ("no plan came",))
+            if self.is_active:  # else when what has opened over it is left
+                self.dismiss(self._refused)
             return
         plan = self.plan = event.plan
         self._sent = False

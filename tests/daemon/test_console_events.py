@@ -66,6 +66,24 @@ async def test_a_note_marks_the_console_and_alerts_nobody_and_overtakes_an_alert
     assert row(room)["event_text"] == "r1 login:"
 
 
+async def test_a_note_is_over_when_another_boot_begins_or_the_machine_is_off(room: Room) -> None:
+    end, now = await room.far_end(), room.qrmd.farm.clock
+    room.qrmd.rack.show("r1", boot="b1", stage="dhcp", stage_at=now())
+    end.say(b"r1 login: ")
+    room.qrmd.rack.show("r1", stage="system", stage_at=now())
+    room.qrmd.rack.clock_was_set(3600)
+    assert row(room)["event"] == "login:", "it is as old as its boot, whatever the clock says"
+    room.qrmd.rack.show("r1", stage="dhcp", stage_at=now())
+    assert (row(room)["event"], (await list_consoles(room.client))[0]["event"]) == (None, None)
+    end.say(b"\r\nr1 login: ")
+    assert (row(room)["event"], row(room)["event_count"]) == ("login:", 1)
+    room.qrmd.rack.show("r1", stage="", boot="", off="proved")
+    assert row(room)["event"] is None
+    # what its kernel said last stays
+    end.say(b"\r\n" + PANIC)
+    assert row(room)["event"] == "Kernel panic"
+
+
 async def test_it_stands_until_somebody_who_may_type_has_opened_the_console(room: Room) -> None:
     end = await room.far_end()
     end.say(PANIC)

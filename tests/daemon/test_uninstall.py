@@ -58,6 +58,7 @@ async def test_a_component_goes_and_an_undo_brings_it_back(world: World) -> None
     assert b"\n[node]" not in files(world)[FILE.lstrip("/")]
     again = await plan(world, "component.uninstall", name="node")
     assert (again.steps, again.notes) == ((), ("node is not set up: nothing is to be done",))
+    assert (again.destructive, again.confirm) == (False, "")
     assert await world.do("job.undo", name=number) == "done"
     assert files(world) == before
     assert "qrm-node.service" in software.active

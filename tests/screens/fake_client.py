@@ -342,6 +342,8 @@ class FakeClient:
 
     async def change_password(self, old: str, new: str) -> Row:
         self._up("change_password", self.session)
+        if self.users[self.session][0] != old:
+            raise NotPermitted("the password is not right")
         self.users[self.session] = (new, self.users[self.session][1])
         self.must_change.discard(self.session)
         return {"user": self.session, "role": self.users[self.session][1]}

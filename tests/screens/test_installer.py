@@ -87,6 +87,11 @@ class Installer:
             await self.press("down")
         raise AssertionError(f"{words}\n{choices.text}")
 
+    @property
+    def offered(self) -> str:
+        """The keys that are told."""
+        return self.text().splitlines()[-1]
+
     def said(self) -> str:
         return "\n".join(notification.message for notification in self.app._notifications)
 
@@ -378,7 +383,10 @@ async def test_what_is_in_the_way_is_in_the_plan_first_unless_one_does_not_want_
 async def test_a_volume_group_is_made_after_its_name_was_typed() -> None:
     async with installer("debian12") as run:
         await run.to(InstallChecks)
+        await run.choose("memory")
+        await run.until(lambda: "choose" not in run.offered and "look again" in run.offered)  # no plan brings any
         await run.choose("volume group")
+        await run.until(lambda: "space choose" in run.offered)
         await run.press("space")
         plan = await run.at(PlanScreen)
         await run.until(lambda: plan.plan)

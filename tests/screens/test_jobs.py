@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
+from qrm_tui.core.errors import Refused
+from qrm_tui.screens.help import Help
 from qrm_tui.screens.job import JobScreen
+from qrm_tui.screens.message import MessageScreen
 from qrm_tui.screens.plan import JobPlan, PlanScreen
 from qrm_tui.widgets.log import LogView
 from tests.screens.driver import Driver, running
-from tests.screens.fake_client import job
+from tests.screens.fake_client import FakeClient, job
 
 
 async def opened(d: Driver, name: str) -> JobScreen:
@@ -89,6 +95,51 @@ async def test_cancelling_is_a_plan_and_leaving_leaves_the_job() -> None:
         await d.press("escape", "escape")
         await d.until(lambda: d.app.screen is d.app.main)
         assert d.app.live.rows["job"]["14"]["state"] == "running"
+
+
+async def test_the_plan_of_a_cancel_goes_when_its_job_ends_though_something_has_opened_over_it() -> None:
+    for over in (False, True):
+        async with running() as d:
+            screen = await opened(d, "14")
+            await d.press("c")
+            plan = await d.at(PlanScreen)
+            await d.until(lambda plan=plan: plan.plan is not None)
+            if over:
+                await d.press("question_mark")
+                await d.at(Help)
+            d.client.push({"job": [{**d.client.rows["job"]["14"], "state": "done"}]})
+            await d.until(lambda screen=screen: screen._row["state"] == "done")
+            if over:
+                assert isinstance(d.app.screen, Help), "nobody's page is taken away"
+                await d.press("escape")
+            await d.until(lambda screen=screen: d.app.screen is screen, "back at the job")
+            await d.until(lambda d=d: "job 14 has ended (done): nothing is to be cancelled" in d.said(), "why")
+            assert not d.called("run")
+
+
+async def test_a_plan_that_is_refused_takes_away_nothing_that_has_opened_over_it() -> None:
+    client = FakeClient()
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def plan(operation: str, arguments: dict[str, Any], reason: str = "") -> dict[str, Any]:
+        asked.set()
+        await answer.wait()
+        raise Refused("job 14 is done")
+
+    client.plan = plan  # type: ignore[method-assign]
+    async with running(client) as d:
+        screen = await opened(d, "14")
+        await d.press("c")
+        await d.at(PlanScreen)
+        await d.until(asked.is_set)
+        await d.press("question_mark")
+        await d.at(Help)
+        answer.set()
+        await d.until(lambda: d.app.screen_stack[-2]._refused, "refused")
+        assert isinstance(d.app.screen, Help)
+        await d.press("escape")
+        window = await d.at(MessageScreen)
+        assert window.texts == ("job 14 is done",) and d.app.screen_stack[-2] is screen
 
 
 async def test_the_plan_of_a_job_can_be_read() -> None:

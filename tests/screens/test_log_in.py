@@ -8,7 +8,7 @@ from textual import events
 from textual.widgets import Input
 
 from qrm_tui.screens.form import Form
-from qrm_tui.screens.log_in import Lock, LogIn
+from qrm_tui.screens.log_in import Lock, LogIn, OwnPassword
 from qrm_tui.screens.main import MainScreen
 from qrm_tui.screens.message import MessageScreen
 from qrm_tui.screens.plan import PlanScreen
@@ -64,6 +64,23 @@ async def test_who_has_no_role_logs_in() -> None:
         assert isinstance(driver.app.screen, MainScreen) and "anna, operator" in driver.text()
 
 
+async def test_in_ten_lines_there_is_room_for_all_of_it_and_for_the_keys() -> None:
+    client = farm_of_users()
+    client.must_change = {"qrm"}
+    async with running(client, size=(40, 10)) as driver:
+        await driver.at(LogIn)
+        await driver.until(lambda: "choose another one then." in driver.text(), "the first user")
+        assert driver.text().splitlines()[-1].split() == ["enter", "log", "in", "ctrl+c", "leave"]
+        await fill(driver, "qrm", "wrong")
+        await driver.until(lambda: "! the name or" in driver.text(), "why not")
+        assert "enter log in" in driver.text() and "> password" in driver.text()
+        await fill(driver, "qrm")
+        await driver.until(lambda: "be done before." in driver.text(), "a new password")
+        assert "once more" in driver.text() and "esc back" in driver.text()
+        await driver.pilot.resize_terminal(80, 24)
+        await driver.until(lambda: "8 characters or\n" in driver.page("#guard-title"), "wrapped anew")
+
+
 async def test_whoever_types_faster_than_the_machine_shows_no_password() -> None:
     async with running(farm_of_users()) as driver:
         await driver.at(LogIn)
@@ -117,6 +134,48 @@ async def test_a_shared_terminal_asks_though_its_account_has_a_role() -> None:
         client.strange = False
         await sign_in(driver, "bert", "battery staple")
         assert "bert, viewer" in driver.text()
+
+
+# another password of one's own
+
+async def test_who_has_logged_in_changes_their_own_password() -> None:
+    async with running(farm_of_users()) as driver:
+        await sign_in(driver)
+        for command in ("password", "user password"):
+            await driver.press("colon", *(" " if c == " " else c for c in command), "enter")
+            await driver.at(OwnPassword)
+            await driver.press("escape")
+        await driver.press("colon", *"password", "enter")
+        await driver.at(OwnPassword)
+        assert "Another password for anna" in driver.text()
+        await fill(driver, "correct horse", "short", "short")
+        assert "at least 8" in driver.page("#trouble") and not driver.called("change_password")
+        await fill(driver, "clever donkey", "clever donkey")
+        await driver.until(lambda: "new password" in driver.said(), "it is changed")
+        assert isinstance(driver.app.screen, MainScreen) and driver.client.users["anna"][0] == "clever donkey"
+
+
+async def test_a_password_is_not_changed_without_the_one_there_is() -> None:
+    async with running(farm_of_users()) as driver:
+        await sign_in(driver)
+        await driver.press("colon", *"password", "enter")
+        await driver.at(OwnPassword)
+        await fill(driver, "guessed it", "clever donkey", "clever donkey")
+        await driver.until(lambda: "not right" in driver.page("#trouble"), "why not")
+        old = driver.app.screen.query_one("#old", Input)
+        assert old.value == "" and old.has_focus and driver.client.users["anna"][0] == "correct horse"
+        driver.app.lock()
+        await driver.at(Lock)
+        driver.client.end_session()
+        await driver.at(LogIn)
+        assert "donkey" not in driver.text()
+
+
+async def test_an_account_that_is_known_by_its_groups_has_no_password_to_change() -> None:
+    async with running(farm_of_users(strange=False)) as driver:
+        await driver.press("colon", *"password", "enter")
+        window = await driver.at(MessageScreen)
+        assert "by its groups" in window.texts[0]
 
 
 # the lock

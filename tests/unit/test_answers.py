@@ -45,6 +45,8 @@ def test_settings_with_their_defaults() -> None:
     assert settings["apache"] == {"port": "8080"}
     assert settings["node"] == {"port": "8640"}
     assert settings["tftpd"]["options"] == "console=tty0 console=ttyS0,115200"
+    quoted = answers.read(GOOD.replace("[tftpd]", "[tftpd]\noptions = 'dyndbg=\"file a.c +p\" a#b'"))
+    assert quoted["tftpd"]["options"] == 'dyndbg="file a.c +p" a#b'
     assert (settings["dhcpd"]["dns"], settings["dhcpd"]["non_pxe"]) == ("10.77.0.1,9.9.9.9", "yes")
     assert (settings["dhcpd"]["lease"], settings["dhcpd"]["router"]) == ("43200", "")
 
@@ -76,6 +78,9 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line() -> None:
     ('interface = "br0"', 'interface = "br0; rm"', "line 6: dhcpd: interface: 'br0; rm' is no network interface"),
     ('interface = "br0"\n', "", "line 5: dhcpd: interface: is needed: the network interface that machines boot from"),
     ('[tftpd]\naddress = "10.77.0.1"', '[tftpd]\naddress = "10.77.0.2"', "line 2: tftpd: address: 10.77.0.2 is not"),
+    ('[tftpd]', "[tftpd]\noptions = 'a \"b'", 'line 2: tftpd: options: a quote (") is not closed: all that machines'),
+    ('[tftpd]', "[tftpd]\nhypervisor = 'a || b'", "line 2: tftpd: hypervisor: '||' is no option: a boot loader takes"),
+    ('[tftpd]', "[tftpd]\noptions = 'quiet #b'", "line 2: tftpd: options: '#b' is no option: a boot loader takes"),
     ("port = 8080", "port = 8640", "line 13: node: port: 8640 is apache's port already"),
     ("[apache]\nport = 8080\n", "", "line 3: dhcpd needs apache, which is neither asked for nor set up"),
     ('address = "10.77.0.1"\nsubnet', 'address = "fe80::1"\nsubnet', "line 7: dhcpd: address: 'fe80::1' is no IPv4"),

@@ -65,3 +65,11 @@ def test_no_local_disk_may_also_be_said_as_a_number() -> None:
 def test_of_a_few_words_those_are_told() -> None:
     with pytest.raises(BadInput, match=r"name: is needed \(one of address, firewall"):
         check_arguments(find("install.fix").arguments, {})
+
+
+@pytest.mark.parametrize("verb", ["create", "resize"])
+def test_memory_of_less_than_there_can_be_is_that_argument_s_own_fault(verb: str) -> None:
+    (memory,) = [argument for argument in find(f"partition.{verb}").arguments if argument.name == "memory"]
+    with pytest.raises(BadInput, match="memory: '1' is less than 1M; a bare number"):
+        check_arguments([memory], {"memory": "1"})
+    assert check_arguments([memory], {"memory": "1M"}) == {"memory": 1 << 20}

@@ -68,6 +68,7 @@ def test_where_nothing_is_to_be_done_that_is_said(qrm: Command, fake: FakeQrmd) 
     fake.answers["POST /v1/plan"] = {**PLAN, "steps": [], "warnings": [], "notes": ["all is so: nothing is to be done"]}
     fake.events = [delta(state="done")]
     assert qrm("image", "clone", "webserver", "customer1").err.startswith("all is so: nothing is to be done\n")
+    assert qrm("component", "uninstall", "nagios").code == 0  # and there is nothing to be confirmed
 
 
 def test_a_finished_job_is_printed_as_json_and_plain(qrm: Command, fake: FakeQrmd) -> None:
@@ -154,7 +155,7 @@ def destructive(fake: FakeQrmd) -> FakeQrmd:
 def test_destructive_without_a_terminal_wants_yes(qrm: Command, destructive: FakeQrmd) -> None:
     result = qrm("image", "remove", "customer1")
     assert result.code == 3
-    assert "--yes" in result.err
+    assert "image.remove image/customer1 (remove an image" in result.err and "--yes" in result.err
     assert destructive.asked("POST /v1/run") == []
     assert qrm("image", "remove", "customer1", "--yes").code == 0
     assert len(destructive.asked("POST /v1/run")) == 1

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from qrm_tui.core.console_wire import GAP, STATUS, frame, output_frame
+from qrm_tui.core.units import format_time
 from tests.unit.command import PROGRAM, Command, read_until
 from tests.unit.fake_qrmd import FakeQrmd, until_gone
 
@@ -72,6 +73,8 @@ def test_the_log_is_harmless_text(qrm: Command, fake: FakeQrmd) -> None:
     assert fake.calls[-1][2] == {"from": "0", "follow": "0"}
     first, second, third = map(json.loads, qrm("console", "log", "r1", "--json").out.splitlines())
     assert (first["text"], second["gap"], third["text"]) == ("panic", "qrmd was not running", "login:")
+    when = f"{format_time(AT)} "
+    assert qrm("console", "log", "r1", "--times").out == f"{when}panic\n{when}login:\n"
     qrm("console", "log", "r1", "--lines", "5", "--since", "2026-11-22T10:00:00Z", "--follow")
     assert fake.calls[-1][2] == {"lines": "5", "since": "1795341600.0", "follow": "1"}
 
@@ -84,6 +87,7 @@ def test_the_log_as_it_came(fake: FakeQrmd) -> None:
 
 @pytest.mark.parametrize(("words", "said"), [
     (("log", "r1", "--since", "soon"), "since: 'soon' is no time"),
+    (("log", "r1", "--raw", "--times"), "times: the bytes as they came"),
     (("attach", "r1"), "console attach wants a terminal"),
     (("log",), "name: is needed"), (("log", "r1", "--lines", "x"), "lines: 'x' is no count"),
 ])
@@ -149,6 +153,22 @@ def test_on_a_terminal_keys_go_to_the_machine_and_ctrl_bracket_is_ours(fake: Fak
     assert len(fake.asked("POST /v1/consoles/r1/take")) == 1
     assert [body.get("letter") for body in fake.asked("POST /v1/consoles/r1/break")] == [None, "s"]
     assert {body["session"] for body in fake.asked("POST /v1/consoles/r1/input")} == {"s1"}
+
+
+def test_who_takes_over_is_told_that_they_type(fake: FakeQrmd) -> None:
+    taken = status(typist={"who": "root", "session": "s1", "where": ""})
+    fake.answers[STREAM] = streams(status(typist={"who": "bert", "session": "s9", "where": ""}), taken,
+                                   output_frame(0, 0, b"r1 login: "), hangs=True)
+    fake.answers["POST /v1/consoles/r1/take"] = {}
+    attached = Attached()
+    shown = attached.shows(b"login: ")
+    assert b"[connected; bert types]" in shown and b"[connected]" not in shown
+    attached.types(b"\x1dt")
+    attached.shows(b"[you type now]")
+    attached.types(b"\x1d")
+    assert attached.ends() == 0
+    os.close(attached.master)
+    os.close(attached.slave)
 
 
 def test_ctrl_bracket_alone_leaves(fake: FakeQrmd, attached: Attached) -> None:

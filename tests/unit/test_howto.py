@@ -107,10 +107,11 @@ def test_an_image_on_another_server_is_not_touched(fake: FakeQrmd, lvm: Command)
 
 
 @pytest.mark.parametrize(("line", "word"), [
-    ("", "add, remove, snap or list"), ("ad x -v vol", "did you mean add?"), ("add x -v vol", "megabytes: is needed"),
-    ("add x -m 5", "volume-group: is needed"), ("add -v vol -m 5", "image: is needed"),
+    ("", "add, remove, snap or list"), ("ad x -v vol", "did you mean add?"),
+    ("add x -v vol", "-m (megabytes): is needed"),
+    ("add x -m 5", "-v (volume-group): is needed"), ("add -v vol -m 5", "image: is needed"),
     ("add x -v vol -m 5G", "is no count"), ("add x -v ../.. -m 5", "volume-group"), ("add x -v vol -m", "-m wants"),
-    ("snap x -v vol", "snapshot: is needed"), ("add x y -v vol -m 5", "too many"), ("add x -v vol -m 5 -z", "-z"),
+    ("snap x -v vol", "-s (snapshot): is needed"), ("add x y -v vol -m 5", "too many"), ("add x -v vol -m 5 -z", "-z"),
     ("add x -v vol -m 5 -i 1.2.3.400", "address"), ("add _x -v vol -m 5", "image"),
 ])
 def test_bad_usage_of_lvm_manage_images(lvm: Command, line: str, word: str) -> None:
@@ -149,7 +150,7 @@ def test_filesystem_add_without_a_password_does_not_warn(fake: FakeQrmd, cli: Co
 
 @pytest.mark.parametrize(("line", "word"), [
     ("filesystem remove -n x -s s -i /x", "filesystem add"), ("", "filesystem add"),
-    ("filesystem add -n x -s s -i x", "no absolute path"), ("filesystem add -n x -s s", "path: is needed"),
+    ("filesystem add -n x -s s -i x", "no absolute path"), ("filesystem add -n x -s s", "-i (path): is needed"),
     ("filesystem add -n x -s s -i /x -a sparc", "not one of Any"), ("filesystem add -p -n x", "-p wants a value"),
 ])
 def test_bad_usage_of_qrm_cli(cli: Command, line: str, word: str) -> None:

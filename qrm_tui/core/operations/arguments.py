@@ -31,6 +31,8 @@ class Argument(NamedTuple):
     excludes: tuple[str, ...] = ()
     #: what it means to leave it out, in a word or two, where a form lets choose
     otherwise: str = ""
+    #: of a size: the smallest that can be, in bytes
+    least: int = 0
 
     @property
     def option(self) -> str:
@@ -125,6 +127,9 @@ def parse_value(argument: Argument, text: str) -> Any:
     if argument.type == "size" and argument.otherwise == "none" and text.strip() == "0":
         return None
     value = TYPES[argument.type].parse(text)
+    if argument.type == "size" and value < argument.least:
+        bare = "; a bare number is bytes" if text.strip().isdigit() else ""
+        raise ValueError(f"{text!r} is less than {units.format_size(argument.least)}{bare}")
     if argument.choices and value not in argument.choices:
         raise ValueError(f"{names.printable(text)!r} is not one of {', '.join(argument.choices)}")
     return value

@@ -23,6 +23,7 @@ OPERATIONS = (
             Argument("follow", "flag", "go on with what comes"),
             Argument("since", "text", "from then on: 90s, 10m, 2h, 3d ago, or a time as in 2026-11-22T10:00:00Z"),
             Argument("lines", "count", "only the last lines, so many"),
+            Argument("times", "flag", "before each line when it came, as in 2026-11-22T10:00:00Z"),
             Argument("raw", "flag", "the bytes as they came, for a terminal; they may do anything to it"),
         ),
         "qrm console log r1 --since 10m", role=Role.viewer, subject="name",

@@ -4,6 +4,8 @@ from __future__ import annotations
 from qrm_tui.core.operations.arguments import Argument
 from qrm_tui.core.operations.declarations import Operation
 
+#: Memory of a partition is whole MiB in its definition.
+_LEAST = 1 << 20
 _NAME = Argument("name", "partition", "which", required=True, positional=True)
 
 OPERATIONS = (
@@ -17,7 +19,7 @@ OPERATIONS = (
             Argument("cpus", "count", "CPUs of each", default=1),
             Argument("mhz", "count", "of each CPU: never more than so much, and in proportion where CPUs are scarce",
                      otherwise="no limit"),
-            Argument("memory", "size", "memory of each", default=1 << 30),
+            Argument("memory", "size", "memory of each", default=1 << 30, least=_LEAST),
             Argument("disk", "size", "a local disk for each, from a volume group of the host's own; 0: none",
                      otherwise="none"),
             Argument("disk_group", "name", "the volume group that it is from", otherwise="the one with most room"),
@@ -41,7 +43,7 @@ OPERATIONS = (
         "partition", "resize", "job", "give a partition more or less: at once where its host can, else at its next "
         "start",
         (_NAME, Argument("cpus", "count", "CPUs"), Argument("mhz", "count", "MHz of each at the most"),
-         Argument("memory", "size", "memory")),
+         Argument("memory", "size", "memory", least=_LEAST)),
         "qrm partition resize r3-1 --memory 512M", subject="name", key="z",
     ),
     Operation("partition", "remove", "job", "remove a partition: its domain, its boot files, its resource", (_NAME,),
