@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
-from qrm_tui.core import address_ranges, data_place, database, names
+from qrm_tui.core import address_ranges, data_place, names
 from qrm_tui.core.component_table import Component, Setting, table
 
 Settings = dict[str, dict[str, str]]
@@ -98,7 +98,7 @@ TYPES: Mapping[str, SettingType] = {
     "yesno": SettingType(_yes_no, "yes or no"),
     "folder": SettingType(data_place.check_data_folder, "a folder of this server"),
     "file": SettingType(data_place.check_plain_path, "a file of this server"),
-    "database": SettingType(data_place.check_database, database.HINT),
+    "database": SettingType(data_place.check_database, "one of sqlite, mariadb, mariadb://USER@HOST[:PORT]/NAME"),
     "options": SettingType(_options, "options"),
 }
 
@@ -167,7 +167,7 @@ def _check_together(kept: Mapping[str, Mapping[str, str]], troubled: set[str]) -
             wrong.append(Wrong("tftpd", "address", f"{served} is not dhcpd's address {own}: machines are told to load "
                                                    "from there"))
     if "qrmd" in kept and "qrmd" not in troubled and "mysql" not in kept and kept["qrmd"]["database"] == "mariadb":
-        wrong.append(Wrong("qrmd", "database", "mariadb is a server on this machine: the component mysql sets one up"))
+        wrong.append(Wrong("qrmd", "database", "mariadb is a server on this machine: choose the component mysql, too"))
     ports = [(name, port.port, (port.protocol, port.port.format(**settings))) for name, settings in kept.items()
              if name not in troubled for port in table()[name].ports]
     for name, template, port in ports:
