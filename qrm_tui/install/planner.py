@@ -17,7 +17,7 @@ from qrm_tui.core.farm import Farm
 from qrm_tui.core.model import Item
 from qrm_tui.core.plan import HERE, Inverse
 from qrm_tui.core.settings import check
-from qrm_tui.install import fixes
+from qrm_tui.install import fixes, own_place
 from qrm_tui.install.setting_up import OS_RELEASE, SettingUp, by_hand, present
 
 
@@ -31,7 +31,7 @@ def probe_server(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     fixing = fixes.probe(farm, arguments)[0] if arguments.get("fix") else Probe(HERE)
     return [Probe(
         HERE, asks=tuple(dict.fromkeys((*fixing.asks, "groups"))),
-        files=(OS_RELEASE, answers.FILE, own_packages.INSTALLED, *fixing.files, *files,
+        files=(OS_RELEASE, own_place.NOTE, answers.FILE, own_packages.INSTALLED, *fixing.files, *files,
                *(by_hand(path) for path in files)),
         paths=(dhcpd.LOCAL, *(component.key for component in all_of if component.key),
                *(entry.path for component in all_of for entry in component.files if entry.once),
@@ -85,6 +85,8 @@ def _to_disable(call: Call, known: Mapping[str, ComponentWanted], settings: Mapp
         elif needing := [other for other in component_table.needed(stays) if other in stays
                          and name in table()[other].depends]:
             reasons.append(f"disable: {', '.join(needing)} needs {name}: switch that off, too, or leave {name} on")
+    if names:
+        reasons += [f"disable: {reason}" for reason in own_place.held(call.reading, names)]
     if reasons:
         raise Refused(*reasons)
     return [name for name in reversed(table()) if name in names]
@@ -150,6 +152,8 @@ def plan_disable(call: Call) -> Draft:
     """Switched off, now and at every boot."""
     item, known = _one(call)
     _not_itself(item.name, "stop")
+    if refused := own_place.held(call.reading, [item.name]):
+        raise Refused(*refused)
     draft = Draft(f"component/{item.name}", inverse=Inverse("component.enable", {"name": item.name}))
     SettingUp(call, draft, known).disable(item.name)
     return draft

@@ -5,7 +5,6 @@ What can be put back comes first; packages, copies of their files and data go la
 """
 from __future__ import annotations
 
-import contextlib
 import shlex
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -18,20 +17,17 @@ from qrm_tui.backends import boot_images, lvm_nfs, mounts, own_packages
 from qrm_tui.backends.components import Site
 from qrm_tui.backends.firewalls import Port
 from qrm_tui.backends.planning import Call, Draft, Probe
-from qrm_tui.core import answers, data_place
+from qrm_tui.core import answers
 from qrm_tui.core.component_table import Component, FileEntry, table
 from qrm_tui.core.components import ComponentWanted
 from qrm_tui.core.data_place import Place
 from qrm_tui.core.errors import Refused
-from qrm_tui.core.facts import Reading
 from qrm_tui.core.farm import Farm
 from qrm_tui.core.plan import HERE, Change, Inverse, Record, RemoveFile, Step, WriteFile
 from qrm_tui.core.states import some
-from qrm_tui.install import closing, fixes, staying, steps, uses
+from qrm_tui.install import closing, fixes, own_place, staying, steps, uses
 from qrm_tui.install.setting_up import OS_RELEASE, by_hand, digest, distribution_of, locks, present
 
-#: Where qrmd says that its data lie now.
-_NOTE = f"{data_place.USUAL}/{data_place.NOTE}"
 #: What stays of qrmd when its program goes: settings, database and journal, log.
 _STATE = ("/etc/qrm", "/var/lib/qrm", "/var/log/qrm")
 
@@ -71,7 +67,7 @@ def probe_uninstall(farm: Farm, arguments: Mapping[str, Any]) -> list[Probe]:
     images = [boot_images.place(item.name) for item in farm.all("boot-image")] if arguments["data"] else []
     return [*_probe_images(farm, arguments), Probe(
         HERE, asks=closing.ASKS,
-        files=(OS_RELEASE, _NOTE, answers.FILE, own_packages.INSTALLED, fixes.HOSTS, *closing.FILES, *files,
+        files=(OS_RELEASE, own_place.NOTE, answers.FILE, own_packages.INSTALLED, fixes.HOSTS, *closing.FILES, *files,
                *(by_hand(path) for path in files)),
         paths=(*(component.key for component in going if component.key), *images,
                *(path for component in going for path in (*component.folders, *component.copies, *component.data))),
@@ -114,7 +110,7 @@ def plan_uninstall(call: Call) -> Draft:
     if needing:
         refused.insert(0, f"{', '.join(needing)} {'needs' if len(needing) == 1 else 'need'} {name}: "
                           f"qrm component uninstall {needing[0]} first")
-    refused += _database(call, [name])
+    refused += own_place.held(call.reading, [name])
     if refused:
         raise Refused(*(f"{name}: {reason}" for reason in refused))
     _Removal(call, draft, [name]).plan()
@@ -126,7 +122,7 @@ def plan_uninstall_all(call: Call) -> Draft:
     draft = Draft("component/all", locks=locks())
     names = _names(call.reading.farm, call.arguments)
     refused, warned = uses.find_uses(names, call.reading.farm, every=True)
-    refused += _database(call, names)
+    refused += own_place.held(call.reading, names)
     if refused:
         raise Refused(*refused)
     draft.warnings += warned
@@ -137,23 +133,9 @@ def plan_uninstall_all(call: Call) -> Draft:
         draft.notes.append("no component is set up: nothing is to be done")
     hosts = call.reading.file(HERE, fixes.HOSTS)
     draft.afterwards += staying.told(call.reading.farm, hosts.content if hosts else "")
-    draft.afterwards += _farewell(call.reading.farm.practice, _places(call.reading), data=call.arguments["data"])
+    places = own_place.places(call.reading)
+    draft.afterwards += _farewell(call.reading.farm.practice, places, data=call.arguments["data"])
     return draft
-
-
-def _database(call: Call, names: Collection[str]) -> list[str]:
-    return ["qrmd's own database lies in MariaDB here: qrm component configure qrmd database=sqlite, and systemctl "
-            "restart qrmd"] if "mysql" in names and any(place.here for place in _places(call.reading)) else []
-
-
-def _places(reading: Reading) -> list[Place]:
-    """Where qrmd keeps what it knows: now, and from its next start on."""
-    note = reading.file(HERE, _NOTE)
-    found = []
-    with contextlib.suppress(msgspec.DecodeError):
-        found.append(msgspec.json.decode(note.content, type=Place) if note else Place())
-    wanted = present(reading.farm).get("qrmd")
-    return [*found, Place.of(wanted.settings)] if wanted else found
 
 
 def _farewell(practice: bool, places: Sequence[Place], *, data: bool) -> list[str]:

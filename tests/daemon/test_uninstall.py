@@ -239,7 +239,9 @@ async def test_images_on_this_server_hold_it_up_stay_or_go(world: World) -> None
 
 async def test_the_database_that_qrmd_itself_uses_stays(world: World) -> None:
     await install(world, '[qrmd]\ndatabase = "mariadb"\n[mysql]\n')
-    for operation, arguments in (("component.uninstall", {"name": "mysql"}), ("install.uninstall", {})):
+    for operation, arguments in (("component.uninstall", {"name": "mysql"}), ("install.uninstall", {}),
+                                 ("component.disable", {"name": "mysql"}),
+                                 ("install.run", {"answers": ANSWERS, "disable": ["mysql"]})):
         with pytest.raises(Refused, match="qrmd's own database lies in MariaDB here"):
             await plan(world, operation, **arguments)
     world.server.host.software.databases.add("db.example/qrm")
