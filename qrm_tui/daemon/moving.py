@@ -57,9 +57,7 @@ def settle(wanted: Place, note: Path, tell: Callable[[str], None]) -> tuple[Plac
     now = _noted(note)
     _leave(now, note)
     if now.data == wanted.data and now.database == wanted.database:
-        if now.password_file != wanted.password_file:
-            _write(note, _Note(**msgspec.structs.asdict(wanted)))
-        return wanted, ""
+        return _with_password(now, wanted, note)
     tell(f"moving from {now} to {wanted}")
     former = (now.data,) if now.data != wanted.data or now.database == SQLITE else ()
     moved = _Note(**msgspec.structs.asdict(wanted), leaves=former)
@@ -80,12 +78,26 @@ def settle(wanted: Place, note: Path, tell: Callable[[str], None]) -> tuple[Plac
     return wanted, ""
 
 
+def _with_password(now: _Note, wanted: Place, note: Path) -> tuple[Place, str]:
+    """All lies where it is wanted, but for the file with the password, perhaps."""
+    if now.password_file == wanted.password_file:
+        return wanted, ""
+    try:
+        url_of(wanted)
+        _write(note, _Note(**msgspec.structs.asdict(wanted)))
+    except (QrmError, OSError) as error:
+        why = f"the database's password is still that of {now.password_file or 'nobody'}: {error}"
+        _log.error("%s", why)
+        return now.place, why
+    return wanted, ""
+
+
 def try_place(place: Place, note: Path) -> None:
     """Whether all of it can lie there; Refused, Broken, OSError say why not. Nothing is changed, or left behind."""
     now = _noted(note)
     if place.data != now.data:
         _check_folder(Path(place.data), Path(now.data), place.database == SQLITE)
-    if place.database not in (SQLITE, now.database):
+    if place.database != SQLITE and (place.database, place.password_file) != (now.database, now.password_file):
         from qrm_tui.db import moving
 
         moving.try_move(url_of(now), url_of(place))
@@ -93,7 +105,8 @@ def try_place(place: Place, note: Path) -> None:
 
 def url_of(place: Place) -> URL:
     """The address of its database, with the password; BadInput if that cannot be read."""
-    password = address.password_in(Path(place.password_file)) if place.password_file else ""
+    secret = place.password_file if place.database != SQLITE else ""
+    password = address.password_in(Path(secret)) if secret else ""
     return address.url_of(place.database, Path(place.data), password)
 
 

@@ -16,10 +16,10 @@ import pytest_asyncio
 from sqlalchemy import URL, Engine, event
 
 from qrm_tui.core.data_place import NOTE, Place
-from qrm_tui.core.errors import Broken, Refused
+from qrm_tui.core.errors import BadInput, Broken, Refused
 from qrm_tui.core.model import ImageSeen, Item, JobRecord
 from qrm_tui.core.plan import Plan, Record
-from qrm_tui.daemon.moving import settle
+from qrm_tui.daemon.moving import settle, try_place
 from qrm_tui.daemon.moving import url_of as url_at
 from qrm_tui.db import migrate, moving
 from qrm_tui.db.address import url_of
@@ -219,6 +219,27 @@ async def test_qrmd_moves_into_it_and_back_when_it_starts(mariadb: MariaDb, tmp_
         mariadb.start()
         assert settle(home, usual / NOTE, told.append) == (home, "")
         assert await _read(url_at(home)) == before
+
+
+async def test_another_file_with_the_password_is_taken_when_it_can_be_read(mariadb: MariaDb, tmp_path: Path) -> None:
+    usual, secret = tmp_path / "usual", tmp_path / "secret"
+    usual.mkdir()
+    await _fill(url_of("sqlite", usual))
+    with mariadb.empty_database() as name:
+        there = Place(data=str(usual), database=mariadb.place(name))
+        assert settle(there, usual / NOTE, lambda _: None) == (there, "")
+        other = Place(data=str(usual), database=there.database, password_file=str(secret))
+        with pytest.raises(BadInput, match="secret, the database's password, cannot be read"):
+            try_place(other, usual / NOTE)
+        place, why = settle(other, usual / NOTE, lambda _: None)
+        assert place == there and "the database's password is still that of nobody: " in why
+        secret.touch(0o600)
+        secret.write_text("not needed by the socket\n")
+        try_place(other, usual / NOTE)
+        assert settle(other, usual / NOTE, lambda _: None) == (other, "")
+        home = Place(data=str(usual), password_file=str(tmp_path / "gone"))
+        assert settle(home, usual / NOTE, lambda _: None) == (home, ""), "SQLite needs none"
+        assert len((await _read(url_at(home)))[0]) == 3
 
 
 async def test_databases_that_cannot_be_used_are_told(lite: URL, maria: URL, mariadb: MariaDb, tmp_path: Path) -> None:
