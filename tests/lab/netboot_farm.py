@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.lab.cache import LAB
 from tests.lab.golden import Golden
@@ -21,9 +22,12 @@ from tests.lab.watch import Watch
 from tests.services.command_line import CommandLine, until
 from tests.services.command_line import Row as Fields
 
+T = TypeVar("T")
 BOOT_SECONDS = 900.0
 """Until a boot counts as failed: as long as a start waits (`ve_start.SECONDS`). Emulated, two at once on two cores take
 some 60, and Xen 180; where the machine has other work, several times that."""
+HANGS_SECONDS = 90.0
+"""A boot loader that is silent for so long in the middle of a file hangs: what it fetches takes seconds."""
 SILENCE = 4.0
 """Seconds in which nobody has answered a client: dhcpd offers within one."""
 
@@ -75,7 +79,7 @@ class NetbootFarm:
                     return change.row if change.row["state"] == state else None
             return None
 
-        found: Fields = until(f"the resource of {machine.mac} is {state}", reached, BOOT_SECONDS)
+        found: Fields = until(f"the resource of {machine.mac} is {state}", self._at_machines(reached), BOOT_SECONDS)
         return found
 
     def await_again(self, name: str, state: str, since: float) -> float:
@@ -85,8 +89,26 @@ class NetbootFarm:
             path = self.watch.path("resource", name, "state", since)
             return next((at for (before, _), (after, at) in pairwise(path) if after == state != before), None)
 
-        at: float = until(f"resource {name} is {state} again", reached, BOOT_SECONDS)
+        at: float = until(f"resource {name} is {state} again", self._at_machines(reached), BOOT_SECONDS)
         return at
+
+    def _at_machines(self, reached: Callable[[], T]) -> Callable[[], T]:
+        """Who waits sits at the machines, and presses the button of one whose boot loader hangs: lpxelinux does now and
+        then on QEMU's firmware (its network is dead then: it answers no ARP, and no timeout ends it)."""
+        stands = {machine: ("", time.monotonic()) for machine in self.machines}
+
+        def looked() -> T:
+            for machine, (line, since) in stands.items():
+                now = machine.console_tail(1)
+                if now != line:
+                    stands[machine] = now, time.monotonic()
+                elif now.startswith("Loading ") and time.monotonic() - since > HANGS_SECONDS:
+                    print(f"lab: {machine.name} hangs at {now.strip()!r}: reset, as by its button", flush=True)
+                    machine.reset()
+                    stands[machine] = "", time.monotonic()
+            return reached()
+
+        return looked
 
     def stages(self, name: str, since: float) -> str:
         """The stages of a resource's boot, each with seconds after `since`."""
