@@ -115,7 +115,7 @@ STALLS: dict[str, tuple[str, str]] = {
     "dhcp": ("it got no address, or its firmware found no boot file", "is the pool full, or another DHCP server on the "
              "wire? qrm component why dhcpd; is it set to boot from the network first?"),
     "loader": ("its boot loader does not get its configuration or the kernel", "do tftpd and apache run? qrm component "
-               "list; are the boot-image's files whole? qrm boot-image list"),
+               "list; are the boot-image's files whole? qrm boot-image list; one that hangs wants a reset"),
     "kernel": ("the kernel does not come up, or its initramfs finds no network card", "look at its console; a card "
                "that needs another driver wants a boot-image made with it (qrm boot-image create --modules)"),
     "agent": ("its agent cannot speak with the server, or stopped", "look at its console; is qrmd-node running? "
