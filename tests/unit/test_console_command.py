@@ -15,6 +15,7 @@ from qrm_tui.backends import power
 from qrm_tui.core.resources import Power
 from qrm_tui.runners.console import NoLine, NotTaken
 from qrm_tui.runners.console_command import SolSource, _Echoes
+from tests.unit.processes import runs
 
 OPENS = """
 import asyncio
@@ -33,12 +34,12 @@ asyncio.run(main())
 def test_a_server_that_is_killed_leaves_no_program() -> None:
     server = subprocess.Popen([sys.executable, "-c", OPENS], stdout=subprocess.PIPE, text=True)
     assert server.stdout
-    path = Path(f"/proc/{int(server.stdout.readline())}/stat")
-    assert path.exists()
+    program = int(server.stdout.readline())
+    assert runs(program)
     server.kill()
     server.wait()
     deadline = time.monotonic() + 20
-    while path.exists() and path.read_text().rpartition(")")[2].split()[0] != "Z":
+    while runs(program):
         assert time.monotonic() < deadline
 
 

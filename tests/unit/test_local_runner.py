@@ -12,6 +12,7 @@ from qrm_tui.core.plan import Check, RemoveFile, Run, Undo, WriteFile
 from qrm_tui.runners import steps
 from qrm_tui.runners.base import Completed, beside
 from qrm_tui.runners.local import LocalRunner
+from tests.unit.processes import runs
 
 
 @pytest.fixture
@@ -27,18 +28,10 @@ def _stage(runner: LocalRunner, unit: str = "qrm-1-0") -> steps.Stage:
     return steps.Stage(runner, unit, tell, lambda stream, text: None, lambda share: None)
 
 
-def _runs(pid: int) -> bool:
-    """Whether it lives; one that has ended and was not fetched yet does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 async def _ended(pid: int) -> None:
     """Until the kernel has ended the process, which was told to."""
     async with asyncio.timeout(10):
-        while _runs(pid):
+        while runs(pid):
             await asyncio.sleep(0.01)
 
 
