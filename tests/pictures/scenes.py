@@ -69,7 +69,7 @@ INSTALLER = Program("installer", (sys.executable, "-m", "qrm_tui.app", "--machin
     Scene("components-nagios", (*(DOWN,) * 10, SPACE), "nagios takes its"),
     Scene("config", (ENTER,), "the router that machines"),
     Scene("config-wrong", (TAB, "9"), "! "),
-    Scene("config-page", (BACKSPACE, UP, UP, RIGHT, RIGHT, RIGHT), "hypervisor"),
+    Scene("config-page", (BACKSPACE, UP, UP, RIGHT, RIGHT, RIGHT, RIGHT), "hypervisor"),
     Scene("config-help", (F1,), "Keys"),
     Scene("plan", (ESCAPE, ENTER), "99-zz-qrm.yaml"),
     Scene("plan-step", (ENTER,), "dhcp4"),
