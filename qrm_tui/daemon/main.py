@@ -250,7 +250,8 @@ def main() -> None:
         options.state = Path(place.data)
         asyncio.run(_serve(options, settings, place, trouble))
     except (QrmError, OSError) as error:
-        _log.error("%s", error)
+        if _log.hasHandlers():  # else it would stand there twice
+            _log.error("%s", error)
         sys.exit(f"qrmd: {error}")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +192,14 @@ def test_a_file_that_is_wrong_is_told_and_qrmd_goes_on_where_it_is(server: Serve
     place, why = settle(file, server.usual, False)
     assert place == server.place("usual")
     assert why.startswith(f"{file}: ") and reason in why
+
+
+def test_qrmd_says_once_why_it_cannot_be_there(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "photos.tar").write_text("theirs")
+    argv = [sys.executable, "-m", "qrm_tui.daemon.main", "--state", str(tmp_path / "usual"), "--try-place",
+            str(tmp_path / "disk"), "sqlite", ""]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"qrmd: {tmp_path / 'disk'} is not empty: photos.tar lies in it; name another folder\n"
+    assert not (tmp_path / "usual").exists()
